@@ -1,0 +1,44 @@
+# The two commands:
+#   make run      install what is missing, build, serve HTTP on 127.0.0.1:8080 until Ctrl-C
+#                 (make run ARGS="--seconds 5 --capabilities 2" passes arguments on)
+#   make check    install what is missing, build and test everything
+# Beside them:
+#   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
+#   make soak     the same for 10 minutes (SECONDS=n for another length)
+#   make format   let clang-format decide the spacing
+#   make clean    remove build/
+
+SHELL := /bin/bash
+HOST_PORT = 8080
+ARGS =
+SECONDS = 600
+
+.PHONY: help run check stress soak format clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+
+run:
+	@testsuite/support/install.sh run
+	@mkdir -p build
+	@cmake --preset release >build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build --preset release --target httpd
+	@exec build/release/docs/examples/httpd --port $(HOST_PORT) --stats $(ARGS)
+
+check:
+	@testsuite/support/install.sh check
+	@testsuite/support/check.sh $(STAGES)
+
+stress:
+	@testsuite/support/install.sh check
+	@testsuite/support/stress.sh 60
+
+soak:
+	@testsuite/support/install.sh check
+	@testsuite/support/stress.sh $(SECONDS)
+
+format:
+	@git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	rm -rf build

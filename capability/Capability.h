@@ -1,0 +1,122 @@
+/* Capability.h -- the right to run: one core's run queue, inbox and event manager.
+ *
+ * Note [Pinned runnables]
+ *   Whatever is in the run queue may be stolen, so a runnable that may run only here never gets there: it
+ *   has a list of its own (`pinned`, first in first out), which only the owner touches.  The scheduler
+ *   takes its next runnable by capabilityPopOld or capabilityPopYoung, never from the run queue itself.
+ *   popOld alternates between the two while both hold something, so neither starves the other.
+ */
+#ifndef CAPABILITY_CAPABILITY_H
+#define CAPABILITY_CAPABILITY_H
+
+#include "capability/Inbox.h"
+#include "capability/RunQueue.h"
+#include "iomgr/EventManager.h"
+
+enum { CAPABILITY_MOST = 64 }; /* one bit each in Idle.sleeping */
+
+/* Bits of Capability.attention: what the running thread should see to at its next safepoint. */
+enum {
+    AttentionPoll = 1,  /* a poll is due */
+    AttentionSlice = 2, /* the time slice is over and others wait */
+    AttentionStop = 4   /* the runtime shuts down */
+};
+
+typedef struct CapabilityStats {
+    uint64_t switches;    /* threads resumed */
+    uint64_t stolen;      /* runnables taken from peers */
+    uint64_t searches;    /* idleSearch calls */
+    uint64_t sleeps;      /* idleSleep calls that lay down */
+    uint64_t woken;       /* times a peer's Wakeup ended the sleep */
+    uint64_t wakes_sent;  /* anyone (relaxed add): Wakeups sent to this one */
+    uint64_t rescued;     /* events and timers taken for stale peers */
+    uint64_t guard_ticks; /* guard sleeps that timed out */
+    uint64_t upper[8];    /* the upper floor's own counters */
+} CapabilityStats;
+
+/* What a searcher remembers of a peer. */
+typedef struct PeerView {
+    uint64_t switches;
+    uint32_t polls;
+    uint32_t muted_at;   /* poll count at which its pollable was readable for nothing */
+    int64_t switched_ns; /* when `switches` was last seen to move */
+    int64_t polled_ns;   /* likewise `polls` */
+    bool muted;          /* muted_at counts; See Note [Idle guard] */
+} PeerView;
+
+struct Capability {
+    uint32_t index;  /* constant */
+    void *upper;     /* constant after start: the upper floor's per-capability data */
+    void *current;   /* owner: what runs now, or NULL; others may look (relaxed) */
+    uint64_t random; /* owner: seed of victim choice */
+    uint32_t spin_ns;        /* owner: present spin budget of idleSearch */
+    uint32_t stop;           /* set once by stop (seq_cst): the worker's loop ends */
+    PeerView peers[CAPABILITY_MOST]; /* owner */
+    Runnable *pinned_oldest; /* owner; See Note [Pinned runnables] */
+    Runnable *pinned_newest; /* owner */
+    uint32_t pinned;         /* owner changes, others look (relaxed): length of that list */
+    bool pinned_turn;        /* owner: whose turn it is in capabilityPopOld */
+
+    CACHE_ALIGNED RunQueue queue;
+    CACHE_ALIGNED Inbox inbox;
+    CACHE_ALIGNED uint32_t sleep; /* IdleState, see Note [Idle states] in Sleep.h */
+    CACHE_ALIGNED uint32_t attention; /* bits: set by Monitor and peers (fetch-or), cleared by the owner */
+    CACHE_ALIGNED CapabilityStats stats; /* owner counts (COUNT), others read */
+    EventManager manager;
+};
+
+/* capabilityInit -- make it ready; its manager is opened.  0 or -E... */
+int capabilityInit(Capability *capability, uint32_t index, const Backend *backend, const Clock *clock,
+                   const Allocator *allocator);
+void capabilityFree(Capability *capability);
+
+/* capabilityPush -- owner: a runnable became ready here. */
+static inline void capabilityPush(Capability *capability, Runnable *runnable)
+{
+    runQueuePush(&capability->queue, runnable);
+}
+
+/* capabilityPushPinned -- owner: likewise one that may run only here. */
+void capabilityPushPinned(Capability *capability, Runnable *runnable);
+
+/* The two that see pinned runnables first or in turn; only for capabilityPopOld and -Young. */
+Runnable *capabilityPopPinnedTurn(Capability *capability);
+Runnable *capabilityPopPinned(Capability *capability);
+
+/* capabilityPopOld -- owner: what is to run next in the order of arrival, or NULL. */
+static inline Runnable *capabilityPopOld(Capability *capability)
+{
+    if (UNLIKELY(RELAXED_LOAD(&capability->pinned) != 0))
+        return capabilityPopPinnedTurn(capability);
+    return runQueuePopOld(&capability->queue);
+}
+
+/* capabilityPopYoung -- owner: what became ready last (pinned ones: first), or NULL. */
+static inline Runnable *capabilityPopYoung(Capability *capability)
+{
+    Runnable *runnable = runQueuePopYoung(&capability->queue);
+    return LIKELY(runnable != NULL) ? runnable : capabilityPopPinned(capability);
+}
+
+/* capabilityHasReady -- is anything ready here, not counting the inbox?  Exact for the owner. */
+static inline bool capabilityHasReady(Capability *capability)
+{
+    return runQueueLength(&capability->queue) != 0 || RELAXED_LOAD(&capability->pinned) != 0;
+}
+
+/* capabilitySend -- anyone: hand a runnable to this capability and wake it if it sleeps. */
+void capabilitySend(Capability *capability, Runnable *runnable, bool pinned);
+
+/* capabilityReceive -- owner: move the inbox into the run queue (open ones) and the pinned list.  True:
+ * something came. */
+bool capabilityReceive(Capability *capability);
+
+/* capabilityAttend -- owner: which of `bits` were set in attention; they are cleared. */
+static inline uint32_t capabilityAttend(Capability *capability, uint32_t bits)
+{
+    if (LIKELY((RELAXED_LOAD(&capability->attention) & bits) == 0))
+        return 0;
+    return AND_SEQ_CST(&capability->attention, ~bits) & bits;
+}
+
+#endif

@@ -1,0 +1,189 @@
+/* Monitor.c -- the watchdog: an OS thread that looks after busy capabilities when nobody else can.
+ *
+ * Owns    `monitor`, its views of the capabilities, the OS thread "capri/monitor".
+ * Before  nothing: it wakes by itself.
+ * After   capability/Idle.c: idleWakeOne; the owner's next safepoint sees Capability.attention.
+ * Tests   testsuite/unit/MonitorTest.c
+ *
+ * See Note [Monitor ticks].
+ */
+#include "capability/Monitor.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/Idle.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MONITOR_TICK_MOST_NS = 4 * MONITOR_TICK_NS, SECOND_NS = 1000 * 1000 * 1000 };
+
+/* What the last tick saw of a capability; only monitorTick's caller touches it. */
+typedef struct MonitorView {
+    uint64_t switches;
+    uint32_t polls;
+    bool awake;
+    int64_t switched_ns; /* when `switches` was last seen to move, or it slept */
+} MonitorView;
+
+Monitor monitor;
+
+static MonitorView views[CAPABILITY_MOST];
+static pthread_t thread; /* start and stop */
+static bool running;     /* start and stop */
+
+/* ---- One look. ---- */
+
+/* Ready work that a peer could run. */
+static bool hasStealable(Capability *capability)
+{
+    return runQueueLength(&capability->queue) != 0 || RELAXED_LOAD(&capability->inbox.open) != NULL;
+}
+
+static bool hasReady(Capability *capability)
+{
+    return capabilityHasReady(capability) || !inboxIsEmpty(&capability->inbox);
+}
+
+static bool hasEvents(Capability *capability)
+{
+    EventManager *manager = &capability->manager;
+    return RELAXED_LOAD(&manager->fds) != 0 ||
+           RELAXED_LOAD(&manager->timers.earliest_ns) <= clockRead(manager->clock);
+}
+
+/* In which way it is stale: awake since the last tick without a switch, without a poll. */
+enum { Unswitched = 1, Unpolled = 2 };
+
+static uint32_t updateView(Capability *capability, MonitorView *view, int64_t now_ns)
+{
+    bool awake = RELAXED_LOAD(&capability->sleep) == IdleAwake, was_awake = view->awake;
+    uint64_t switches = RELAXED_LOAD(&capability->stats.switches);
+    uint32_t polls = RELAXED_LOAD(&capability->manager.poll_count);
+    uint32_t stale = (switches == view->switches ? Unswitched : 0u) |
+                     (polls == view->polls ? Unpolled : 0u);
+    if (!awake || !was_awake || (stale & Unswitched) == 0)
+        view->switched_ns = now_ns;
+    view->awake = awake;
+    view->switches = switches;
+    view->polls = polls;
+    return awake && was_awake ? stale : 0;
+}
+
+/* A stale one: ask it to poll, or to let others run.  Returns whether a sleeper could help. */
+static bool seeToStale(Capability *capability, uint32_t stale, const MonitorView *view,
+                       int64_t now_ns)
+{
+    bool unswitched = (stale & Unswitched) != 0, unpolled = (stale & Unpolled) != 0;
+    if (unswitched && now_ns - view->switched_ns >= SLICE_NS && hasReady(capability))
+        OR_SEQ_CST(&capability->attention, AttentionSlice);
+    if (RELAXED_LOAD(&idle.guard) != 0)
+        return false; /* it sees to the rest */
+    bool help = (unswitched && hasStealable(capability)) || (unpolled && hasEvents(capability));
+    if (help)
+        OR_SEQ_CST(&capability->attention, AttentionPoll);
+    return help;
+}
+
+bool monitorTick(int64_t now_ns)
+{
+    bool stale = false, help = false;
+    COUNT(&monitor.ticks, 1);
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        Capability *capability = capabilities.items[i];
+        uint32_t how = updateView(capability, &views[i], now_ns);
+        if (how != 0) {
+            stale = true;
+            help |= seeToStale(capability, how, &views[i], now_ns);
+        }
+        help |= runQueueLength(&capability->queue) >= 2;
+    }
+    if (help && RELAXED_LOAD(&idle.searching) == 0)
+        idleWakeOne();
+    return stale;
+}
+
+/* ---- Its OS thread. ---- */
+
+/* timeout_ns < 0: for ever. */
+static void waitFutex(uint32_t *word, uint32_t expected, int64_t timeout_ns)
+{
+    struct timespec timeout = {.tv_sec = timeout_ns / SECOND_NS,
+                               .tv_nsec = timeout_ns % SECOND_NS};
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
+                          timeout_ns < 0 ? NULL : &timeout, NULL, 0);
+    if (result != 0 && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
+        barf("futex wait failed: %d", errno);
+}
+
+static void wakeFutex(uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Everybody has slept for a while: sleep until one wakes up. */
+static void lieDormant(void)
+{
+    SEQ_CST_STORE(&monitor.dormant, 1);
+    if (idleAllAsleep() && SEQ_CST_LOAD(&monitor.stop) == 0) {
+        while (ACQUIRE_LOAD(&monitor.dormant) != 0)
+            waitFutex(&monitor.dormant, 1, -1);
+    }
+    XCHG_SEQ_CST(&monitor.dormant, 0);
+}
+
+static void *runMonitor(void *unused)
+{
+    (void)unused;
+    prctl(PR_SET_NAME, "capri/monitor", 0, 0, 0);
+    int64_t tick_ns = MONITOR_TICK_NS, quiet_since_ns = clockRead(&clockMonotonic);
+    while (ACQUIRE_LOAD(&monitor.stop) == 0) {
+        waitFutex(&monitor.stop, 0, tick_ns);
+        int64_t now_ns = clockRead(&clockMonotonic);
+        tick_ns = monitorTick(now_ns) ? MONITOR_TICK_NS : tick_ns * 2;
+        if (tick_ns > MONITOR_TICK_MOST_NS)
+            tick_ns = MONITOR_TICK_MOST_NS;
+        if (!idleAllAsleep()) {
+            quiet_since_ns = now_ns;
+        } else if (now_ns - quiet_since_ns >= MONITOR_QUIET_NS) {
+            lieDormant();
+            quiet_since_ns = clockRead(&clockMonotonic);
+            tick_ns = MONITOR_TICK_NS;
+        }
+    }
+    return NULL;
+}
+
+int monitorStart(void)
+{
+    ASSERT(!running);
+    memset(&monitor, 0, sizeof monitor);
+    memset(views, 0, sizeof views);
+    if (pthread_create(&thread, NULL, runMonitor, NULL) != 0)
+        return -EAGAIN;
+    running = true;
+    return 0;
+}
+
+void monitorStop(void)
+{
+    if (!running)
+        return;
+    SEQ_CST_STORE(&monitor.stop, 1);
+    wakeFutex(&monitor.stop);
+    monitorRouse();
+    pthread_join(thread, NULL);
+    running = false;
+}
+
+void monitorRouse(void)
+{
+    if (XCHG_SEQ_CST(&monitor.dormant, 0) != 0)
+        wakeFutex(&monitor.dormant);
+}

@@ -1,0 +1,15 @@
+/* Runnable.h -- anything a capability can run: a green thread, later a host's own task. */
+#ifndef CAPABILITY_RUNNABLE_H
+#define CAPABILITY_RUNNABLE_H
+
+typedef struct Runnable Runnable;
+typedef struct Capability Capability;
+
+struct Runnable {
+    Runnable *next; /* of whichever queue, inbox or list holds it */
+    /* Called by the scheduler on the worker's own stack; returns when the runnable has parked, yielded
+     * or ended.  (Green threads are also switched to directly: rts/Schedule.c knows them by this.) */
+    void (*run)(Runnable *runnable, Capability *capability);
+};
+
+#endif

@@ -1,0 +1,139 @@
+/* Worker.c -- an OS thread and the capability it carries.
+ *
+ * Owns    the OS threads "capri/N", their thread-local word, their timer slack; Capability.stop.
+ * Before  rts/Startup.c.   After  the upper floor's loop, through WorkerHooks.
+ * Tests   testsuite/unit/WorkerTest.c
+ *
+ * Note [Worker self]
+ *   A green thread may move to another OS thread at any switch, but a compiler computes the address of a
+ *   thread-local variable once per function and keeps it.  So the variable is read in one function that
+ *   is never inlined nor cloned, and whose asm statement keeps callers from merging two calls of it.
+ */
+#include "capability/Worker.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/Idle.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+enum { WORKER_NAME_BYTES = 16, WORKER_TIMER_SLACK_NS = 1 };
+
+static __thread Worker *self;
+
+static Worker workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
+static uint32_t worker_count;           /* start and stop */
+
+/* The start-up: everyone arrives, then all go or all leave. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint32_t arrived;    /* lock */
+    int result;          /* lock: the first failure, or 0 */
+    enum { Wait, Go, Leave } verdict; /* lock */
+} gathering = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+#ifdef __clang__
+__attribute__((noinline))
+#else
+__attribute__((noinline, noclone))
+#endif
+Worker *workerSelf(void) /* See Note [Worker self] */
+{
+    Worker *worker = self;
+    __asm__ volatile("" : "+r"(worker)::"memory");
+    return worker;
+}
+
+/* Tell how hooks->start went and wait for the others.  True: go. */
+static bool arrive(int result)
+{
+    pthread_mutex_lock(&gathering.lock);
+    gathering.arrived++;
+    if (gathering.result == 0)
+        gathering.result = result;
+    pthread_cond_broadcast(&gathering.changed);
+    while (gathering.verdict == Wait)
+        pthread_cond_wait(&gathering.changed, &gathering.lock);
+    bool go = gathering.verdict == Go;
+    pthread_mutex_unlock(&gathering.lock);
+    return go;
+}
+
+static void *runWorker(void *argument)
+{
+    Worker *worker = argument;
+    const WorkerHooks *hooks = worker->hooks;
+    self = worker;
+    char name[WORKER_NAME_BYTES];
+    snprintf(name, sizeof name, "capri/%u", worker->capability->index);
+    prctl(PR_SET_NAME, name, 0, 0, 0);
+    prctl(PR_SET_TIMERSLACK, (unsigned long)WORKER_TIMER_SLACK_NS, 0, 0, 0);
+    int result = hooks->start == NULL ? 0 : hooks->start(worker);
+    if (arrive(result))
+        hooks->loop(worker);
+    if (result == 0 && hooks->end != NULL)
+        hooks->end(worker);
+    self = NULL;
+    return NULL;
+}
+
+/* Wait until the first `created` have arrived, then give the verdict. */
+static int judge(uint32_t created, int result)
+{
+    pthread_mutex_lock(&gathering.lock);
+    while (gathering.arrived < created)
+        pthread_cond_wait(&gathering.changed, &gathering.lock);
+    if (result == 0)
+        result = gathering.result;
+    gathering.verdict = result == 0 ? Go : Leave;
+    pthread_cond_broadcast(&gathering.changed);
+    pthread_mutex_unlock(&gathering.lock);
+    return result;
+}
+
+static void joinFirst(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        pthread_join(workers[i].thread, NULL);
+}
+
+int workerStartAll(const WorkerHooks *hooks)
+{
+    uint32_t created = 0;
+    int result = 0;
+    ASSERT_CMP(worker_count, ==, 0);
+    ASSERT(hooks->loop != NULL);
+    gathering.arrived = 0;
+    gathering.result = 0;
+    gathering.verdict = Wait;
+    for (; created < capabilities.count && result == 0; created += result == 0) {
+        Worker *worker = &workers[created];
+        memset(worker, 0, sizeof *worker);
+        worker->capability = capabilities.items[created];
+        worker->hooks = hooks;
+        RELAXED_STORE(&worker->capability->stop, 0);
+        RELAXED_STORE(&worker->capability->attention, 0);
+        result = pthread_create(&worker->thread, NULL, runWorker, worker) == 0 ? 0 : -EAGAIN;
+    }
+    result = judge(created, result);
+    if (result != 0)
+        joinFirst(created);
+    else
+        worker_count = created;
+    return result;
+}
+
+void workerStopAll(void)
+{
+    for (uint32_t i = 0; i < worker_count; i++) {
+        Capability *capability = workers[i].capability;
+        SEQ_CST_STORE(&capability->stop, 1);
+        OR_SEQ_CST(&capability->attention, AttentionStop);
+        idleWakeFor(capability);
+    }
+    joinFirst(worker_count);
+    worker_count = 0;
+}

@@ -1,0 +1,67 @@
+/* Backend.h -- what a kernel interface must define, and choosing one at run time.
+ *
+ * A back-end turns the kernel's words into (cookie, events) and knows nothing of slots, generations or
+ * waiters.  All functions return 0 or a count, or -E....  `change` may be called by any OS thread at any
+ * time, also while another one sleeps in `poll`; for one fd its calls are serialised by FdTable's
+ * control bit.  `poll` may be called by the owner and by one or more rescuers at once.
+ */
+#ifndef IOMGR_BACKEND_H
+#define IOMGR_BACKEND_H
+
+#include <capri/allocator.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Event bits (also public, capri/event.h later): what a direction is ready for and why. */
+typedef enum EventBits {
+    EventRead = 1,
+    EventWrite = 2,
+    EventHangUp = 8,      /* both sides are done: wakes readers and writers */
+    EventError = 16,      /* likewise */
+    EventPeerClosed = 32, /* the peer will send no more */
+    EventUrgent = 64      /* out-of-band data has arrived */
+} EventBits;
+
+/* How an fd is watched. */
+typedef enum WatchMode {
+    WatchEdge,   /* every change is reported once, until removed; both directions */
+    WatchOneShot /* level; reported once, then silent until the next change() */
+} WatchMode;
+
+typedef struct EventRecord {
+    uint64_t cookie; /* what change() was given */
+    uint32_t events; /* EventBits */
+} EventRecord;
+
+#define BACKEND_WAKE_COOKIE UINT64_MAX /* the manager's Wakeup became readable */
+
+typedef struct BackendState BackendState; /* each back-end's own */
+
+typedef struct Backend {
+    const char *name;
+    bool edges; /* WatchEdge works; without it FdTable asks for WatchOneShot each time */
+    /* Make a state that watches wake_fd under BACKEND_WAKE_COOKIE (level-triggered). */
+    int (*open)(BackendState **state, int wake_fd, const Allocator *allocator);
+    void (*close)(BackendState *state);
+    /* Start watching / change what is watched / stop.  interest: EventRead | EventWrite, 0 with remove.
+     * add:    -EEXIST it is watched already, -EPERM cannot be polled, -EBADF, -ENOMEM, -ENOSPC
+     * modify: -ENOENT it is not watched (the number was closed and reused), -EBADF
+     * Both report a condition that holds already: a change is also a look. */
+    int (*add)(BackendState *state, int fd, WatchMode mode, uint32_t interest, uint64_t cookie);
+    int (*modify)(BackendState *state, int fd, WatchMode mode, uint32_t interest, uint64_t cookie);
+    int (*remove)(BackendState *state, int fd);
+    /* Collect up to `most` records; wait at most timeout_ns (0: look only, -1: for ever), rounded up.
+     * A signal ends the wait early with 0.  Rescuers pass 0. */
+    int (*poll)(BackendState *state, int64_t timeout_ns, EventRecord *records, int most);
+    /* An fd that polls readable while events are pending (for the guard), or -1. */
+    int (*pollable)(BackendState *state);
+} Backend;
+
+extern const Backend backendEPoll, backendPoll;
+
+/* backendByName -- "epoll", "poll" or NULL/"auto" (CAPRI_BACKEND in the environment, else epoll).
+ * NULL when there is no such back-end. */
+const Backend *backendByName(const char *name);
+
+#endif

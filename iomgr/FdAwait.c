@@ -1,0 +1,356 @@
+/* FdAwait.c -- waiting for an fd: what a slot believes and what the kernel was told.
+ *
+ * Owns    the transitions of Note [Fd slot states]; EventManager.fds, EventManagerStats.changes.
+ * Before  rts/ThreadWait.c and closeFd.   After  iomgr/FdSlot.c, the back-end.
+ * Tests   testsuite/unit/FdAwaitTest.c, testsuite/conformance/EventManagerConformance.c
+ *
+ * Waiters are detached under CONTROL and fired after it was given back: a callback may do anything.
+ */
+#include "iomgr/FdAwait.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+enum {
+    ASK_KERNEL = 2,  /* awaitWarm: cannot tell */
+    CHANGE_TRIES = 4 /* a number that is closed and reused more often than this in between */
+};
+
+#define SLOT_MODES ((uint32_t)(SLOT_EDGE | SLOT_ONESHOT))
+#define SLOT_STICKY ((uint32_t)(SLOT_PEER_CLOSED | SLOT_SUSPECT | SLOT_URGENT))
+
+bool event_manager_verify; /* see EventManager.h */
+
+static uint64_t cookieOf(const FdSlot *slot, int fd)
+{
+    uint16_t generation = fdControlGeneration(RELAXED_LOAD(&slot->control));
+    return (uint64_t)generation << 32 | (uint32_t)fd;
+}
+
+static uint32_t interestOf(FdSlot *slot)
+{
+    return (watchListHasWatchers(&slot->waiters[FdRead]) ? EventRead : 0u) |
+           (watchListHasWatchers(&slot->waiters[FdWrite]) ? EventWrite : 0u);
+}
+
+/* Does the slot believe nothing, with nobody at it? */
+static bool isUntouched(FdSlot *slot)
+{
+    uint32_t control = SEQ_CST_LOAD(&slot->control);
+    return (control & (SLOT_STATE | SLOT_CONTROL)) == 0 && interestOf(slot) == 0;
+}
+
+static bool isGone(int result)
+{
+    /* EPERM: the number is a regular file now. */
+    return result == -ENOENT || result == -EBADF || result == -EPERM;
+}
+
+static uint32_t fireOlder(WatchNode *older[2], int result, void *sink)
+{
+    return watchListFire(older[FdRead], result, sink) + watchListFire(older[FdWrite], result, sink);
+}
+
+/* ---- under CONTROL ---------------------------------------------------------------------------- */
+
+static void noteMode(EventManager *manager, FdSlot *slot, WatchMode mode)
+{
+    uint32_t bit = mode == WatchEdge ? SLOT_EDGE : SLOT_ONESHOT;
+    uint32_t old = RELAXED_LOAD(&slot->control);
+    while (!CAS_SEQ_CST(&slot->control, &old, (old & ~SLOT_MODES) | bit))
+        continue; /* a poller set a sticky bit */
+    if ((old & SLOT_MODES) == 0)
+        ADD_RELAXED(&manager->fds, 1);
+}
+
+static void advanceSlot(EventManager *manager, FdSlot *slot, WatchNode *older[2])
+{
+    if (RELAXED_LOAD(&slot->control) & SLOT_MODES)
+        ADD_RELAXED(&manager->fds, UINT32_MAX); /* - 1 */
+    fdSlotAdvance(slot, older);
+}
+
+/* Tell the kernel, either way.  Bits that the coming look will set again are cleared before it. */
+static int changeInterest(EventManager *manager, FdSlot *slot, int fd, bool known, WatchMode mode,
+                          uint32_t interest)
+{
+    const Backend *backend = manager->backend;
+    if (mode == WatchEdge) {
+        bool was_edge = (RELAXED_LOAD(&slot->control) & SLOT_EDGE) != 0;
+        AND_SEQ_CST(&slot->control, ~(was_edge ? (uint32_t)SLOT_SUSPECT : SLOT_STICKY));
+    }
+    ADD_RELAXED(&manager->stats.changes, 1);
+    int result = (known ? backend->modify : backend->add)(manager->state, fd, mode, interest,
+                                                          cookieOf(slot, fd));
+    if (result == 0)
+        noteMode(manager, slot, mode);
+    return result;
+}
+
+/* Modify what is registered.  If the number is another file now, or none, the waiters are older[]'s. */
+static int modifyWatched(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
+                         uint32_t interest, WatchNode *older[2])
+{
+    int result = changeInterest(manager, slot, fd, true, mode, interest);
+    if (isGone(result))
+        advanceSlot(manager, slot, older);
+    return result;
+}
+
+#ifdef CAPRI_ASSERTIONS
+static void verifyAdopted(int fd, uint32_t control, int result)
+{
+    if (RELAXED_LOAD(&event_manager_verify) && (control & SLOT_EDGE) && result == -ENOENT)
+        barf("fd %d was adopted, and then closed by plain close(2): use closeFd", fd);
+}
+#endif
+
+/* Make the kernel watch fd for `direction` too, and look now.  *edges: the count before its look. */
+static int watchFd(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
+                   FdDirection direction, uint32_t *edges, WatchNode *older[2])
+{
+    int result = -EBADF;
+    for (int tries = 0; tries < CHANGE_TRIES; tries++) {
+        uint32_t interest = interestOf(slot) | (direction == FdRead ? EventRead : EventWrite);
+        uint32_t control = RELAXED_LOAD(&slot->control);
+        if (mode == WatchEdge)
+            interest = EventRead | EventWrite;
+        *edges = SEQ_CST_LOAD(&slot->edges[direction]);
+        if (control & SLOT_MODES) {
+            result = modifyWatched(manager, slot, fd, mode, interest, older);
+#ifdef CAPRI_ASSERTIONS
+            verifyAdopted(fd, control, result);
+#endif
+        } else {
+            result = changeInterest(manager, slot, fd, false, mode, interest);
+            if (result == -EEXIST) /* known to the kernel, e.g. the same file given back fresh */
+                result = changeInterest(manager, slot, fd, true, mode, interest);
+        }
+        if (result != -ENOENT)
+            return result;
+    }
+    return -EBADF;
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+static bool isEdge(const EventManager *manager, uint32_t kind)
+{
+    return (kind & FdAdopted) != 0 && manager->backend->edges;
+}
+
+/* No CONTROL, no system call.  The word is read before `control`, See Note [Fd slot generation]. */
+static int awaitWarm(FdSlot *slot, FdDirection direction, FdSeen seen, WatchNode *node, void *sink)
+{
+    uint16_t generation = watchListGeneration(ACQUIRE_LOAD(&slot->waiters[direction]));
+    uint32_t control = ACQUIRE_LOAD(&slot->control);
+    if (fdControlGeneration(control) != generation)
+        return ASK_KERNEL;
+    if (control & SLOT_READY)
+        return 1;
+    if ((control & SLOT_EDGE) == 0)
+        return ASK_KERNEL;
+    if (direction == FdRead && (control & SLOT_PEER_CLOSED))
+        return 1;
+    uint32_t now = SEQ_CST_LOAD(&slot->edges[direction]);
+    if (seen.edges != 0) {
+        if (now != seen.edges)
+            return 1;
+    } else {
+        uint64_t last = RELAXED_LOAD(&slot->last[direction]);
+        if (last >> 32 != seen.who)
+            return ASK_KERNEL; /* what somebody else saw says nothing about this waiter's last look */
+        if ((uint32_t)last != now)
+            return 1;
+    }
+    if (control & SLOT_SUSPECT)
+        return ASK_KERNEL;
+#ifdef CAPRI_ASSERTIONS
+    if (RELAXED_LOAD(&event_manager_verify))
+        return ASK_KERNEL;
+#endif
+    return fdSlotPublish(slot, direction, generation, now, node, sink);
+}
+
+static int awaitCold(EventManager *manager, FdSlot *slot, int fd, uint32_t kind,
+                     FdDirection direction, WatchNode *node, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    uint32_t edges = 0;
+    fdSlotLock(slot);
+    int result = watchFd(manager, slot, fd, isEdge(manager, kind) ? WatchEdge : WatchOneShot,
+                         direction, &edges, older);
+    uint16_t generation = fdControlGeneration(RELAXED_LOAD(&slot->control));
+    if (result == 0) {
+        /* After the kernel's look, still under CONTROL: whoever finds ENOENT next knows every
+         * published waiter to belong to the older file. */
+        bool added = watchListAdd(&slot->waiters[direction], generation, node);
+        if (!added)
+            barf("fd %d: the generation moved under CONTROL", fd);
+    } else if (result == -EPERM && (kind & FdAdopted)) {
+        fdSlotMark(slot, generation, SLOT_READY);
+    }
+    fdSlotUnlock(slot);
+    fireOlder(older, -EBADF, sink);
+    if (result == 0)
+        return fdSlotRecheck(slot, direction, generation, edges, node, sink);
+    return result == -EPERM ? 1 : result;
+}
+
+int eventManagerAwait(EventManager *manager, int fd, uint32_t kind, FdDirection direction,
+                      FdSeen seen, WatchNode *node, void *sink)
+{
+    ASSERT(seen.edges != 0 || seen.who != 0);
+    ASSERT(node->fire != NULL);
+    if (fd < 0)
+        return -EBADF;
+    FdSlot *slot = fdTableGet(&manager->table, fd);
+    if (slot == NULL)
+        return fd >= FD_MAX ? -EMFILE : -ENOMEM;
+    int result = ASK_KERNEL;
+    if (kind & FdAdopted)
+        result = awaitWarm(slot, direction, seen, node, sink);
+    if (result == ASK_KERNEL)
+        result = awaitCold(manager, slot, fd, kind, direction, node, sink);
+    if (result == 1 && seen.edges == 0)
+        eventManagerWoken(manager, fd, direction, seen.who);
+    return result;
+}
+
+bool eventManagerForget(EventManager *manager, int fd, FdDirection direction, WatchNode *node,
+                        void *sink)
+{
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    ASSERT(slot != NULL);
+    if (slot == NULL)
+        return false;
+    /* A later generation than the node's: whoever closed the list has the node, and remove waits
+     * until it lets go. */
+    uint16_t generation = watchListGeneration(ACQUIRE_LOAD(&slot->waiters[direction]));
+    return watchListRemove(&slot->waiters[direction], generation, node, sink);
+}
+
+void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uint32_t who)
+{
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    if (slot == NULL)
+        return;
+    uint64_t last = (uint64_t)who << 32 | SEQ_CST_LOAD(&slot->edges[direction]);
+    if (RELAXED_LOAD(&slot->last[direction]) != last)
+        RELAXED_STORE(&slot->last[direction], last);
+}
+
+uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction)
+{
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    return slot == NULL ? 0 : SEQ_CST_LOAD(&slot->edges[direction]);
+}
+
+/* ---- short reads ------------------------------------------------------------------------------ */
+
+static bool canBeDrained(FdSlot *slot)
+{
+    uint32_t control = ACQUIRE_LOAD(&slot->control);
+    return (control & (SLOT_EDGE | SLOT_STICKY)) == SLOT_EDGE;
+}
+
+void eventManagerDrained(EventManager *manager, int fd, uint32_t edges)
+{
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    if (slot != NULL && edges != 0 && canBeDrained(slot) && RELAXED_LOAD(&slot->drained) != edges)
+        RELAXED_STORE(&slot->drained, edges);
+}
+
+bool eventManagerIsDrained(EventManager *manager, int fd, uint32_t edges)
+{
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    return slot != NULL && edges != 0 && RELAXED_LOAD(&slot->drained) == edges &&
+           canBeDrained(slot) && SEQ_CST_LOAD(&slot->edges[FdRead]) == edges;
+}
+
+/* ---- adopting and closing --------------------------------------------------------------------- */
+
+int eventManagerAdopt(EventManager *manager, int fd, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    int result = 0;
+    if (fd < 0)
+        return -EBADF;
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    if (slot == NULL || isUntouched(slot))
+        return 0; /* adopting only marks, and the mark is kept above: the first park registers */
+    fdSlotLock(slot);
+    AND_SEQ_CST(&slot->control, ~(uint32_t)SLOT_READY);
+    uint32_t control = RELAXED_LOAD(&slot->control);
+    bool edge = (control & SLOT_EDGE) || ((control & SLOT_ONESHOT) && interestOf(slot) != 0);
+    if (edge && manager->backend->edges)
+        result = modifyWatched(manager, slot, fd, WatchEdge, EventRead | EventWrite, older);
+    fdSlotUnlock(slot);
+    fireOlder(older, -EBADF, sink);
+    /* Another file than the slot's: fine, it believes nothing now. */
+    return result == -ENOENT || result == -EPERM ? 0 : result;
+}
+
+void eventManagerFresh(EventManager *manager, int fd, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    if (slot == NULL || isUntouched(slot))
+        return;
+    fdSlotLock(slot);
+    advanceSlot(manager, slot, older);
+    fdSlotUnlock(slot);
+    fireOlder(older, -EBADF, sink);
+}
+
+void eventManagerCloseFd(EventManager *manager, int fd, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    if (slot == NULL || isUntouched(slot))
+        return; /* who comes after this look is eventManagerClosedFd's */
+    fdSlotLock(slot);
+    bool registered = (RELAXED_LOAD(&slot->control) & SLOT_MODES) != 0;
+    advanceSlot(manager, slot, older);
+    if (registered) {
+        ADD_RELAXED(&manager->stats.changes, 1);
+        manager->backend->remove(manager->state, fd); /* fails if it was closed already: as good */
+    }
+    fdSlotUnlock(slot);
+    fireOlder(older, -EBADF, sink);
+}
+
+void eventManagerClosedFd(EventManager *manager, int fd, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    if (slot == NULL || isUntouched(slot))
+        return;
+    fdSlotLock(slot);
+    uint32_t control = RELAXED_LOAD(&slot->control), interest = interestOf(slot);
+    if (interest != 0 && (control & SLOT_MODES)) {
+        WatchMode mode = control & SLOT_EDGE ? WatchEdge : WatchOneShot;
+        if (mode == WatchEdge)
+            interest = EventRead | EventWrite;
+        modifyWatched(manager, slot, fd, mode, interest, older);
+    }
+    fdSlotUnlock(slot);
+    fireOlder(older, 0, sink); /* they waited for a file that is gone: let them find out */
+}
+
+uint32_t fdAwaitRearm(EventManager *manager, FdSlot *slot, int fd, uint16_t generation, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    int result = 0;
+    fdSlotLock(slot);
+    uint32_t control = RELAXED_LOAD(&slot->control), interest = interestOf(slot);
+    if (fdControlGeneration(control) == generation && (control & SLOT_ONESHOT) && interest != 0) {
+        result = modifyWatched(manager, slot, fd, WatchOneShot, interest, older);
+        if (result < 0 && !isGone(result)) {
+            older[FdRead] = watchListTake(&slot->waiters[FdRead], generation);
+            older[FdWrite] = watchListTake(&slot->waiters[FdWrite], generation);
+        }
+    }
+    fdSlotUnlock(slot);
+    return fireOlder(older, isGone(result) ? -EBADF : 0, sink); /* 0: they look and wait again */
+}

@@ -1,0 +1,132 @@
+/* FdSlot.c -- one fd's waiters, edges and control word.                              [path 2/6]
+ *
+ * Owns    every field of FdSlot; the kernel's side of it is iomgr/FdAwait.c's.
+ * Before  iomgr/EventManager.c: dispatch.   After  iomgr/WatchList.c: the waiters' callbacks.
+ * Tests   testsuite/unit/FdSlotTest.c
+ *
+ * See Note [Fd slot], Note [Fd slot states] and Note [Fd slot generation].
+ */
+#include "iomgr/FdTable.h"
+
+#include <errno.h>
+#include <stddef.h>
+#ifndef SMP_MODEL
+#include <sched.h>
+#endif
+
+enum { SLOT_LOCK_SPINS = 100 }; /* a holder does one system call: then give it the core */
+
+static void waitTurn(int *spins)
+{
+    SMP_PAUSE();
+#ifndef SMP_MODEL
+    if (++*spins >= SLOT_LOCK_SPINS) {
+        *spins = 0;
+        sched_yield();
+    }
+#else
+    (void)spins;
+#endif
+}
+
+void fdSlotLock(FdSlot *slot)
+{
+    int spins = 0;
+    uint32_t old = RELAXED_LOAD(&slot->control);
+    for (;;) {
+        if (old & SLOT_CONTROL) {
+            waitTurn(&spins);
+            old = RELAXED_LOAD(&slot->control);
+        } else if (CAS_ACQUIRE(&slot->control, &old, old | SLOT_CONTROL)) { /* pairs with unlock */
+            return;
+        }
+    }
+}
+
+void fdSlotUnlock(FdSlot *slot)
+{
+    ASSERT(RELAXED_LOAD(&slot->control) & SLOT_CONTROL);
+    AND_RELEASE(&slot->control, ~(uint32_t)SLOT_CONTROL);
+}
+
+/* Count one edge: seq_cst, before the list is looked at.  0 is no count. */
+static void countEdge(FdSlot *slot, FdDirection direction)
+{
+    if (ADD_SEQ_CST(&slot->edges[direction], 1) == UINT32_MAX)
+        ADD_SEQ_CST(&slot->edges[direction], 1);
+}
+
+bool fdSlotMark(FdSlot *slot, uint16_t generation, uint32_t bits)
+{
+    uint32_t old = SEQ_CST_LOAD(&slot->control);
+    do {
+        if (fdControlGeneration(old) != generation)
+            return false;
+        if ((old & bits) == bits)
+            return true;
+    } while (!CAS_SEQ_CST(&slot->control, &old, old | bits));
+    return true;
+}
+
+uint32_t fdSlotFire(FdSlot *slot, FdDirection direction, uint16_t generation, void *sink)
+{
+    WatchList *list = &slot->waiters[direction];
+    /* An edge counted for the next file, should it come between, only makes somebody look twice. */
+    if (watchListGeneration(ACQUIRE_LOAD(list)) != generation)
+        return 0;
+    countEdge(slot, direction);
+    return watchListFire(watchListTake(list, generation), 0, sink);
+}
+
+int fdSlotRecheck(FdSlot *slot, FdDirection direction, uint16_t generation, uint32_t edges,
+                  WatchNode *node, void *sink)
+{
+    if (LIKELY(SEQ_CST_LOAD(&slot->edges[direction]) == edges)) /* after W1, See Note [StoreLoad] */
+        return 0;
+    /* The edge may have missed us.  If it has not, we were fired, and that is as good as parking. */
+    return watchListRemove(&slot->waiters[direction], generation, node, sink) ? 1 : 0;
+}
+
+int fdSlotPublish(FdSlot *slot, FdDirection direction, uint16_t generation, uint32_t edges,
+                  WatchNode *node, void *sink)
+{
+    if (SEQ_CST_LOAD(&slot->edges[direction]) != edges)
+        return 1;
+    if (!watchListAdd(&slot->waiters[direction], generation, node))
+        return -EBADF;
+    return fdSlotRecheck(slot, direction, generation, edges, node, sink);
+}
+
+void fdSlotAdvance(FdSlot *slot, WatchNode *older[2])
+{
+    uint32_t old = RELAXED_LOAD(&slot->control), next;
+    ASSERT(old & SLOT_CONTROL);
+    do {
+        next = (uint32_t)(uint16_t)(fdControlGeneration(old) + 1) << SLOT_GENERATION_SHIFT;
+    } while (!CAS_SEQ_CST(&slot->control, &old, next | SLOT_CONTROL));
+    for (int d = FdRead; d <= FdWrite; d++) {
+        countEdge(slot, (FdDirection)d); /* `last` and `drained` mean nothing from here on */
+        WatchNode *taken = watchListClose(&slot->waiters[d], fdControlGeneration(next));
+        ASSERT(taken == NULL || older[d] == NULL);
+        if (taken != NULL)
+            older[d] = taken;
+    }
+}
+
+bool fdSlotSane(FdSlot *slot)
+{
+    uint32_t control = RELAXED_LOAD(&slot->control);
+    uint32_t both = SLOT_EDGE | SLOT_ONESHOT;
+    if ((control & both) == both || slot->edges[FdRead] == 0 || slot->edges[FdWrite] == 0)
+        return false;
+    for (int d = FdRead; d <= FdWrite; d++) {
+        uint64_t word = RELAXED_LOAD(&slot->waiters[d]);
+        if (watchListGeneration(word) != fdControlGeneration(control) ||
+            !watchListSane(&slot->waiters[d]))
+            return false;
+        /* Whoever waits, the kernel knows of it. */
+        if (watchListHasWatchers(&slot->waiters[d]) && (control & both) == 0)
+            return false;
+    }
+    return true;
+}

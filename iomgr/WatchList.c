@@ -1,0 +1,191 @@
+/* WatchList.c -- one word that holds everybody who waits for one thing.              [path 2/6]
+ *
+ * Owns    the word and WatchNode.next, WatchNode.linked.
+ * Before  iomgr/FdTable.c: an event names a slot.   After  rts/Wait.c: the watcher's claim.
+ * Tests   testsuite/unit/WatchListTest.c, testsuite/model/WatchListModel.c (every interleaving)
+ *
+ * See Note [WatchList states] and Note [StoreLoad].
+ */
+#include "iomgr/WatchList.h"
+
+#include <stddef.h>
+#ifndef SMP_MODEL
+#include <sched.h>
+#endif
+
+#define WATCH_BUSY 1ull
+#define WATCH_FIRED 2ull
+#define WATCH_FLAGS 15ull
+#define WATCH_POINTER 0x0000fffffffffff0ull
+#define WATCH_GENERATION 0xffff000000000000ull
+
+static WatchNode *nodeOf(uint64_t word)
+{
+    return (WatchNode *)(uintptr_t)(word & WATCH_POINTER);
+}
+
+static uint64_t wordOf(uint16_t generation, WatchNode *node)
+{
+    uint64_t pointer = (uint64_t)(uintptr_t)node;
+    ASSERT((pointer & ~WATCH_POINTER) == 0);
+    return ((uint64_t)generation << 48) | pointer;
+}
+
+static void waitTurn(int *spins)
+{
+    SMP_PAUSE();
+#ifndef SMP_MODEL
+    if (++*spins >= 100) {
+        *spins = 0;
+        sched_yield();
+    }
+#else
+    (void)spins;
+#endif
+}
+
+bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node)
+{
+    uint64_t old = RELAXED_LOAD(list);
+    RELAXED_STORE(&node->linked, 1);
+    do {
+        if (watchListGeneration(old) != generation) {
+            RELAXED_STORE(&node->linked, 0);
+            return false;
+        }
+        RELAXED_STORE(&node->next, nodeOf(old));
+    } while (!CAS_SEQ_CST(list, &old, wordOf(generation, node) | (old & WATCH_FLAGS))); /* W1 */
+    return true;
+}
+
+WatchNode *watchListTake(WatchList *list, uint16_t generation)
+{
+    uint64_t old = SEQ_CST_LOAD(list);
+    for (;;) {
+        if (watchListGeneration(old) != generation || (old & ~WATCH_GENERATION) == 0)
+            return NULL;
+        if (old & WATCH_BUSY) {
+            if ((old & WATCH_FIRED) || CAS_SEQ_CST(list, &old, old | WATCH_FIRED)) /* W3 */
+                return NULL;
+        } else if (CAS_SEQ_CST(list, &old, wordOf(generation, NULL))) { /* W2 */
+            return nodeOf(old);
+        }
+    }
+}
+
+WatchNode *watchListClose(WatchList *list, uint16_t generation)
+{
+    int spins = 0;
+    uint64_t old = RELAXED_LOAD(list);
+    for (;;) {
+        if (old & WATCH_BUSY) {
+            waitTurn(&spins);
+            old = RELAXED_LOAD(list);
+        } else if (CAS_SEQ_CST(list, &old, wordOf(generation, NULL))) {
+            return nodeOf(old);
+        }
+    }
+}
+
+uint32_t watchListFire(WatchNode *taken, int result, void *sink)
+{
+    WatchNode *oldest = NULL;
+    uint32_t count = 0;
+    while (taken != NULL) { /* the list is newest first: turn it round */
+        WatchNode *next = RELAXED_LOAD(&taken->next);
+        RELAXED_STORE(&taken->next, oldest);
+        oldest = taken;
+        taken = next;
+    }
+    while (oldest != NULL) {
+        WatchNode *next = RELAXED_LOAD(&oldest->next);
+        WatchFire *fire = RELAXED_LOAD(&oldest->fire);
+        uint64_t number = RELAXED_LOAD(&oldest->number);
+        RELEASE_STORE(&oldest->linked, 0); /* W5: from here the node may be reused */
+        fire(oldest, number, result, sink);
+        oldest = next;
+        count++;
+    }
+    return count;
+}
+
+/* Under BUSY: unlink node from the list that starts at the word's head.  False: not in it. */
+static bool unlinkBusy(WatchList *list, uint64_t *word, WatchNode *node)
+{
+    for (;;) {
+        WatchNode *at = nodeOf(*word);
+        if (at == node) {
+            WatchNode *next = RELAXED_LOAD(&node->next);
+            uint64_t rest = (*word & (WATCH_GENERATION | WATCH_FLAGS)) | (uint64_t)(uintptr_t)next;
+            if (CAS_ACQUIRE(list, word, rest)) {
+                *word = rest;
+                return true;
+            }
+            continue; /* somebody pushed: node is not the head any more, or FIRED came */
+        }
+        while (at != NULL) {
+            WatchNode *next = RELAXED_LOAD(&at->next);
+            if (next == node) {
+                RELAXED_STORE(&at->next, RELAXED_LOAD(&node->next));
+                return true;
+            }
+            at = next;
+        }
+        return false;
+    }
+}
+
+/* Give BUSY back; if an event came meanwhile, everyone who is left is ours to fire. */
+static WatchNode *releaseBusy(WatchList *list, uint64_t word)
+{
+    for (;;) {
+        uint64_t kept = word & ~WATCH_FLAGS;
+        if (word & WATCH_FIRED) {
+            if (CAS_ACQ_REL(list, &word, word & WATCH_GENERATION))
+                return nodeOf(word);
+        } else if (CAS_RELEASE(list, &word, kept)) {
+            return NULL;
+        }
+    }
+}
+
+bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void *sink)
+{
+    int spins = 0;
+    uint64_t old = ACQUIRE_LOAD(list);
+    for (;;) {
+        if (watchListGeneration(old) != generation || nodeOf(old) == NULL)
+            break;
+        if (old & WATCH_BUSY) {
+            waitTurn(&spins);
+            old = ACQUIRE_LOAD(list);
+        } else if (nodeOf(old) == node && RELAXED_LOAD(&node->next) == NULL) {
+            if (CAS_ACQ_REL(list, &old, wordOf(generation, NULL))) {
+                RELAXED_STORE(&node->linked, 0);
+                return true;
+            }
+        } else if (CAS_ACQUIRE(list, &old, old | WATCH_BUSY)) { /* W4 */
+            uint64_t word = old | WATCH_BUSY;
+            bool found = unlinkBusy(list, &word, node);
+            watchListFire(releaseBusy(list, word), 0, sink);
+            if (found) {
+                RELAXED_STORE(&node->linked, 0);
+                return true;
+            }
+            break;
+        }
+    }
+    while (ACQUIRE_LOAD(&node->linked) != 0) /* W5 */
+        waitTurn(&spins);
+    return false;
+}
+
+bool watchListSane(WatchList *list)
+{
+    uint32_t bound = 1u << 24;
+    for (WatchNode *at = nodeOf(RELAXED_LOAD(list)); at != NULL; at = at->next) {
+        if (at->linked != 1 || --bound == 0)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,85 @@
+/* WatchList.h -- one word that holds everybody who waits for one thing.
+ *
+ * An fd's direction, a TVar and a thread's end each own one such word.  Watchers push themselves,
+ * whoever makes the thing happen takes the whole list, and a watcher that gives up takes itself out.
+ * Pushing and taking are lock-free; only two removals from one list wait for each other.
+ *
+ * Note [WatchList word]
+ *   63..48 generation   47..4 head of a list of WatchNode (16-byte aligned)   bit 1 FIRED   bit 0 BUSY
+ *
+ * Note [WatchList states]   (g = generation, L = list)
+ *   from          on       to             by        order    meaning
+ *   g,L           add n    g,n->L         waiter    seq_cst  (W1) publish; flags kept; then re-check
+ *   g,L           take     g,empty        event     seq_cst  (W2) the taker owns L now
+ *   g,L,BUSY      take     g,L,BUSY,FIRED event     seq_cst  (W3) the remover will fire L in its stead
+ *   g,L           remove   g,L,BUSY       remover   acquire  (W4) L below its head is the remover's
+ *   g,n           remove   g,empty        remover   release  n alone: no BUSY needed (n->next is NULL
+ *                                                            for good, so the CAS cannot meet ABA)
+ *   g,L,BUSY      release  g,L-n          remover   release  pairs with the next W2/W4
+ *   g,L,BUSY,FIRED release g,empty        remover   acq_rel  and the remover fires L-n with result 0
+ *   g,L           close    g',empty       closer    acq_rel  waits while BUSY; later add/take with g fail
+ *   node->linked  1        before W1      waiter    relaxed
+ *   node->linked  0        fire           event     release  (W5) the last touch of the node
+ * Invariant: a node that was added leaves exactly once: by take, close, or its own remove.
+ * A remover that does not find itself waits for W5; after that the node is its own again.
+ * Tests  testsuite/unit/WatchListTest.c, testsuite/model/WatchListModel.c
+ */
+#ifndef IOMGR_WATCH_LIST_H
+#define IOMGR_WATCH_LIST_H
+
+#include "internal/Assert.h"
+#include "internal/SMP.h"
+
+typedef struct WatchNode WatchNode;
+
+/* fire -- tell a watcher.
+ * node    only its address means anything (the struct around it); it may already wait for something
+ *         else, so its fields are not to be read.  The memory around a node is type-stable.
+ * number  what the watcher had put into its node
+ * result  0: it happened; -E...: it never will (-EBADF: closed)
+ * sink    the firing side's own handle (a Capability) or NULL; what watchListFire was given */
+typedef void WatchFire(WatchNode *node, uint64_t number, int result, void *sink);
+
+struct WatchNode {
+    WatchNode *next; /* the list's: adder before W1, remover under BUSY, taker after W2 */
+    WatchFire *fire; /* written by the watcher while unlinked, read by the taker */
+    uint64_t number; /* likewise */
+    uint32_t linked; /* see the table */
+    uint32_t tag;    /* not ours: whoever embeds the node may use it */
+} __attribute__((aligned(16)));
+
+typedef uint64_t WatchList; /* the word; 0 = generation 0, nobody */
+
+static inline uint16_t watchListGeneration(WatchList word)
+{
+    return (uint16_t)(word >> 48);
+}
+
+/* watchListHasWatchers -- seq_cst look: is anybody (or a remover at work) there? */
+static inline bool watchListHasWatchers(WatchList *list)
+{
+    return (SEQ_CST_LOAD(list) & 0x0000ffffffffffffull) != 0;
+}
+
+/* watchListAdd -- publish a filled node (fire, number).  False: the generation has passed. */
+bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node);
+
+/* watchListTake -- everyone who waits, newest first, or NULL: nobody, other generation, or a remover
+ * is at work and will fire them (result 0) itself. */
+WatchNode *watchListTake(WatchList *list, uint16_t generation);
+
+/* watchListClose -- move to another generation and return everyone of the old one. */
+WatchNode *watchListClose(WatchList *list, uint16_t generation);
+
+/* watchListFire -- fire a taken list, oldest first. Returns how many. */
+uint32_t watchListFire(WatchNode *taken, int result, void *sink);
+
+/* watchListRemove -- take `node` out.  True: it was still there.  False: it had been taken, and its
+ * taker has let go of it by the time this returns.  Either way the node is the caller's again.
+ * sink: for watchers fired on behalf of an event that came meanwhile. */
+bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void *sink);
+
+/* watchListSane -- walker for tests: list is finite and every node says it is linked. */
+bool watchListSane(WatchList *list);
+
+#endif

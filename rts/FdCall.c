@@ -1,0 +1,92 @@
+/* FdCall.c -- what all calls on fds share: the loop of trying and waiting.
+ *
+ * Owns    nothing: the state is in the fd's slot and home.
+ * Before  rts/FdRead.c and its sisters.   After  rts/ThreadWait.h, when the kernel says EAGAIN.
+ * Tests   testsuite/unit/FdReadTest.c, testsuite/conformance/FdCallConformance.c
+ *
+ * See Note [Attempts], Note [Drained streams], Note [Strangers].
+ */
+#include "rts/FdCall.h"
+
+#include "capability/CapabilityTable.h"
+
+#include <capri/thread.h>
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { BACK_OFF_STEPS = 4, BACK_OFF_US = 1000 }; /* the longest sleep is 2^4 ms */
+
+ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request)
+{
+    for (;;) {
+        FdView view = threadWaitView(fd, direction);
+        bool proves = size != 0 && (view.kind & FdStream) != 0 && view.edges != 0;
+        ssize_t n = -EAGAIN;
+        if (!proves || !eventManagerIsDrained(view.manager, fd, view.edges))
+            n = attempt(fd, view.kind, request);
+        if (LIKELY(n >= 0)) {
+            if (proves && n > 0 && (size_t)n < size)
+                eventManagerDrained(view.manager, fd, view.edges);
+            fdCallDone();
+            return n;
+        }
+        if (n == -EINTR)
+            continue;
+        if (n != -EAGAIN)
+            return n;
+        int failed = threadWaitFd(fd, direction, view.edges, DEADLINE_NEVER);
+        if (failed < 0)
+            return failed;
+    }
+}
+
+ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *request)
+{
+    ssize_t n;
+    do {
+        n = attempt(fd, threadWaitView(fd, direction).kind, request);
+    } while (n == -EINTR);
+    fdCallDone();
+    return n;
+}
+
+int fdCallBackOff(uint32_t *step)
+{
+    int failed = threadDelay((int64_t)BACK_OFF_US << *step);
+    if (*step < BACK_OFF_STEPS)
+        ++*step;
+    return failed;
+}
+
+int fdCallSort(int fd)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0)
+        return -EBADF;
+    if (S_ISSOCK(about.st_mode))
+        return FdSortSocket;
+    bool is_file = S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) || S_ISBLK(about.st_mode);
+    return is_file ? FdSortFile : FdSortOther;
+}
+
+size_t fdCallSize(const struct iovec *parts, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].iov_len;
+    return size;
+}
+
+int fdCallRegister(int fd, uint32_t kind)
+{
+    if (fd < 0 || capabilities.count == 0) /* before rtsInit nothing can be adopted, but it works */
+        return fd;
+    int failed = fdHomeFresh(fd, kind, scheduleHere());
+    if (failed == 0)
+        return fd;
+    close(fd);
+    return failed;
+}

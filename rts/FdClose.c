@@ -1,0 +1,75 @@
+/* FdClose.c -- closeFd, closeFdWith: waiters first, then the number.
+ *
+ * Owns    the order of closing.
+ * After   capability/FdHome.c: the home forgotten.   iomgr/FdAwait.c: waiters detached and woken.
+ * Tests   testsuite/unit/FdCloseTest.c, testsuite/regress/LingerReuse.c
+ *
+ * Note [Closing]
+ *   home forgotten -> generation + 1, removed from the kernel's set, waiters woken with -EBADF -> close(2)
+ *   -> if somebody waits on the number in the old home again, look whether he still can.  No flag, lock or
+ *   grace period spans close(2): Linux frees the number before close returns, and another thread may open
+ *   and wait on it at once.  A close that may linger (SO_LINGER) is done on an OS thread of its own.
+ */
+#include "rts/Foreign.h"
+#include "rts/ThreadWait.h"
+
+#include <capri/fd.h>
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+typedef struct Closing {
+    int (*close_fn)(int fd, void *env);
+    void *env;
+    int fd;
+    int result;
+} Closing;
+
+static void runClosing(void *env)
+{
+    Closing *closing = env;
+    closing->result = closing->close_fn(closing->fd, closing->env);
+}
+
+static __attribute__((noinline)) int plainClose(int fd, void *env)
+{
+    (void)env;
+    return close(fd) == 0 || errno == EINTR ? 0 : -errno;
+}
+
+/* May close(2) block for a while?  Only a stream socket that was told to linger. */
+static bool mayLinger(int fd)
+{
+    struct linger linger = {0, 0};
+    socklen_t size = sizeof linger;
+    return getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && linger.l_onoff != 0 &&
+           linger.l_linger > 0;
+}
+
+static int closeIn(Closing *closing, bool foreign)
+{
+    uint32_t word = closing->fd < 0 ? 0 : fdHomeLeave(closing->fd);
+    EventManager *manager = fdHomeManager(word);
+    if (manager != NULL)
+        eventManagerCloseFd(manager, closing->fd, scheduleHere());
+    if (!foreign || foreignRun(runClosing, closing) != 0)
+        runClosing(closing);
+    if (manager != NULL)
+        eventManagerClosedFd(manager, closing->fd, scheduleHere());
+    return closing->result;
+}
+
+int closeFdWith(int (*close_fn)(int fd, void *env), void *env, int fd)
+{
+    Closing closing = {.close_fn = close_fn, .env = env, .fd = fd, .result = -EINVAL};
+    if (close_fn == NULL)
+        return -EINVAL;
+    return closeIn(&closing, false);
+}
+
+int closeFd(int fd)
+{
+    Closing closing = {.close_fn = plainClose, .fd = fd, .result = -EBADF};
+    return closeIn(&closing, scheduleSelf() != NULL && mayLinger(fd));
+}

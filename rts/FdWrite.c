@@ -1,0 +1,116 @@
+/* FdWrite.c -- write(2) as if it blocked; sockets raise no SIGPIPE.
+ *
+ * Owns    nothing.
+ * After   rts/FdCall.c: the loop of trying and waiting.
+ * Tests   testsuite/unit/FdWriteTest.c, testsuite/conformance/FdCallConformance.c
+ *
+ * See Note [Attempts] for the functions that are not inlined, Note [Strangers] for un-adopted fds.
+ */
+#include "rts/FdCall.h"
+
+#include <capri/fd.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+typedef struct WriteRequest {
+    const struct iovec *parts;
+    int count;
+} WriteRequest;
+
+static __attribute__((noinline)) ssize_t writePlain(int fd, const WriteRequest *request)
+{
+    ssize_t n = request->count == 1
+                    ? write(fd, request->parts[0].iov_base, request->parts[0].iov_len)
+                    : writev(fd, request->parts, request->count);
+    return n < 0 ? -errno : n;
+}
+
+static __attribute__((noinline)) ssize_t writeNow(int fd, const WriteRequest *request)
+{
+    ssize_t n = pwritev2(fd, request->parts, request->count, -1, RWF_NOWAIT);
+    return n < 0 ? -errno : n;
+}
+
+static __attribute__((noinline)) ssize_t sendParts(int fd, const WriteRequest *request)
+{
+    enum { flags = MSG_NOSIGNAL | MSG_DONTWAIT };
+    ssize_t n;
+    if (LIKELY(request->count == 1)) {
+        n = send(fd, request->parts[0].iov_base, request->parts[0].iov_len, flags);
+    } else {
+        struct msghdr message = {.msg_iov = (struct iovec *)request->parts,
+                                 .msg_iovlen = (size_t)request->count};
+        n = sendmsg(fd, &message, flags);
+    }
+    return n < 0 ? -errno : n;
+}
+
+/* The first non-empty part, cut to what a pipe that is ready takes at once. */
+static ssize_t writeLittle(int fd, const WriteRequest *request)
+{
+    int first = 0;
+    while (first + 1 < request->count && request->parts[first].iov_len == 0)
+        first++;
+    if (request->count == 0)
+        return 0;
+    struct iovec little = request->parts[first];
+    if (little.iov_len > PIPE_BUF)
+        little.iov_len = PIPE_BUF;
+    return writePlain(fd, &(WriteRequest){&little, 1});
+}
+
+static ssize_t writeStranger(int fd, const WriteRequest *request)
+{
+    int sort = fdCallSort(fd);
+    if (sort < 0)
+        return sort;
+    if (sort == FdSortFile)
+        return writePlain(fd, request);
+    if (sort == FdSortSocket)
+        return sendParts(fd, request);
+    ssize_t n = writeNow(fd, request);
+    if (n != -EOPNOTSUPP && n != -ENOSYS)
+        return n;
+    int failed = threadWaitFd(fd, FdWrite, 0, DEADLINE_NEVER);
+    return failed < 0 ? failed : writeLittle(fd, request);
+}
+
+static ssize_t attemptWrite(int fd, uint32_t kind, void *request)
+{
+    ssize_t n = -ENOTSOCK;
+    if (UNLIKELY((kind & FdAdopted) == 0))
+        return writeStranger(fd, request);
+    if (LIKELY((kind & FD_KIND_SOCKET) != 0))
+        n = sendParts(fd, request);
+    return n == -ENOTSOCK ? writePlain(fd, request) : n;
+}
+
+ssize_t fdWrite(int fd, const void *buffer, size_t size)
+{
+    struct iovec part = {(void *)buffer, size};
+    WriteRequest request = {&part, 1};
+    return fdCall(fd, FdWrite, 0, attemptWrite, &request);
+}
+
+ssize_t fdWriteAll(int fd, const void *buffer, size_t size)
+{
+    size_t done = 0;
+    do {
+        ssize_t n = fdWrite(fd, (const char *)buffer + done, size - done);
+        if (n < 0)
+            return n;
+        done += (size_t)n;
+    } while (done < size);
+    return (ssize_t)done;
+}
+
+ssize_t fdWritev(int fd, const struct iovec *parts, int count)
+{
+    WriteRequest request = {parts, count};
+    if (count < 0)
+        return -EINVAL;
+    return fdCall(fd, FdWrite, 0, attemptWrite, &request);
+}

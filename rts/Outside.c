@@ -1,0 +1,193 @@
+/* Outside.c -- plain OS threads: the same waits, blocking the OS thread.
+ *
+ * Owns    Outsiders: claim words and nodes that OS threads borrow.
+ * Before  rts/Park.c, rts/ThreadWait.c: found that no green thread is calling.
+ * Tests   testsuite/unit/OutsideTest.c
+ */
+#include "rts/Outside.h"
+
+#include "iomgr/Clock.h"
+#include "iomgr/Memory.h"
+#include "rts/Wait.h"
+
+#include <ck_spinlock.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct Outsider {
+    WatchNode node;
+    Claim claim;
+    struct Outsider *next;     /* under lock: free list */
+    struct Outsider *next_all; /* constant once published */
+} Outsider;
+
+static struct {
+    ck_spinlock_fas_t lock;
+    const Allocator *allocator;
+    Outsider *free; /* under lock */
+    Outsider *all;  /* pushed under lock (release), walked by anyone */
+    uint32_t cancelled;
+} outsiders;
+
+int outsideStart(const Allocator *allocator)
+{
+    ck_spinlock_fas_init(&outsiders.lock);
+    outsiders.allocator = allocator;
+    outsiders.free = outsiders.all = NULL;
+    SEQ_CST_STORE(&outsiders.cancelled, 0);
+    return 0;
+}
+
+void outsideEnd(void)
+{
+    while (outsiders.all != NULL) {
+        Outsider *next = outsiders.all->next_all;
+        memoryRelease(outsiders.allocator, outsiders.all, sizeof *next, CACHE_LINE);
+        outsiders.all = next;
+    }
+}
+
+static Outsider *borrow(void)
+{
+    ck_spinlock_fas_lock_eb(&outsiders.lock);
+    Outsider *outsider = outsiders.free;
+    if (outsider != NULL)
+        outsiders.free = outsider->next;
+    ck_spinlock_fas_unlock(&outsiders.lock);
+    if (outsider != NULL)
+        return outsider;
+    outsider = memoryAllocate(outsiders.allocator, sizeof *outsider, CACHE_LINE);
+    if (outsider == NULL)
+        return NULL;
+    memset(outsider, 0, sizeof *outsider);
+    ck_spinlock_fas_lock_eb(&outsiders.lock);
+    outsider->next_all = outsiders.all;
+    RELEASE_STORE(&outsiders.all, outsider);
+    ck_spinlock_fas_unlock(&outsiders.lock);
+    return outsider;
+}
+
+static void giveBack(Outsider *outsider)
+{
+    ck_spinlock_fas_lock_eb(&outsiders.lock);
+    outsider->next = outsiders.free;
+    outsiders.free = outsider;
+    ck_spinlock_fas_unlock(&outsiders.lock);
+}
+
+/* The futex is the claim's low half: both machines are little-endian. */
+static void wakeClaim(Claim *claim)
+{
+    syscall(SYS_futex, (uint32_t *)(void *)claim, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void outsiderFired(WatchNode *node, uint64_t number, int result, void *sink)
+{
+    Outsider *outsider = (Outsider *)(void *)((char *)node - offsetof(Outsider, node));
+    (void)sink;
+    if (claimTry(&outsider->claim, number, result) != ClaimLost)
+        wakeClaim(&outsider->claim);
+}
+
+/* Nanoseconds from now until deadline_ns as a timespec for the kernel; false: it has passed. */
+static bool timeLeft(int64_t deadline_ns, struct timespec *left)
+{
+    int64_t left_ns = deadline_ns - clockRead(&clockMonotonic);
+    if (left_ns <= 0)
+        return false;
+    left->tv_sec = left_ns / 1000000000;
+    left->tv_nsec = left_ns % 1000000000;
+    return true;
+}
+
+/* Sleep until the claim is no longer Armed; at the deadline claim it ourselves. */
+static int sleepOnClaim(Claim *claim, int64_t deadline_ns)
+{
+    Claim word = ACQUIRE_LOAD(claim);
+    while (claimState(word) == ClaimArmed) {
+        struct timespec left, *timeout = NULL;
+        if (deadline_ns != DEADLINE_NEVER) {
+            timeout = &left;
+            if (!timeLeft(deadline_ns, timeout)) {
+                claimTry(claim, claimNumber(word), -ETIMEDOUT);
+                word = ACQUIRE_LOAD(claim);
+                continue;
+            }
+        }
+        syscall(SYS_futex, (uint32_t *)(void *)claim, FUTEX_WAIT_PRIVATE, (uint32_t)word, timeout,
+                NULL, 0);
+        word = ACQUIRE_LOAD(claim);
+    }
+    return claimResult(word);
+}
+
+int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
+                    int64_t deadline_ns)
+{
+    int result = -EALREADY;
+    Outsider *outsider = borrow();
+    if (outsider == NULL)
+        return -ENOMEM;
+    uint64_t number = claimBegin(&outsider->claim);
+    RELAXED_STORE(&outsider->node.fire, outsiderFired);
+    RELAXED_STORE(&outsider->node.number, number);
+    if (!watchListAdd(list, generation, &outsider->node)) {
+        claimEnd(&outsider->claim);
+    } else {
+        if (changed(env)) {
+            claimTry(&outsider->claim, number, 0);
+        } else if (SEQ_CST_LOAD(&outsiders.cancelled) != 0) {
+            claimTry(&outsider->claim, number, -ECANCELED);
+        }
+        result = sleepOnClaim(&outsider->claim, deadline_ns);
+        watchListRemove(list, generation, &outsider->node, NULL);
+    }
+    giveBack(outsider);
+    return result;
+}
+
+void outsideCancelAll(void)
+{
+    SEQ_CST_STORE(&outsiders.cancelled, 1);
+    for (Outsider *at = ACQUIRE_LOAD(&outsiders.all); at != NULL; at = at->next_all) {
+        Claim word = SEQ_CST_LOAD(&at->claim);
+        if (claimTry(&at->claim, claimNumber(word), -ECANCELED) != ClaimLost)
+            wakeClaim(&at->claim);
+    }
+}
+
+int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
+{
+    struct pollfd wanted = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
+    if (fd < 0)
+        return -EBADF;
+    for (;;) {
+        struct timespec left = {0, 0}, *timeout = NULL;
+        if (deadline_ns != DEADLINE_NEVER) {
+            timeLeft(deadline_ns, &left);
+            timeout = &left;
+        }
+        int ready = ppoll(&wanted, 1, timeout, NULL);
+        if (ready > 0)
+            return wanted.revents & POLLNVAL ? -EBADF : 0;
+        if (ready < 0 && errno != EINTR)
+            return -errno;
+        if (ready == 0 && deadline_ns <= clockRead(&clockMonotonic))
+            return -ETIMEDOUT;
+    }
+}
+
+int outsideSleep(int64_t deadline_ns)
+{
+    struct timespec until = {deadline_ns / 1000000000, deadline_ns % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
+    }
+    return 0;
+}

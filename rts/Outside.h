@@ -1,0 +1,30 @@
+/* Outside.h -- plain OS threads: the same waits, blocking the OS thread.
+ *
+ * A plain OS thread that waits borrows an Outsider: a claim word and a node in type-stable memory, for the
+ * same reason a Thread is type-stable.  It sleeps on the claim word as a futex (See Note [Claim states]).
+ */
+#ifndef RTS_OUTSIDE_H
+#define RTS_OUTSIDE_H
+
+#include "iomgr/FdTable.h"
+#include "iomgr/WatchList.h"
+
+#include <capri/allocator.h>
+
+int outsideStart(const Allocator *allocator);
+void outsideEnd(void);
+
+/* outsideWaitList -- parkOnList for a plain OS thread. */
+int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
+                    int64_t deadline_ns);
+
+/* outsideWaitFd -- ppoll for one direction of fd.  0, -EBADF, -ETIMEDOUT. */
+int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns);
+
+/* outsideSleep -- clock_nanosleep until deadline_ns. */
+int outsideSleep(int64_t deadline_ns);
+
+/* outsideCancelAll -- every OS thread that waits on a list gets -ECANCELED. */
+void outsideCancelAll(void);
+
+#endif

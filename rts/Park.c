@@ -1,0 +1,105 @@
+/* Park.c -- waiting, step by step: begin, tell the sources, park, look who woke us.
+ *
+ * Owns    the running thread's wait: node, timer, status.
+ * Before  rts/ThreadWait.c, rts/stm/TVar.c, rts/Thread.c: what is waited for.
+ * After   rts/Wait.c: the claim.   rts/Schedule.c: the switch.
+ * Tests   testsuite/unit/ParkTest.c
+ *
+ * Note [Cancelling everything]
+ *   parkCancelAll sets `cancelled`, then claims every wait that it finds; a waiter reads `cancelled` before
+ *   it parks.  Neither has a full fence, so one may slip through: shutdown calls parkCancelAll again and
+ *   again until no thread lives.
+ */
+#include "rts/Park.h"
+
+#include "rts/Outside.h"
+
+#include <errno.h>
+
+static uint32_t cancelled; /* set by parkCancelAll, cleared by parkCancelReset; read by waiters */
+
+static void nodeFired(WatchNode *node, uint64_t number, int result, void *sink)
+{
+    Thread *thread = threadOfNode(node);
+    if (claimTry(&thread->claim, number, result) == ClaimWonParked)
+        scheduleReady(thread, sink);
+}
+
+void parkTimerFired(Timer *timer, uint64_t number, void *sink)
+{
+    Thread *thread = threadOfTimer(timer);
+    if (claimTry(&thread->claim, number, -ETIMEDOUT) == ClaimWonParked)
+        scheduleReady(thread, sink);
+}
+
+uint64_t parkBegin(Thread *self)
+{
+    uint64_t number = claimBegin(&self->claim);
+    RELAXED_STORE(&self->node.fire, nodeFired);
+    RELAXED_STORE(&self->node.number, number);
+    return number;
+}
+
+int parkAbandon(Thread *self)
+{
+    return claimEnd(&self->claim) ? 0 : claimResult(ACQUIRE_LOAD(&self->claim));
+}
+
+int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
+{
+    Capability *here = scheduleHere();
+    uint64_t number = claimNumber(RELAXED_LOAD(&self->claim));
+    if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0)) /* See Note [Cancelling everything] */
+        claimTry(&self->claim, number, -ECANCELED);
+    if (deadline_ns != DEADLINE_NEVER &&
+        timerHeapArm(&here->manager.timers, &self->timer, number, deadline_ns) != 0)
+        claimTry(&self->claim, number, -ENOMEM);
+    threadSetStatus(self, why, fd);
+    here = schedulePark(here);
+    threadSetStatus(self, ThreadRunning, -1);
+    if (deadline_ns != DEADLINE_NEVER)
+        timerHeapDisarm(&here->manager.timers, &self->timer);
+    ASSERT_CMP(claimState(self->claim), ==, ClaimFired);
+    return claimResult(ACQUIRE_LOAD(&self->claim));
+}
+
+int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
+               ThreadState why, int64_t deadline_ns)
+{
+    Thread *self = scheduleSelf();
+    if (self == NULL)
+        return outsideWaitList(list, generation, changed, env, deadline_ns);
+    parkBegin(self);
+    if (!watchListAdd(list, generation, &self->node)) {
+        parkAbandon(self);
+        return -EALREADY;
+    }
+    if (changed(env)) {
+        watchListRemove(list, generation, &self->node, scheduleHere());
+        return parkAbandon(self);
+    }
+    int result = parkUntil(self, why, -1, deadline_ns);
+    if (parkLinked(self))
+        watchListRemove(list, generation, &self->node, scheduleHere());
+    return result;
+}
+
+static void cancelThread(Thread *thread, void *env)
+{
+    Claim claim = SEQ_CST_LOAD(&thread->claim);
+    (void)env;
+    if (claimTry(&thread->claim, claimNumber(claim), -ECANCELED) == ClaimWonParked)
+        scheduleReady(thread, NULL);
+}
+
+void parkCancelAll(void)
+{
+    RELAXED_STORE(&cancelled, 1);
+    threadPoolEach(cancelThread, NULL);
+    outsideCancelAll();
+}
+
+void parkCancelReset(void)
+{
+    RELAXED_STORE(&cancelled, 0);
+}

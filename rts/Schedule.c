@@ -1,0 +1,332 @@
+/* Schedule.c -- the loop: run, poll, steal, sleep; and the way from one thread to the next.  [path 5/6]
+ *
+ * Owns    Scheduler; Capability.current; the moment at which a thread is committed, queued or given up.
+ * Before  capability/RunQueue.c: ready work.   After  rts/context/: the thread runs again.
+ * Tests   testsuite/unit/ScheduleTest.c, testsuite/path/DataPathTest.c
+ *
+ * See Note [Switching directly] and Note [Picking the next].
+ */
+#include "rts/Schedule.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/Idle.h"
+#include "rts/Starved.h"
+#include "rts/context/Context.h"
+
+enum {
+    TICKS_PER_LOOK = 16,         /* switches between two looks at the clock */
+    POLL_EVERY_NS = 100 * 1000,  /* a busy capability polls this often */
+    REBIAS_EVERY_NS = 1000 * 1000,
+    LONG_RUN_NS = 20 * 1000,     /* threads that run longer are worth waking a sleeper for at once */
+    YOUNG_MOST = 32              /* young ends in a row */
+};
+
+static void threadMain(void *pass);
+
+Thread *scheduleSelf(void)
+{
+    Capability *here = scheduleHere();
+    return here == NULL ? NULL : (Thread *)here->current;
+}
+
+/* Now and then: the clock, the poll that is due, the gate that may be biased again. */
+static void lookAtClock(Scheduler *scheduler)
+{
+    Capability *capability = scheduler->capability;
+    EventManager *manager = &capability->manager;
+    int64_t now = clockRead(manager->clock);
+    scheduler->mean_run_ns = (now - scheduler->last_look_ns) / TICKS_PER_LOOK;
+    scheduler->last_look_ns = now;
+    if (now - scheduler->last_poll_ns >= POLL_EVERY_NS) {
+        scheduler->last_poll_ns = now;
+        if (RELAXED_LOAD(&manager->fds) != 0 || RELAXED_LOAD(&manager->timers.earliest_ns) <= now)
+            eventManagerStep(manager, 0, capability);
+        if (now - scheduler->last_rebias_ns >= REBIAS_EVERY_NS) {
+            scheduler->last_rebias_ns = now;
+            runQueueRebias(&capability->queue);
+        }
+    }
+    if (runQueueLength(&capability->queue) >= 1 && RELAXED_LOAD(&idle.sleeping) != 0)
+        idleWakeOne();
+}
+
+/* More is ready than one thread: tell a sleeper, unless threads here run so briefly that it will be done
+ * before anyone is up (then lookAtClock sees to what is still there later). */
+static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
+{
+    if (UNLIKELY(RELAXED_LOAD(&idle.sleeping) != 0) && scheduler->mean_run_ns >= LONG_RUN_NS &&
+        runQueueLength(&scheduler->capability->queue) >= at_least)
+        idleWakeOne();
+}
+
+/* The next ready runnable, NULL: none here. */
+static Runnable *popNext(Scheduler *scheduler, bool yielded)
+{
+    Capability *capability = scheduler->capability;
+    if (UNLIKELY(++scheduler->ticks % TICKS_PER_LOOK == 0))
+        lookAtClock(scheduler);
+    if (UNLIKELY(RELAXED_LOAD(&capability->inbox.pinned) != NULL ||
+                 RELAXED_LOAD(&capability->inbox.open) != NULL))
+        capabilityReceive(capability);
+    if (yielded || ++scheduler->young_run >= YOUNG_MOST) {
+        scheduler->young_run = 0;
+        return runQueuePopOld(&capability->queue);
+    }
+    return runQueuePopYoung(&capability->queue);
+}
+
+/* Give a newborn its stack.  False: none to be had; it waits, or has ended. */
+static bool bindStack(Scheduler *scheduler, Thread *thread)
+{
+    starvedLeave(scheduler, thread);
+    unsigned shift = (thread->node.tag & TAG_STACK) >> TAG_STACK_SHIFT;
+    Stack *stack = stackTake(&scheduler->stacks, shift == 0 ? 0 : (size_t)1 << shift);
+    if (UNLIKELY(stack == NULL)) {
+        starvedAdd(scheduler, thread);
+        return false;
+    }
+    RELAXED_STORE(&stack->owner, thread);
+    thread->stack = stack;
+    thread->sp = contextMake(stackTop(stack), threadMain);
+    return true;
+}
+
+/* The next thread that can be switched to.  Anything else that is ready goes to the loop: *other. */
+static Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
+{
+    for (;;) {
+        Runnable *next = popNext(scheduler, yielded);
+        *other = NULL;
+        if (next == NULL)
+            return NULL;
+        if (UNLIKELY(next->run != scheduleRunThread)) {
+            *other = next;
+            return NULL;
+        }
+        Thread *thread = threadOfRunnable(next);
+        if (LIKELY(thread->sp != NULL) || bindStack(scheduler, thread))
+            return thread;
+    }
+}
+
+/* What the thread that was left still needs, now that nothing runs on its stack. */
+static inline void afterSwitch(Scheduler *scheduler)
+{
+    Thread *left = scheduler->left;
+    AfterSwitch after = scheduler->after;
+    scheduler->after = AfterNothing;
+    if (after == AfterCommit) {
+        if (UNLIKELY(!claimCommit(&left->claim)))
+            scheduleReady(left, scheduler->capability);
+    } else if (after == AfterRequeue) {
+        scheduleReady(left, scheduler->capability);
+    } else if (after == AfterEnd) {
+        stackGive(&scheduler->stacks, scheduler->left_stack, scheduler->last_look_ns);
+        starvedRetry(scheduler);
+    }
+}
+
+/* See Note [Sanitizer switch].  from: NULL when the context we leave has ended. */
+NO_INSTRUMENT static Capability *switchStack(void **save, StackTools *from, void *load,
+                                             StackTools *to, const void *to_bottom, size_t to_size,
+                                             Capability *capability)
+{
+    (void)from;
+    (void)to;
+    (void)to_bottom;
+    (void)to_size;
+#ifdef SANITIZE_ADDRESS
+    __sanitizer_start_switch_fiber(from == NULL ? NULL : &from->fake_stack, to_bottom, to_size);
+#endif
+#ifdef SANITIZE_THREAD
+    __tsan_switch_to_fiber(to->fibre, 0);
+#endif
+    capability = contextSwitch(save, load, capability);
+#ifdef SANITIZE_ADDRESS
+    __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
+#endif
+    return capability;
+}
+
+static Capability *switchToThread(Scheduler *scheduler, void **save, StackTools *from, Thread *next)
+{
+    Capability *capability = scheduler->capability;
+    Stack *stack = next->stack;
+    RELAXED_STORE(&capability->current, next);
+    COUNT(&capability->stats.switches, 1);
+    return switchStack(save, from, next->sp, &stack->tools, stackBottom(stack), stackUsable(stack),
+                       capability);
+}
+
+static Capability *switchToLoop(Scheduler *scheduler, void **save, StackTools *from)
+{
+    Capability *capability = scheduler->capability;
+    RELAXED_STORE(&capability->current, NULL);
+    return switchStack(save, from, scheduler->loop_sp, &scheduler->loop_tools,
+                       scheduler->loop_bottom, scheduler->loop_size, capability);
+}
+
+/* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is one. */
+static Capability *leave(Scheduler *scheduler, Thread *self, AfterSwitch after, Thread *next,
+                         Runnable *other)
+{
+    Capability *capability;
+    scheduler->after = after;
+    scheduler->left = self;
+    scheduler->handed = other;
+    if (LIKELY(next != NULL))
+        capability = switchToThread(scheduler, &self->sp, &self->stack->tools, next);
+    else
+        capability = switchToLoop(scheduler, &self->sp, &self->stack->tools);
+    afterSwitch(schedulerOf(capability));
+    ASSERT(capability->current == self);
+    return capability;
+}
+
+Capability *schedulePark(Capability *capability)
+{
+    Scheduler *scheduler = schedulerOf(capability);
+    Thread *self = capability->current;
+    Runnable *other;
+    if (claimFired(&self->claim))
+        return capability;
+    Thread *next = pickThread(scheduler, false, &other);
+    if (next == NULL && other == NULL && claimFired(&self->claim))
+        return capability; /* the poll that was due brought our own event */
+    COUNT(&scheduler->parks, 1);
+    return leave(scheduler, self, AfterCommit, next, other);
+}
+
+Capability *scheduleYield(Capability *capability)
+{
+    Scheduler *scheduler = schedulerOf(capability);
+    Thread *self = capability->current;
+    Runnable *other;
+    Thread *next = pickThread(scheduler, true, &other);
+    if (next == NULL && other == NULL)
+        return capability;
+    return leave(scheduler, self, AfterRequeue, next, other);
+}
+
+void scheduleReady(Thread *thread, Capability *here)
+{
+    uint32_t pinned = thread->node.tag & TAG_PINNED;
+    if (UNLIKELY(pinned != 0) && (here == NULL || here->index + 1 != pinned)) {
+        capabilitySend(capabilities.items[pinned - 1], &thread->runnable, true);
+        return;
+    }
+    if (UNLIKELY(here == NULL)) {
+        capabilitySend(capabilityTablePick(), &thread->runnable, false);
+        return;
+    }
+#ifdef CAPRI_MIGRATE
+    if (pinned == 0 && capabilities.count > 1) {
+        uint32_t next = (here->index + 1) % capabilities.count;
+        capabilitySend(capabilities.items[next], &thread->runnable, false);
+        return;
+    }
+#endif
+    capabilityPush(here, &thread->runnable);
+    offerSurplus(schedulerOf(here), here->current == NULL ? 2 : 1);
+}
+
+void scheduleSafepointSlow(Capability *capability)
+{
+    uint32_t attention = AND_SEQ_CST(&capability->attention, (uint32_t)AttentionStop);
+    uint32_t fired = 0;
+    if (attention & AttentionPoll)
+        fired = eventManagerStep(&capability->manager, 0, capability);
+    if (capability->current != NULL && (fired > 0 || (attention & AttentionSlice)))
+        scheduleYield(capability);
+}
+
+/* A thread's body has returned: take the next newborn onto this stack, if one is next, else leave. */
+static Thread *endThread(Scheduler *scheduler, Thread *self)
+{
+    Stack *stack = self->stack;
+    Runnable *other = NULL;
+    Thread *next = NULL;
+    void *dead_sp;
+    self->stack = NULL;
+    threadDrop(self);
+    Runnable *ready = popNext(scheduler, false);
+    if (ready != NULL && ready->run == scheduleRunThread)
+        next = threadOfRunnable(ready);
+    else
+        other = ready;
+    if (next != NULL && next->sp == NULL) {
+        if ((next->node.tag & TAG_STACK) == 0 && stackSizeOf(stack) == stackDefaultSize()) {
+            starvedLeave(scheduler, next);
+            next->stack = stack;
+            RELAXED_STORE(&stack->owner, next);
+            RELAXED_STORE(&scheduler->capability->current, next);
+            COUNT(&scheduler->capability->stats.switches, 1);
+            return next;
+        }
+        if (!bindStack(scheduler, next))
+            next = NULL; /* the loop looks for another */
+    }
+    scheduler->after = AfterEnd;
+    scheduler->left_stack = stack;
+    scheduler->handed = other;
+    if (next != NULL)
+        switchToThread(scheduler, &dead_sp, NULL, next);
+    else
+        switchToLoop(scheduler, &dead_sp, NULL);
+    barf("a thread that had ended was resumed");
+}
+
+/* The bottom of every green thread. */
+static void threadMain(void *pass)
+{
+    Capability *capability = pass;
+#ifdef SANITIZE_ADDRESS
+    __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+#endif
+    afterSwitch(schedulerOf(capability));
+    Thread *self = capability->current;
+    for (;;) {
+        ThreadFn *fn = (ThreadFn *)self->fn_or_result;
+        self->sp = self->stack; /* started: any non-NULL will do until it is left for the first time */
+        threadSetStatus(self, ThreadRunning, -1);
+        void *result = fn(self->env);
+        capability = scheduleHere();
+        ASSERT(capability->current == self);
+        threadEnded(self, result, capability);
+        self = endThread(schedulerOf(capability), self);
+    }
+}
+
+/* On the worker's stack: run a thread until somebody switches back to the loop. */
+static void runThread(Scheduler *scheduler, Thread *thread)
+{
+    switchToThread(scheduler, &scheduler->loop_sp, &scheduler->loop_tools, thread);
+    afterSwitch(scheduler);
+}
+
+void scheduleRunThread(Runnable *runnable, Capability *capability)
+{
+    Scheduler *scheduler = schedulerOf(capability);
+    Thread *thread = threadOfRunnable(runnable);
+    if (thread->sp != NULL || bindStack(scheduler, thread))
+        runThread(scheduler, thread);
+}
+
+void scheduleLoop(Worker *worker)
+{
+    Capability *capability = worker->capability;
+    Scheduler *scheduler = schedulerOf(capability);
+    while (SEQ_CST_LOAD(&capability->stop) == 0) {
+        Runnable *next = scheduler->handed;
+        scheduler->handed = NULL;
+        if (next == NULL)
+            next = popNext(scheduler, false);
+        if (next != NULL) {
+            next->run(next, capability);
+        } else if (!idleSearch(capability)) {
+            idleSleep(capability);
+            scheduler->last_look_ns = capability->manager.now_ns;
+            scheduler->last_poll_ns = capability->manager.now_ns;
+        }
+    }
+}

@@ -1,0 +1,300 @@
+/* Startup.c -- start and stop in order; who may come in meanwhile.
+ *
+ * Owns    the runtime's state; the count of rtsInit.
+ * Before  the host.   After  every other room, in order.
+ * Tests   testsuite/unit/StartupTest.c
+ *
+ * See Note [Coming in].
+ */
+#include "rts/Startup.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/FdHome.h"
+#include "capability/Monitor.h"
+#include "iomgr/Memory.h"
+#include "rts/Outside.h"
+#include "rts/Overflow.h"
+#include "rts/Park.h"
+#include "rts/stm/Delay.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef enum RtsState { RtsDown = 0, RtsUp = 1, RtsStopping = 2 } RtsState;
+
+enum { DRAIN_LOOK_NS = 2 * 1000 * 1000 }; /* how often a draining shutdown looks again by itself */
+
+static struct {
+    pthread_mutex_t lock;
+    uint32_t count;      /* under lock: rtsInit minus rtsShutdown */
+    uint32_t state;      /* stored under lock (seq_cst), read by anyone */
+    uint32_t inside;     /* plain OS threads inside a call; see Note [Coming in] */
+    uint64_t forks;      /* by plain OS threads, relaxed add */
+    uint32_t ends;       /* futex: ends of threads while draining */
+    RtsConfig config;    /* constant while up */
+    bool signals;        /* the SIGSEGV handler is ours */
+} rts = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+uint32_t startup_draining;
+
+const Allocator *startupAllocator(void)
+{
+    return &rts.config.allocator;
+}
+
+int startupEnter(void)
+{
+    ADD_SEQ_CST(&rts.inside, 1);
+    uint32_t state = SEQ_CST_LOAD(&rts.state);
+    if (state == RtsUp)
+        return 0;
+    startupLeave();
+    return state == RtsDown ? -ENXIO : -ESHUTDOWN;
+}
+
+void startupLeave(void)
+{
+    ADD_SEQ_CST(&rts.inside, (uint32_t)-1);
+}
+
+void startupForkedOutside(void)
+{
+    ADD_RELAXED(&rts.forks, 1);
+}
+
+void startupThreadEndedSlow(void)
+{
+    ADD_SEQ_CST(&rts.ends, 1);
+    syscall(SYS_futex, &rts.ends, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Threads that live, or more: ends are read before forks. */
+static uint64_t livingThreads(void)
+{
+    uint64_t ended = 0, forked = 0;
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        ended += ACQUIRE_LOAD(&schedulerOf(capabilities.items[i])->ended);
+    forked = RELAXED_LOAD(&rts.forks);
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        forked += ACQUIRE_LOAD(&schedulerOf(capabilities.items[i])->forks);
+    return forked - ended;
+}
+
+/* ---- workers' hooks ---------------------------------------------------------------------------- */
+
+static int startWorker(Worker *worker)
+{
+    Scheduler *scheduler = schedulerOf(worker->capability);
+    pthread_attr_t attributes;
+    void *bottom;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return -ENOMEM;
+    pthread_attr_getstack(&attributes, &bottom, &size);
+    pthread_attr_destroy(&attributes);
+    scheduler->loop_bottom = bottom;
+    scheduler->loop_size = size;
+#ifdef SANITIZE_THREAD
+    scheduler->loop_tools.fibre = __tsan_get_current_fiber();
+#endif
+    return rts.signals ? overflowWatchHere() : 0;
+}
+
+static void endWorker(Worker *worker)
+{
+    (void)worker;
+    if (rts.signals)
+        overflowUnwatchHere();
+}
+
+static const WorkerHooks worker_hooks = {startWorker, scheduleLoop, endWorker};
+
+/* ---- start ------------------------------------------------------------------------------------- */
+
+static uint32_t wantedCapabilities(const RtsConfig *config)
+{
+    const char *text = getenv("CAPRI_CAPABILITIES");
+    if (config->capabilities != 0)
+        return config->capabilities;
+    if (text != NULL && atoi(text) > 0)
+        return (uint32_t)atoi(text);
+    uint32_t processors = capabilityTableProcessors();
+    return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
+}
+
+static void freeSchedulers(void)
+{
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        Capability *capability = capabilities.items[i];
+        if (capability->upper != NULL)
+            memoryRelease(startupAllocator(), capability->upper, sizeof(Scheduler), CACHE_LINE);
+        capability->upper = NULL;
+    }
+}
+
+static int makeSchedulers(void)
+{
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        Scheduler *scheduler = memoryAllocate(startupAllocator(), sizeof *scheduler, CACHE_LINE);
+        if (scheduler == NULL)
+            return -ENOMEM;
+        memset(scheduler, 0, sizeof *scheduler);
+        scheduler->capability = capabilities.items[i];
+        capabilities.items[i]->upper = scheduler;
+    }
+    return 0;
+}
+
+/* Undo the first `steps` steps of startRooms, last first. */
+static void stopRooms(int steps)
+{
+    if (steps > 8)
+        monitorStop();
+    if (steps > 7)
+        workerStopAll();
+    if (steps > 6 && rts.signals)
+        overflowEnd();
+    if (steps > 5)
+        freeSchedulers();
+    if (steps > 4)
+        capabilityTableFree(startupAllocator());
+    if (steps > 3)
+        stackPoolEnd();
+    if (steps > 2)
+        fdHomeFree();
+    if (steps > 1)
+        delayEnd();
+    if (steps > 0) {
+        outsideEnd();
+        threadPoolEnd();
+    }
+}
+
+static int startRooms(const RtsConfig *config)
+{
+    const Allocator *allocator = startupAllocator();
+    const Backend *backend = backendByName(config->backend);
+    uint32_t count = wantedCapabilities(config);
+    int result = backend == NULL || count > CAPABILITY_MOST ? -EINVAL : 0;
+    int step = 0;
+    for (; result == 0 && step < 9; step++) {
+        switch (step) {
+        case 0:
+            ownerGateStart();
+            threadPoolStart(allocator);
+            result = outsideStart(allocator);
+            break;
+        case 1: result = delayStart(allocator); break;
+        case 2: result = fdHomeStart(allocator); break;
+        case 3: result = stackPoolStart(config->stack_size); break;
+        case 4: result = capabilityTableStart(count, backend, &clockMonotonic, allocator); break;
+        case 5: result = makeSchedulers(); break;
+        case 6: result = rts.signals ? overflowStart() : 0; break;
+        case 7: result = workerStartAll(&worker_hooks); break;
+        case 8: result = monitorStart(); break;
+        }
+    }
+    if (result != 0)
+        stopRooms(step == 6 ? 6 : step - 1); /* makeSchedulers may have made some */
+    return result;
+}
+
+int rtsInit(const RtsConfig *config)
+{
+    int result = 0;
+    pthread_mutex_lock(&rts.lock);
+    if (rts.count == 0) {
+        rts.config = config == NULL ? (RtsConfig){0} : *config;
+        rts.signals = !rts.config.no_signals;
+        RELAXED_STORE(&rts.forks, 0);
+        RELAXED_STORE(&startup_draining, 0);
+        parkCancelReset();
+        result = startRooms(&rts.config);
+        if (result == 0)
+            SEQ_CST_STORE(&rts.state, RtsUp);
+    }
+    if (result == 0)
+        rts.count++;
+    pthread_mutex_unlock(&rts.lock);
+    return result;
+}
+
+/* ---- stop -------------------------------------------------------------------------------------- */
+
+/* Wait until `deadline_ns` for threads to end.  True: none lives. */
+static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
+{
+    SEQ_CST_STORE(&startup_draining, 1);
+    while (livingThreads() != 0) {
+        uint32_t ends = SEQ_CST_LOAD(&rts.ends);
+        struct timespec look = {0, DRAIN_LOOK_NS};
+        if (mode == Cancel)
+            parkCancelAll(); /* again: a wait that began just before the flag was set is found now */
+        if (livingThreads() == 0)
+            break;
+        if (rtsNow() >= deadline_ns)
+            return false;
+        syscall(SYS_futex, &rts.ends, FUTEX_WAIT_PRIVATE, ends, &look, NULL, 0);
+    }
+    return true;
+}
+
+int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
+{
+    int result = 0;
+    if (scheduleHere() != NULL)
+        return -EPERM;
+    pthread_mutex_lock(&rts.lock);
+    if (rts.count == 0) {
+        result = -ENXIO;
+    } else if (rts.count > 1) {
+        rts.count--;
+    } else {
+        SEQ_CST_STORE(&rts.state, RtsStopping);
+        if (!drainThreads(mode, deadline_ns)) {
+            result = -ETIMEDOUT;
+        } else {
+            outsideCancelAll();
+            while (SEQ_CST_LOAD(&rts.inside) != 0)
+                sched_yield();
+            threadOutsideDrain();
+            stopRooms(9);
+            SEQ_CST_STORE(&rts.state, RtsDown);
+            rts.count = 0;
+        }
+    }
+    pthread_mutex_unlock(&rts.lock);
+    return result;
+}
+
+int rtsMain(const RtsConfig *config, ThreadFn *fn, void *env, void **result)
+{
+    ThreadAttributes attributes = {.label = "main"};
+    Thread *main_thread;
+    int status = rtsInit(config);
+    if (status != 0)
+        return status;
+    status = threadForkWith(&main_thread, &attributes, fn, env);
+    if (status == 0) {
+        status = threadJoin(main_thread, result);
+        threadRelease(main_thread);
+    }
+    int stopped = rtsShutdown(Cancel, INT64_MAX);
+    return status != 0 ? status : stopped;
+}
+
+int64_t rtsNow(void)
+{
+    return clockRead(&clockMonotonic);
+}
+
+uint32_t capabilityCount(void)
+{
+    return SEQ_CST_LOAD(&rts.state) == RtsDown ? 0 : capabilities.count;
+}

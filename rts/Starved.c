@@ -1,0 +1,111 @@
+/* Starved.c -- newborns for which no stack could be had.
+ *
+ * Owns    the list of starved threads (linked by WatchNode.next, which a newborn does not use yet).
+ * Before  rts/Schedule.c: bindStack fails.
+ * Tests   testsuite/unit/StarvedTest.c
+ *
+ * See Note [Starved newborns].
+ */
+#include "rts/Starved.h"
+
+#include "capability/CapabilityTable.h"
+#include "rts/Park.h"
+
+#include <ck_spinlock.h>
+#include <errno.h>
+
+uint32_t starved_count;
+
+static ck_spinlock_fas_t starved_lock = CK_SPINLOCK_FAS_INITIALIZER;
+static WatchNode *starved_oldest, *starved_newest; /* under starved_lock */
+
+static bool anybodyHoldsStack(void)
+{
+    uint64_t unbound = 0, bound = 0;
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
+    return bound != unbound;
+}
+
+static void enqueue(Thread *thread)
+{
+    ck_spinlock_fas_lock_eb(&starved_lock);
+    thread->node.next = NULL;
+    if (starved_newest == NULL)
+        starved_oldest = &thread->node;
+    else
+        starved_newest->next = &thread->node;
+    starved_newest = &thread->node;
+    RELAXED_STORE(&starved_count, starved_count + 1);
+    ck_spinlock_fas_unlock(&starved_lock);
+}
+
+/* Take the oldest, or `which` if it is given.  NULL: not there. */
+static Thread *dequeue(WatchNode *which)
+{
+    WatchNode *before = NULL;
+    ck_spinlock_fas_lock_eb(&starved_lock);
+    WatchNode *found = starved_oldest;
+    while (which != NULL && found != NULL && found != which) {
+        before = found;
+        found = found->next;
+    }
+    if (found != NULL) {
+        if (before == NULL)
+            starved_oldest = found->next;
+        else
+            before->next = found->next;
+        if (starved_newest == found)
+            starved_newest = before;
+        RELAXED_STORE(&starved_count, starved_count - 1);
+    }
+    ck_spinlock_fas_unlock(&starved_lock);
+    return found == NULL ? NULL : threadOfNode(found);
+}
+
+static void endStarved(Scheduler *scheduler, Thread *thread)
+{
+    thread->node.tag |= TAG_NO_STACK;
+    threadEnded(thread, NULL, scheduler->capability);
+    threadDrop(thread);
+}
+
+void starvedLeaveSlow(Scheduler *scheduler, Thread *thread)
+{
+    timerHeapDisarm(&scheduler->capability->manager.timers, &thread->timer);
+    dequeue(&thread->node);
+}
+
+void starvedAdd(Scheduler *scheduler, Thread *thread)
+{
+    TimerHeap *heap = &scheduler->capability->manager.timers;
+    if (claimFired(&thread->claim) && claimResult(RELAXED_LOAD(&thread->claim)) != 0) {
+        endStarved(scheduler, thread); /* it has waited before, and its time was up */
+        return;
+    }
+    uint64_t number = claimBegin(&thread->claim);
+    int64_t deadline = clockRead(scheduler->capability->manager.clock) + STARVED_NS;
+    if (!anybodyHoldsStack() || timerHeapArm(heap, &thread->timer, number, deadline) != 0) {
+        endStarved(scheduler, thread);
+        return;
+    }
+    threadSetStatus(thread, ThreadBlockedOnStack, -1);
+    enqueue(thread);
+    if (!claimCommit(&thread->claim))
+        scheduleReady(thread, scheduler->capability);
+}
+
+void starvedRetrySlow(Scheduler *scheduler)
+{
+    for (Thread *thread = dequeue(NULL); thread != NULL; thread = dequeue(NULL)) {
+        uint64_t number = claimNumber(RELAXED_LOAD(&thread->claim));
+        ClaimOutcome outcome = claimTry(&thread->claim, number, 0);
+        if (outcome == ClaimLost)
+            continue; /* its time was up: it is queued already */
+        if (outcome == ClaimWonParked)
+            scheduleReady(thread, scheduler->capability);
+        return;
+    }
+}

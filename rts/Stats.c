@@ -1,0 +1,50 @@
+/* Stats.c -- seeing inside: the counters of one capability.
+ *
+ * Owns    nothing: it adds up what the rooms count.
+ * Tests   testsuite/unit/StatsTest.c
+ */
+#include "capability/CapabilityTable.h"
+#include "rts/Schedule.h"
+#include "rts/Startup.h"
+
+#include <errno.h>
+#include <string.h>
+
+static uint64_t stacksLive(void)
+{
+    uint64_t bound = 0, unbound = 0;
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
+    return bound - unbound;
+}
+
+int rtsStats(uint32_t capability, RtsStats *stats)
+{
+    uint32_t count = capabilityCount();
+    if (count == 0)
+        return -ENXIO;
+    if (capability >= count || stats == NULL)
+        return -EINVAL;
+    Capability *it = capabilities.items[capability];
+    Scheduler *scheduler = schedulerOf(it);
+    EventManager *manager = &it->manager;
+    *stats = (RtsStats){
+        .switches = RELAXED_LOAD(&it->stats.switches),
+        .forks = RELAXED_LOAD(&scheduler->forks),
+        .ended = RELAXED_LOAD(&scheduler->ended),
+        .parks = RELAXED_LOAD(&scheduler->parks),
+        .stolen = RELAXED_LOAD(&it->stats.stolen),
+        .polls = RELAXED_LOAD(&manager->stats.polls),
+        .sleeps = RELAXED_LOAD(&it->stats.sleeps),
+        .events = RELAXED_LOAD(&manager->stats.events),
+        .changes = RELAXED_LOAD(&manager->stats.changes),
+        .rescues = RELAXED_LOAD(&manager->stats.rescues),
+        .wakes_sent = RELAXED_LOAD(&it->stats.wakes_sent),
+        .woken = RELAXED_LOAD(&it->stats.woken),
+        .timers_fired = RELAXED_LOAD(&manager->timers.fired),
+        .stacks_live = stacksLive(),
+    };
+    return 0;
+}

@@ -1,0 +1,295 @@
+/* Thread.c -- the green thread: fork, join, end; handle, label, status.
+ *
+ * Owns    Thread.refs, id, fn_or_result, env, label, ended.
+ * Before  rts/Schedule.c: a thread runs and ends.   After  rts/ThreadPool.c: where descriptors come from.
+ * Tests   testsuite/unit/ThreadTest.c
+ *
+ * See Note [Thread references].
+ */
+#include "rts/Thread.h"
+
+#include "capability/CapabilityTable.h"
+#include "iomgr/Memory.h"
+#include "rts/Park.h"
+#include "rts/Startup.h"
+
+#include <ck_spinlock.h>
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+enum { LABEL_SIZE = 64, REFS_MOST = 1 << 30 };
+
+static ck_spinlock_fas_t label_lock = CK_SPINLOCK_FAS_INITIALIZER;
+
+/* For plain OS threads: a cache of descriptors of their own, under its lock. */
+static struct {
+    ck_spinlock_fas_t lock;
+    ThreadCache cache;
+} outside = {.lock = CK_SPINLOCK_FAS_INITIALIZER};
+
+void threadOutsideDrain(void)
+{
+    threadCacheDrain(&outside.cache);
+}
+
+static Thread *takeDescriptor(Capability *here, uint64_t *id)
+{
+    if (LIKELY(here != NULL)) {
+        ThreadCache *cache = &schedulerOf(here)->threads;
+        *id = threadCacheId(cache);
+        return threadCacheTake(cache);
+    }
+    ck_spinlock_fas_lock_eb(&outside.lock);
+    *id = threadCacheId(&outside.cache);
+    Thread *thread = threadCacheTake(&outside.cache);
+    ck_spinlock_fas_unlock(&outside.lock);
+    return thread;
+}
+
+/* Check attributes and fold them into a tag; < 0: -EINVAL. */
+static int tagOf(const ThreadAttributes *attributes)
+{
+    int tag = 0;
+    if (attributes->stack_size > STACK_MOST)
+        return -EINVAL;
+    if (attributes->stack_size != 0) {
+        int shift = 14; /* STACK_LEAST */
+        while (((size_t)1 << shift) < attributes->stack_size)
+            shift++;
+        tag |= shift << TAG_STACK_SHIFT;
+    }
+    if (attributes->pinned != 0)
+        tag |= (int)((attributes->pinned - 1) % capabilities.count) + 1;
+    return tag;
+}
+
+static int makeThread(Capability *here, const ThreadAttributes *attributes, ThreadFn *fn, void *env,
+                      bool handle, Thread **made)
+{
+    uint64_t id;
+    int tag = attributes == NULL ? 0 : tagOf(attributes);
+    if (tag < 0)
+        return tag;
+    Thread *thread = takeDescriptor(here, &id);
+    if (thread == NULL)
+        return -ENOMEM;
+    thread->node.tag = (uint32_t)tag;
+    thread->sp = NULL;
+    claimReset(&thread->claim);
+    thread->stack = NULL;
+    thread->fn_or_result = (void *)fn;
+    thread->env = env;
+    RELAXED_STORE(&thread->ended, 0);
+    RELAXED_STORE(&thread->refs, handle ? 2u : 1u);
+    threadSetStatus(thread, ThreadReady, -1);
+    RELEASE_STORE(&thread->id, id);
+    if (attributes != NULL && attributes->label != NULL && threadLabel(thread, attributes->label) != 0) {
+        RELAXED_STORE(&thread->refs, 1);
+        threadDrop(thread);
+        return -ENOMEM;
+    }
+    *made = thread;
+    return 0;
+}
+
+int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn, void *env)
+{
+    Capability *here = scheduleHere();
+    Thread *thread;
+    if (fn == NULL)
+        return -EINVAL;
+    int result = here != NULL ? 0 : startupEnter();
+    if (result != 0)
+        return result;
+    result = makeThread(here, attributes, fn, env, handle != NULL, &thread);
+    if (result == 0) {
+        if (handle != NULL)
+            *handle = thread;
+        if (LIKELY(here != NULL))
+            COUNT(&schedulerOf(here)->forks, 1);
+        else
+            startupForkedOutside();
+        scheduleReady(thread, here);
+    }
+    if (here == NULL)
+        startupLeave();
+    else
+        scheduleSafepoint(here);
+    return result;
+}
+
+int threadFork(Thread **handle, ThreadFn *fn, void *env)
+{
+    return threadForkWith(handle, NULL, fn, env);
+}
+
+int threadForkOn(Thread **handle, uint32_t capability, ThreadFn *fn, void *env)
+{
+    uint32_t count = capabilityCount();
+    ThreadAttributes attributes = {.pinned = count == 0 ? 0 : capability % count + 1};
+    return threadForkWith(handle, &attributes, fn, env);
+}
+
+void threadEnded(Thread *thread, void *result, Capability *capability)
+{
+    Scheduler *scheduler = schedulerOf(capability);
+    thread->fn_or_result = result;
+    threadSetStatus(thread, ThreadFinished, -1);
+    COUNT(&scheduler->ended, 1);
+    if (RELAXED_LOAD(&thread->refs) > 1) {
+        WatchNode *joiners = watchListClose(&thread->ended, 1); /* publishes the result */
+        watchListFire(joiners, 0, capability);
+    }
+    startupThreadEnded();
+}
+
+void threadDrop(Thread *thread)
+{
+    Capability *here = scheduleHere();
+    if (ACQUIRE_LOAD(&thread->refs) != 1 && ADD_ACQ_REL(&thread->refs, (uint32_t)-1) != 1)
+        return;
+    RELEASE_STORE(&thread->id, 0);
+    if (UNLIKELY(thread->label != NULL)) {
+        memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
+        thread->label = NULL;
+    }
+    if (LIKELY(here != NULL)) {
+        threadCacheGive(&schedulerOf(here)->threads, thread);
+        return;
+    }
+    ck_spinlock_fas_lock_eb(&outside.lock);
+    threadCacheGive(&outside.cache, thread);
+    ck_spinlock_fas_unlock(&outside.lock);
+}
+
+void threadRelease(Thread *thread)
+{
+    if (thread != NULL)
+        threadDrop(thread);
+}
+
+Thread *threadRetain(Thread *thread)
+{
+    uint32_t refs = ADD_RELAXED(&thread->refs, 1);
+    ASSERT_CMP(refs, >, 0);
+    ASSERT_CMP(refs, <, REFS_MOST);
+    (void)refs;
+    return thread;
+}
+
+static bool neverChanged(void *env)
+{
+    (void)env;
+    return false;
+}
+
+static bool hasEnded(Thread *thread)
+{
+    return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
+}
+
+int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
+{
+    if (thread == NULL)
+        return -EINVAL;
+    if (thread == scheduleSelf())
+        return -EDEADLK;
+    if (!hasEnded(thread)) {
+        int status = parkOnList(&thread->ended, 0, neverChanged, NULL, ThreadBlockedOnThread,
+                                deadline_ns);
+        if (status != 0 && status != -EALREADY)
+            return status;
+    }
+    if (thread->node.tag & TAG_NO_STACK)
+        return -ENOMEM;
+    if (result != NULL)
+        *result = thread->fn_or_result;
+    return 0;
+}
+
+int threadJoin(Thread *thread, void **result)
+{
+    return threadJoinUntil(thread, result, DEADLINE_NEVER);
+}
+
+int threadYield(void)
+{
+    Capability *here = scheduleHere();
+    if (here == NULL || here->current == NULL)
+        sched_yield();
+    else
+        scheduleYield(here);
+    return 0;
+}
+
+void threadSafepoint(void)
+{
+    Capability *here = scheduleHere();
+    if (here != NULL)
+        scheduleSafepoint(here);
+}
+
+Thread *threadSelf(void)
+{
+    return scheduleSelf();
+}
+
+uint64_t threadId(const Thread *thread)
+{
+    return RELAXED_LOAD(&thread->id);
+}
+
+int threadCapability(void)
+{
+    Capability *here = scheduleHere();
+    return here == NULL ? -EPERM : (int)here->index;
+}
+
+ThreadStatus threadStatus(const Thread *thread)
+{
+    uint32_t word = RELAXED_LOAD(&thread->status);
+    ThreadStatus status = {.state = (ThreadState)(word & 0xff), .fd = -1};
+    if (status.state == ThreadBlockedOnRead || status.state == ThreadBlockedOnWrite)
+        status.fd = (int)(word >> 8);
+    if (status.state == ThreadRunning) {
+        status.state = ThreadReady;
+        for (uint32_t i = 0; i < capabilities.count; i++) {
+            if (RELAXED_LOAD(&capabilities.items[i]->current) == thread)
+                status.state = ThreadRunning;
+        }
+    }
+    return status;
+}
+
+int threadLabel(Thread *thread, const char *label)
+{
+    char *fresh = memoryAllocate(startupAllocator(), LABEL_SIZE, 1);
+    if (fresh == NULL)
+        return -ENOMEM;
+    strncpy(fresh, label, LABEL_SIZE - 1);
+    fresh[LABEL_SIZE - 1] = 0;
+    ck_spinlock_fas_lock_eb(&label_lock);
+    char *old = thread->label;
+    thread->label = fresh;
+    ck_spinlock_fas_unlock(&label_lock);
+    if (old != NULL)
+        memoryRelease(startupAllocator(), old, LABEL_SIZE, 1);
+    return 0;
+}
+
+size_t threadLabelOf(const Thread *thread, char *buffer, size_t size)
+{
+    char label[LABEL_SIZE] = "";
+    ck_spinlock_fas_lock_eb(&label_lock);
+    if (thread->label != NULL)
+        memcpy(label, thread->label, LABEL_SIZE);
+    ck_spinlock_fas_unlock(&label_lock);
+    size_t length = strlen(label);
+    if (size > 0) {
+        size_t kept = length < size ? length : size - 1;
+        memcpy(buffer, label, kept);
+        buffer[kept] = 0;
+    }
+    return length;
+}

@@ -1,0 +1,98 @@
+/* Thread.h -- the green thread: a descriptor, apart from its stack.
+ *
+ * Note [Thread descriptor]
+ *   160 bytes, type-stable: descriptors live in chunks that are freed only with the runtime, because late
+ *   wake-up sources may still look at the claim word, and dead timer entries at the timer.  Who may touch
+ *   a field is said beside it.  "thread" is the thread itself or, while it does not run, whoever holds it
+ *   (the queue it is in, the scheduler that commits it).
+ *
+ * Note [Thread references]
+ *   refs = 1 while it lives + 1 per handle.  Whoever takes it to 0 returns the descriptor to the cache of
+ *   its capability.  A thread that ends with refs = 1, and a handle given back with refs = 1, are alone:
+ *   no locked operation then.
+ */
+#ifndef RTS_THREAD_H
+#define RTS_THREAD_H
+
+#include "capability/Capability.h"
+#include "iomgr/TimerHeap.h"
+#include "iomgr/WatchList.h"
+#include "rts/Wait.h"
+#include "rts/context/Stack.h"
+
+#include <capri/thread.h>
+
+struct Thread {
+    Runnable runnable;  /* whatever queue holds it */
+    Claim claim;        /* see Wait.h */
+    void *sp;           /* thread: where to go on; NULL: not started */
+    WatchNode node;     /* thread (and the list it is in); node.tag: see below */
+    Timer timer;        /* thread (and the heap that holds its entry) */
+    Stack *stack;       /* thread: bound at the first run, NULL before and after */
+    uint64_t id;        /* constant while it lives; 0: free descriptor (relaxed) */
+    void *fn_or_result; /* thread: its body, then its result (published by `ended`) */
+    void *env;          /* thread: its body's argument until it starts */
+    WatchList ended;    /* joiners; generation 1: ended */
+    uint32_t refs;      /* see Note [Thread references] */
+    uint32_t status;    /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
+    char *label;        /* under the label lock; NULL: none */
+};
+
+_Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
+
+/* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0: default);
+ * 14: it could not get a stack.  Constant once it is queued, but for the last one. */
+enum { TAG_PINNED = 0xff, TAG_STACK_SHIFT = 8, TAG_STACK = 0x3f << 8, TAG_NO_STACK = 1 << 14 };
+
+/* The capability's share of the thread pool and other per-capability data of this floor. */
+typedef struct ThreadCache {
+    Thread *free; /* owner; linked by runnable.next */
+    uint32_t count;
+    uint64_t next_id, last_id; /* owner: ids not used yet */
+} ThreadCache;
+
+int threadPoolStart(const Allocator *allocator);
+void threadPoolEnd(void);
+
+/* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
+void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
+
+/* threadCacheTake, threadCacheGive -- a descriptor (NULL: out of memory); its owner's OS thread only.
+ * threadCacheId -- the next id. */
+Thread *threadCacheTake(ThreadCache *cache);
+void threadCacheGive(ThreadCache *cache, Thread *thread);
+uint64_t threadCacheId(ThreadCache *cache);
+
+/* threadOutsideDrain -- shutdown: the descriptors cached for plain OS threads go back to the pool. */
+void threadOutsideDrain(void);
+
+/* threadCacheDrain -- give the cache back to the pool. */
+void threadCacheDrain(ThreadCache *cache);
+
+static inline Thread *threadOfRunnable(Runnable *runnable)
+{
+    return (Thread *)(void *)((char *)runnable - offsetof(Thread, runnable));
+}
+
+static inline Thread *threadOfNode(WatchNode *node)
+{
+    return (Thread *)(void *)((char *)node - offsetof(Thread, node));
+}
+
+static inline Thread *threadOfTimer(Timer *timer)
+{
+    return (Thread *)(void *)((char *)timer - offsetof(Thread, timer));
+}
+
+static inline void threadSetStatus(Thread *thread, ThreadState state, int fd)
+{
+    RELAXED_STORE(&thread->status, (uint32_t)state | (uint32_t)fd << 8);
+}
+
+/* threadEnded -- on the ending thread's stack: publish the result, wake the joiners. */
+void threadEnded(Thread *thread, void *result, Capability *capability);
+
+/* threadDrop -- give one reference back; the descriptor may be gone afterwards. */
+void threadDrop(Thread *thread);
+
+#endif

@@ -1,0 +1,166 @@
+/* ThreadPool.c -- thread descriptors: chunks that stay, caches per capability, one list between them.
+ *
+ * Owns    the chunks; free descriptors.
+ * Before  rts/Thread.c: fork and the last reference.
+ * Tests   testsuite/unit/ThreadPoolTest.c
+ *
+ * See Note [Thread descriptor].
+ */
+#include "rts/Thread.h"
+
+#include "iomgr/Memory.h"
+#include "rts/Park.h"
+
+#include <ck_spinlock.h>
+#include <string.h>
+
+enum { CHUNK_THREADS = 400, CACHE_MOST = 256, CACHE_BATCH = 64 };
+
+typedef struct Chunk {
+    struct Chunk *next; /* constant once published */
+    Thread threads[CHUNK_THREADS];
+} Chunk;
+
+static struct {
+    ck_spinlock_fas_t lock;
+    const Allocator *allocator;
+    Thread *free;       /* under lock */
+    Chunk *chunks;      /* pushed under lock (release), walked by anyone (acquire) */
+    uint64_t next_id;   /* taken in blocks, relaxed add */
+} pool = {.next_id = 1};
+
+int threadPoolStart(const Allocator *allocator)
+{
+    ck_spinlock_fas_init(&pool.lock);
+    pool.allocator = allocator;
+    pool.free = NULL;
+    pool.chunks = NULL;
+    return 0;
+}
+
+void threadPoolEnd(void)
+{
+    while (pool.chunks != NULL) {
+        Chunk *chunk = pool.chunks;
+        pool.chunks = chunk->next;
+        memoryRelease(pool.allocator, chunk, sizeof *chunk, CACHE_LINE);
+    }
+    pool.free = NULL;
+}
+
+/* A new chunk; its descriptors are linked and returned, the chunk is published. */
+static Thread *makeChunk(void)
+{
+    Chunk *chunk = memoryAllocate(pool.allocator, sizeof *chunk, CACHE_LINE);
+    if (chunk == NULL)
+        return NULL;
+    memset(chunk, 0, sizeof *chunk);
+    for (uint32_t i = 0; i < CHUNK_THREADS; i++) {
+        Thread *thread = &chunk->threads[i];
+        thread->timer.fire = parkTimerFired;
+        thread->runnable.run = scheduleRunThread;
+        thread->runnable.next = i + 1 < CHUNK_THREADS ? &chunk->threads[i + 1].runnable : NULL;
+    }
+    ck_spinlock_fas_lock_eb(&pool.lock);
+    chunk->next = pool.chunks;
+    RELEASE_STORE(&pool.chunks, chunk);
+    ck_spinlock_fas_unlock(&pool.lock);
+    return &chunk->threads[0];
+}
+
+static Thread *nextOf(Thread *thread)
+{
+    return thread->runnable.next == NULL ? NULL : threadOfRunnable(thread->runnable.next);
+}
+
+/* Cut off the first `most` descriptors of *from into a list of their own; counts them. */
+static Thread *cut(Thread **from, uint32_t most, uint32_t *count)
+{
+    Thread *first = *from, *last = NULL, *at = first;
+    uint32_t n = 0;
+    while (at != NULL && n < most) {
+        last = at;
+        at = nextOf(at);
+        n++;
+    }
+    if (last != NULL)
+        last->runnable.next = NULL;
+    *from = at;
+    *count = n;
+    return first;
+}
+
+static void giveList(Thread *list)
+{
+    Thread *last = list;
+    if (list == NULL)
+        return;
+    while (nextOf(last) != NULL)
+        last = nextOf(last);
+    ck_spinlock_fas_lock_eb(&pool.lock);
+    last->runnable.next = pool.free == NULL ? NULL : &pool.free->runnable;
+    pool.free = list;
+    ck_spinlock_fas_unlock(&pool.lock);
+}
+
+static bool refill(ThreadCache *cache)
+{
+    ck_spinlock_fas_lock_eb(&pool.lock);
+    cache->free = cut(&pool.free, CACHE_BATCH, &cache->count);
+    ck_spinlock_fas_unlock(&pool.lock);
+    if (cache->free == NULL) {
+        Thread *fresh = makeChunk();
+        cache->free = cut(&fresh, CACHE_BATCH, &cache->count);
+        giveList(fresh);
+    }
+    return cache->free != NULL;
+}
+
+Thread *threadCacheTake(ThreadCache *cache)
+{
+    if (UNLIKELY(cache->free == NULL) && !refill(cache))
+        return NULL;
+    Thread *thread = cache->free;
+    cache->free = nextOf(thread);
+    cache->count--;
+    return thread;
+}
+
+uint64_t threadCacheId(ThreadCache *cache)
+{
+    if (UNLIKELY(cache->next_id == cache->last_id)) {
+        enum { BLOCK = 1024 };
+        cache->next_id = ADD_RELAXED(&pool.next_id, BLOCK);
+        cache->last_id = cache->next_id + BLOCK;
+    }
+    return cache->next_id++;
+}
+
+void threadCacheGive(ThreadCache *cache, Thread *thread)
+{
+    thread->runnable.next = cache->free == NULL ? NULL : &cache->free->runnable;
+    cache->free = thread;
+    if (UNLIKELY(++cache->count > CACHE_MOST)) {
+        uint32_t moved;
+        Thread *list = cut(&cache->free, CACHE_MOST / 2, &moved);
+        cache->count -= moved;
+        giveList(list);
+    }
+}
+
+void threadCacheDrain(ThreadCache *cache)
+{
+    giveList(cache->free);
+    cache->free = NULL;
+    cache->count = 0;
+}
+
+void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
+{
+    for (Chunk *chunk = ACQUIRE_LOAD(&pool.chunks); chunk != NULL; chunk = chunk->next) {
+        for (uint32_t i = 0; i < CHUNK_THREADS; i++) {
+            if (ACQUIRE_LOAD(&chunk->threads[i].id) != 0)
+                visit(&chunk->threads[i], env);
+        }
+    }
+}

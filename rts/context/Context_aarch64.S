@@ -1,0 +1,65 @@
+/* Context_aarch64.S -- the switch for aarch64 (AAPCS64).                             [path 6/6]
+ *
+ * Registers: x0 = void **save, x1 = void *load, x2 = void *pass.  Saved: x19-x28, fp, lr, d8-d15.
+ * Resumes by `br`, not `ret`: See Note [Switch by jump] in Context_x86_64.S.
+ * Tests: testsuite/unit/ContextTest.c (under qemu-user).
+ */
+    .text
+    .globl contextSwitch
+    .hidden contextSwitch
+    .type contextSwitch, %function
+    .p2align 4
+contextSwitch:
+    .cfi_startproc
+    sub sp, sp, #160
+    .cfi_adjust_cfa_offset 160
+    stp x19, x20, [sp, #0]
+    stp x21, x22, [sp, #16]
+    stp x23, x24, [sp, #32]
+    stp x25, x26, [sp, #48]
+    stp x27, x28, [sp, #64]
+    stp x29, x30, [sp, #80]
+    .cfi_rel_offset x29, 80
+    .cfi_rel_offset x30, 88
+    stp d8, d9, [sp, #96]
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    mov x9, sp
+    str x9, [x0]
+    mov sp, x1
+    mov x0, x2
+    ldp x19, x20, [sp, #0]
+    ldp x21, x22, [sp, #16]
+    ldp x23, x24, [sp, #32]
+    ldp x25, x26, [sp, #48]
+    ldp x27, x28, [sp, #64]
+    ldp x29, x30, [sp, #80]
+    ldp d8, d9, [sp, #96]
+    ldp d10, d11, [sp, #112]
+    ldp d12, d13, [sp, #128]
+    ldp d14, d15, [sp, #144]
+    add sp, sp, #160
+    .cfi_adjust_cfa_offset -160
+    .cfi_restore x29
+    .cfi_restore x30
+    br x30
+    .cfi_endproc
+    .size contextSwitch, .-contextSwitch
+
+/* A fresh context goes on here: x0 = pass, x19 = entry. */
+    .globl contextStart
+    .hidden contextStart
+    .type contextStart, %function
+    .p2align 4
+contextStart:
+    .cfi_startproc
+    .cfi_undefined x30
+    mov x29, #0
+    mov x30, #0
+    blr x19
+    brk #1
+    .cfi_endproc
+    .size contextStart, .-contextStart
+
+    .section .note.GNU-stack, "", %progbits

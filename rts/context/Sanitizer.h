@@ -1,0 +1,59 @@
+/* Sanitizer.h -- telling ASan, TSan and valgrind that the stack changes under them.
+ *
+ * Each Stack (and each worker's own OS stack) carries what the tools need.  All of it vanishes in plain
+ * builds, but the valgrind registration, which is a no-op instruction sequence outside valgrind.
+ *
+ * Note [Sanitizer switch]
+ *   before the switch: ASan learns the new stack's bounds and keeps the old one's fake stack (or drops it
+ *   when the old context ends), TSan changes fibre.  Right after it, on the new stack: ASan finishes.
+ *   The TSan call must be the last thing before the jump, in a function without instrumentation, or its
+ *   shadow call stack underflows.  A fibre belongs to a stack, not to a thread: creating one costs a lot.
+ */
+#ifndef RTS_SANITIZER_H
+#define RTS_SANITIZER_H
+
+#include <stddef.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZE_ADDRESS 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define SANITIZE_THREAD 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(SANITIZE_ADDRESS)
+#define SANITIZE_ADDRESS 1
+#endif
+#if defined(__SANITIZE_THREAD__) && !defined(SANITIZE_THREAD)
+#define SANITIZE_THREAD 1
+#endif
+
+#ifdef SANITIZE_ADDRESS
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef SANITIZE_THREAD
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#if defined(SANITIZE_THREAD) && defined(__clang__)
+#define NO_INSTRUMENT __attribute__((disable_sanitizer_instrumentation))
+#elif defined(SANITIZE_THREAD)
+#define NO_INSTRUMENT __attribute__((no_sanitize("thread")))
+#else
+#define NO_INSTRUMENT
+#endif
+
+/* What the tools know of one stack. */
+typedef struct StackTools {
+#ifdef SANITIZE_ADDRESS
+    void *fake_stack; /* saved while the stack is not running */
+#endif
+#ifdef SANITIZE_THREAD
+    void *fibre;
+#endif
+    unsigned valgrind_id;
+} StackTools;
+
+#endif

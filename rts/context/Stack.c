@@ -1,0 +1,136 @@
+/* Stack.c -- guarded stacks, kept warm: caches and the depot.
+ *
+ * Owns    StackCache, the depot of warm batches.
+ * Before  rts/Schedule.c: a thread's first run.   After  rts/context/Slab.c: the memory.
+ * Tests   testsuite/unit/StackTest.c
+ *
+ * See Note [Stack life].
+ */
+#include "rts/context/Stack.h"
+
+#include "rts/context/Slab.h"
+
+#include <ck_spinlock.h>
+
+enum { CACHE_MOST = 64, BATCH = 32 };
+
+static struct {
+    ck_spinlock_fas_t lock;
+    Stack *newest; /* under lock: batches of default-sized stacks, linked by Stack.batch */
+} depot;
+
+static void depotPut(Stack *batch, uint32_t count, int64_t now_ns)
+{
+    batch->count = count;
+    batch->since_ns = now_ns;
+    ck_spinlock_fas_lock_eb(&depot.lock);
+    batch->batch = depot.newest;
+    depot.newest = batch;
+    ck_spinlock_fas_unlock(&depot.lock);
+}
+
+static Stack *depotTake(void)
+{
+    ck_spinlock_fas_lock_eb(&depot.lock);
+    Stack *batch = depot.newest;
+    if (batch != NULL)
+        depot.newest = batch->batch;
+    ck_spinlock_fas_unlock(&depot.lock);
+    return batch;
+}
+
+int stackPoolStart(size_t default_size)
+{
+    ck_spinlock_fas_init(&depot.lock);
+    depot.newest = NULL;
+    return slabStart(default_size);
+}
+
+void stackPoolEnd(void)
+{
+    depot.newest = NULL;
+    slabEnd();
+}
+
+static Stack *takeSlow(StackCache *cache)
+{
+    Stack *batch = depotTake();
+    if (batch == NULL)
+        return slabTake(0);
+    cache->warm = batch->next;
+    cache->count = batch->count - 1;
+    return batch;
+}
+
+Stack *stackTake(StackCache *cache, size_t size)
+{
+    Stack *stack = cache->warm;
+    if (UNLIKELY(size > stackDefaultSize())) {
+        stack = slabTake(size);
+    } else if (LIKELY(stack != NULL)) {
+        cache->warm = stack->next;
+        cache->count--;
+    } else {
+        stack = takeSlow(cache);
+    }
+    if (LIKELY(stack != NULL))
+        COUNT(&cache->bound, 1);
+    return stack;
+}
+
+/* Move the older half of a full cache into the depot. */
+static void shrinkCache(StackCache *cache, int64_t now_ns)
+{
+    Stack *last = cache->warm;
+    for (uint32_t i = 1; i < cache->count - BATCH; i++)
+        last = last->next;
+    Stack *batch = last->next;
+    last->next = NULL;
+    cache->count -= BATCH;
+    depotPut(batch, BATCH, now_ns);
+}
+
+void stackGive(StackCache *cache, Stack *stack, int64_t now_ns)
+{
+    RELAXED_STORE(&stack->owner, NULL);
+    COUNT(&cache->unbound, 1);
+    if (UNLIKELY(stackSizeOf(stack) != stackDefaultSize())) {
+        slabGive(stack);
+        return;
+    }
+    stack->next = cache->warm;
+    cache->warm = stack;
+    if (UNLIKELY(++cache->count > CACHE_MOST))
+        shrinkCache(cache, now_ns);
+}
+
+void stackCacheDrain(StackCache *cache, int64_t now_ns)
+{
+    if (cache->warm != NULL)
+        depotPut(cache->warm, cache->count, now_ns);
+    cache->warm = NULL;
+    cache->count = 0;
+}
+
+uint32_t stackDepotTrim(int64_t before_ns)
+{
+    uint32_t trimmed = 0;
+    ck_spinlock_fas_lock_eb(&depot.lock);
+    Stack **link = &depot.newest; /* batches are newest first: cut the list where age begins */
+    while (*link != NULL && (*link)->since_ns >= before_ns)
+        link = &(*link)->batch;
+    Stack *old = *link;
+    *link = NULL;
+    ck_spinlock_fas_unlock(&depot.lock);
+    while (old != NULL) {
+        Stack *next_batch = old->batch;
+        while (old != NULL) {
+            Stack *next = old->next;
+            slabGive(old);
+            trimmed++;
+            old = next;
+        }
+        old = next_batch;
+    }
+    return trimmed;
+}

@@ -1,0 +1,95 @@
+/* Stack.h -- guarded stacks, kept warm.
+ *
+ * A stack is a region of a slab: one mmap of many equal regions, NORESERVE, no huge pages, the lowest
+ * page(s) of each a guard.  MADV_GUARD_INSTALL guards without splitting the mapping, so 100,000 stacks
+ * need some hundred mappings; where the kernel lacks it, mprotect guards (at most about 32,000 then).
+ * The Stack itself sits at the top of its region, in the page that the first frames touch anyway.
+ *
+ * Note [Stack life]
+ *   carved (header written, guard installed) -> bound to a thread -> warm: in a capability's cache
+ *   (newest first) -> in the depot, in batches -> cold: its pages given back to the kernel, known only by
+ *   its number in the slab -> bound again (header written anew).  Regions are never unmapped while the
+ *   runtime is up.  A bound stack has one owner; caches belong to their capability's OS thread; the depot
+ *   is under a spinlock, slabs under a mutex.
+ */
+#ifndef RTS_STACK_H
+#define RTS_STACK_H
+
+#include "internal/Assert.h"
+#include "internal/SMP.h"
+#include "rts/context/Sanitizer.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__aarch64__)
+#define STACK_GUARD ((size_t)64 * 1024) /* the compiler's probes may be this far apart */
+#define STACK_DEFAULT ((size_t)128 * 1024)
+#else
+#define STACK_GUARD ((size_t)4096)
+#define STACK_DEFAULT ((size_t)64 * 1024)
+#endif
+#define STACK_LEAST ((size_t)16 * 1024)
+#define STACK_MOST ((size_t)64 * 1024 * 1024)
+
+typedef struct Slab Slab;
+
+typedef struct Stack {
+    struct Stack *next; /* in a cache or a batch */
+    struct Stack *batch; /* depot: next batch, in a batch's first stack */
+    Slab *slab;         /* constant */
+    uint32_t index;     /* constant: number in the slab */
+    uint32_t count;     /* depot: length of the batch, in its first stack */
+    int64_t since_ns;   /* depot: when the batch came, in its first stack */
+    void *owner;        /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
+    StackTools tools;
+} CACHE_ALIGNED Stack;
+
+/* A capability's cache of warm default-sized stacks; its OS thread only. */
+typedef struct StackCache {
+    Stack *warm; /* newest first */
+    uint32_t count;
+    uint64_t bound, unbound; /* counted by the owner, read by others: live = sum of the differences */
+} StackCache;
+
+/* stackPoolStart -- default_size 0: STACK_DEFAULT.  Probes how to guard.  0 or -EINVAL, -ENOMEM. */
+int stackPoolStart(size_t default_size);
+void stackPoolEnd(void);
+
+/* stackDefaultSize -- region size of default stacks. */
+size_t stackDefaultSize(void);
+
+/* stackTake -- a stack of at least `size` bytes (0: the default), NULL: none to be had. */
+Stack *stackTake(StackCache *cache, size_t size);
+
+/* stackGive -- nothing runs on it any more. */
+void stackGive(StackCache *cache, Stack *stack, int64_t now_ns);
+
+/* stackCacheDrain -- give the whole cache to the depot. */
+void stackCacheDrain(StackCache *cache, int64_t now_ns);
+
+/* stackDepotTrim -- give the pages of stacks that have lain in the depot since before `before_ns` back to
+ * the kernel.  Returns how many stacks became cold. */
+uint32_t stackDepotTrim(int64_t before_ns);
+
+/* stackTop -- where frames start: below the Stack, shifted by some cache lines (its colour) so that the
+ * tops of many stacks do not fall into one cache set. */
+void *stackTop(Stack *stack);
+
+/* stackBounds -- lowest usable address and usable size. */
+char *stackBottom(const Stack *stack);
+size_t stackUsable(const Stack *stack);
+
+/* stackSizeOf -- the region's size: what a message calls the stack's size. */
+size_t stackSizeOf(const Stack *stack);
+
+/* stackOfGuard -- async-signal-safe: whose guard is hit at `address`?  NULL: nobody's. */
+Stack *stackOfGuard(const void *address);
+
+/* stackGuardsByMadvise -- how guards are made here (for tests and Dump). */
+bool stackGuardsByMadvise(void);
+
+/* stackMapFail -- tests: let the next n mappings of a slab fail with ENOMEM (-1: all, 0: none). */
+void stackMapFail(int n);
+
+#endif

@@ -1,0 +1,18 @@
+/* Delay.h -- the event TVar of registerDelay: written once, by a timer. */
+#ifndef RTS_DELAY_H
+#define RTS_DELAY_H
+
+#include "rts/stm/TVar.h"
+
+#include <capri/allocator.h>
+
+int delayStart(const Allocator *allocator);
+void delayEnd(void);
+
+/* delayCancel -- the timer will not write any more once this returns. */
+void delayCancel(TVar *tvar);
+
+/* delayGive -- back to the pool. */
+void delayGive(TVar *tvar);
+
+#endif

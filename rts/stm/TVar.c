@@ -1,0 +1,109 @@
+/* TVar.c -- a value, its version, and who watches it.
+ *
+ * Owns    TVar.value, TVar.version.
+ * After   rts/Park.c: awaiting.   iomgr/WatchList.c: the watchers.
+ * Tests   testsuite/unit/TVarTest.c, testsuite/model/TVarModel.c
+ *
+ * See Note [TVar versions].
+ */
+#include "rts/stm/TVar.h"
+
+#include "iomgr/Memory.h"
+#include "rts/Park.h"
+#include "rts/Startup.h"
+#include "rts/stm/Delay.h"
+
+#include <errno.h>
+
+TVar *tvarNew(void *value)
+{
+    TVar *tvar = memoryAllocate(startupAllocator(), sizeof *tvar, CACHE_LINE);
+    if (tvar != NULL)
+        *tvar = (TVar){.value = value};
+    return tvar;
+}
+
+void tvarFree(TVar *tvar)
+{
+    if (tvar == NULL)
+        return;
+    if (tvar->kind == TVarDelay)
+        delayCancel(tvar);
+    watchListFire(watchListClose(&tvar->watchers, 1), -EINVAL, scheduleHere());
+    if (tvar->kind == TVarDelay)
+        delayGive(tvar);
+    else
+        memoryRelease(startupAllocator(), tvar, sizeof *tvar, CACHE_LINE);
+}
+
+void *tvarReadVersionIO(TVar *tvar, uint64_t *version)
+{
+    for (;;) {
+        uint64_t before = ACQUIRE_LOAD(&tvar->version);
+        if (LIKELY((before & 1) == 0)) {
+            void *value = ACQUIRE_LOAD(&tvar->value);
+            if (LIKELY(RELAXED_LOAD(&tvar->version) == before)) {
+                *version = before;
+                return value;
+            }
+        }
+        SMP_PAUSE();
+    }
+}
+
+void *tvarReadIO(TVar *tvar)
+{
+    uint64_t version;
+    return tvarReadVersionIO(tvar, &version);
+}
+
+void tvarPut(TVar *tvar, void *value, void *sink)
+{
+    uint64_t version = RELAXED_LOAD(&tvar->version);
+    while ((version & 1) != 0 || !CAS_ACQUIRE(&tvar->version, &version, version + 1)) { /* V1 */
+        if ((version & 1) != 0) {
+            SMP_PAUSE();
+            version = RELAXED_LOAD(&tvar->version);
+        }
+    }
+    RELEASE_STORE(&tvar->value, value);          /* V2 */
+    SEQ_CST_STORE(&tvar->version, version + 2);  /* V3 */
+    if (UNLIKELY(watchListHasWatchers(&tvar->watchers)))
+        watchListFire(watchListTake(&tvar->watchers, 0), 0, sink);
+}
+
+int tvarWriteIO(TVar *tvar, void *value)
+{
+    if (tvar->kind != TVarPlain)
+        return -EPERM;
+    Capability *here = scheduleHere();
+    tvarPut(tvar, value, here);
+    if (here != NULL)
+        scheduleSafepoint(here);
+    return 0;
+}
+
+typedef struct Seen {
+    TVar *tvar;
+    uint64_t version;
+} Seen;
+
+static bool hasChanged(void *env)
+{
+    Seen *seen = env;
+    return (SEQ_CST_LOAD(&seen->tvar->version) & ~1ull) != seen->version;
+}
+
+int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
+{
+    Seen seen = {.tvar = tvar, .version = version};
+    if (hasChanged(&seen))
+        return 0;
+    int result = parkOnList(&tvar->watchers, 0, hasChanged, &seen, ThreadBlockedOnTVar, deadline_ns);
+    return result == -EALREADY ? -EINVAL : result;
+}
+
+int tvarAwait(TVar *tvar, uint64_t version)
+{
+    return tvarAwaitUntil(tvar, version, DEADLINE_NEVER);
+}

@@ -1,0 +1,36 @@
+/* TVar.h -- a value, its version, and who watches it.
+ *
+ * Note [TVar versions]
+ *   version  even: the number of writes times two; odd: a writer is at work (bit 0 is its lock).
+ *   from   on         to      by        order    meaning
+ *   2n     lock       2n+1    writer    acquire  (V1) by CAS
+ *   value  store      -       writer    release  (V2) only between V1 and V3
+ *   2n+1   unlock     2n+2    writer    seq_cst  (V3) then look for watchers (seq_cst) and fire them
+ *   A reader takes version (acquire), value (acquire), version again (relaxed): equal and even, or anew.
+ *   Who reads a value of V2 has acquired V1, so its second look sees 2n+1 or later.
+ *   A watcher publishes itself, then compares the version (seq_cst).  See Note [StoreLoad].
+ *   A transaction's commit takes the same lock on each TVar it writes: nothing here changes for it.
+ */
+#ifndef RTS_TVAR_H
+#define RTS_TVAR_H
+
+#include "iomgr/WatchList.h"
+
+#include <capri/tvar.h>
+
+typedef enum TVarKind {
+    TVarPlain = 0, /* anyone writes */
+    TVarDelay = 1  /* an event TVar: written once, by its timer */
+} TVarKind;
+
+struct TVar {
+    void *value;        /* see Note [TVar versions] */
+    uint64_t version;   /* likewise */
+    WatchList watchers; /* see WatchList.h; generation 1: freed */
+    uint32_t kind;      /* constant: TVarKind */
+} CACHE_ALIGNED;
+
+/* tvarPut -- write and wake; sink: the capability the caller runs on, or NULL. */
+void tvarPut(TVar *tvar, void *value, void *sink);
+
+#endif

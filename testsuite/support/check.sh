@@ -1,0 +1,58 @@
+#!/bin/bash
+# check.sh -- everything that must be green, stage by stage; stops at the first that is not.
+#
+# check.sh [STAGE...] runs only the named stages.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-2}
+all_stages="lint dev valgrind clang release migrate asan tsan aarch64"
+stage=start
+stage_start_s=0
+summary=""
+
+build() {
+    cmake --preset "$1" >"build/$1.log" 2>&1 || { cat "build/$1.log"; return 1; }
+    cmake --build --preset "$1" "${@:2}"
+}
+
+run_tests() {
+    ctest --preset "$1" --no-tests=error "${@:2}"
+}
+
+real="^(unit|path|conformance|regress|stress)$"
+quick="^(unit|path|conformance|regress)$"
+
+run_stage() {
+    case $1 in
+        lint) build dev --target capri && run_tests dev -L lint ;;
+        dev) build dev && run_tests dev -LE "lint|valgrind" ;;
+        valgrind) build dev && run_tests dev -L valgrind ;;
+        clang) build clang && run_tests clang -L "$real" ;;
+        release) build release && run_tests release -L "^(unit|path|conformance|regress|lint)$" ;;
+        migrate) build migrate && run_tests migrate -L "$real" ;;
+        asan) build asan && run_tests asan -L "$real" ;;
+        tsan) build tsan && run_tests tsan -L "$real" ;;
+        aarch64) build aarch64 && run_tests aarch64 -L "$quick" ;;
+        *) echo "unknown stage $1; there are: $all_stages" >&2; return 2 ;;
+    esac
+}
+
+mkdir -p build
+SECONDS=0
+for stage in ${*:-$all_stages}; do
+    stage_start_s=$SECONDS
+    echo "==== $stage"
+    # A subshell with errexit of its own: `run_stage || ...` alone would switch it off inside.
+    set +e
+    (set -e; run_stage "$stage")
+    status=$?
+    set -e
+    summary+="$(printf '%s %ds  ' "$stage" $((SECONDS - stage_start_s)))"
+    if [ $status != 0 ]; then
+        echo "==== make check: stage $stage FAILED (so far: $summary)"
+        exit 1
+    fi
+    echo "==== $stage took $((SECONDS - stage_start_s)) s"
+done
+echo "==== make check: all stages passed in $SECONDS s: $summary"

@@ -1,0 +1,62 @@
+#!/bin/bash
+# install.sh run|check -- makes sure of the Debian packages of `make run` or `make check`.
+#
+# Nothing is called when nothing is missing.  Root and sudo install; anybody else gets the list.
+# For check, the arm64 headers of Concurrency Kit are unpacked below build/packages: they belong to
+# another architecture and must never be found by a native build.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+run_packages="build-essential cmake ninja-build libck-dev libjemalloc-dev"
+check_packages="$run_packages gcc g++ clang clang-format liburing-dev libclang-rt-14-dev valgrind
+    gdb strace wrk python3 binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user pkg-config
+    procps"
+
+case "${1:-}" in
+    run) packages=$run_packages ;;
+    check) packages=$check_packages ;;
+    *) echo "usage: $0 run|check" >&2; exit 2 ;;
+esac
+
+missing=()
+for package in $packages; do
+    status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing+=("$package")
+done
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ]; then
+        as_root=()
+    elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+        as_root=(sudo)
+    else
+        echo "These Debian packages are missing, and only root can install them:" >&2
+        echo "    apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "installing: ${missing[*]}"
+    apt_get=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y)
+    "${apt_get[@]}" update >/dev/null || echo "apt-get update failed; using the lists there are" >&2
+    "${apt_get[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# The lists and the cache are private, so no foreign architecture is added to this machine.
+unpack_arm64() {
+    local into=build/packages/arm64 apt=$PWD/build/packages/apt
+    [ ! -e "$into/usr/include/ck_md.h" ] || return 0
+    echo "unpacking libck-dev:arm64 into $into"
+    rm -rf "$into" "$apt"
+    mkdir -p "$into" "$apt/lists/partial" "$apt/archives/partial"
+    local options=(-q -o APT::Architectures::=amd64 -o APT::Architectures::=arm64
+        -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt")
+    apt-get "${options[@]}" update >/dev/null 2>"$apt/errors" || true # some lack arm64
+    (cd "$apt" && apt-get "${options[@]}" download libck-dev:arm64) >/dev/null 2>>"$apt/errors" ||
+        { cat "$apt/errors" >&2; exit 1; }
+    dpkg -x "$apt"/libck-dev_*_arm64.deb "$into"
+    grep -q 'define CK_MD_RMO' "$into/usr/include/ck_md.h" ||
+        { echo "libck-dev:arm64 does not say CK_MD_RMO" >&2; rm -rf "$into"; exit 1; }
+    rm -rf "$apt"
+}
+if [ "$1" = check ]; then
+    unpack_arm64
+fi
