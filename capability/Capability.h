@@ -1,10 +1,11 @@
 /* Capability.h -- the right to run: one core's run queue, inbox and event manager.
  *
  * Note [Pinned runnables]
- *   Whatever is in the run queue may be stolen, so a runnable that may run only here never gets there: it
- *   has a list of its own (`pinned`, first in first out), which only the owner touches.  The scheduler
- *   takes its next runnable by capabilityPopOld or capabilityPopYoung, never from the run queue itself.
- *   popOld alternates between the two while both hold something, so neither starves the other.
+ *   Whatever is in the run queue may be stolen, so a runnable that may run only here never gets
+ *   there: it has a list of its own (`pinned`, first in first out), which only the owner touches.
+ *   The scheduler takes its next runnable by capabilityPopOld or capabilityPopYoung, never from
+ *   the run queue itself. popOld alternates between the two while both hold something, so neither
+ *   starves the other.
  */
 #ifndef CAPABILITY_CAPABILITY_H
 #define CAPABILITY_CAPABILITY_H
@@ -45,29 +46,30 @@ typedef struct PeerView {
 } PeerView;
 
 struct Capability {
-    uint32_t index;  /* constant */
-    void *upper;     /* constant after start: the upper floor's per-capability data */
-    void *current;   /* owner: what runs now, or NULL; others may look (relaxed) */
-    uint64_t random; /* owner: seed of victim choice */
-    uint32_t spin_ns;        /* owner: present spin budget of idleSearch */
-    uint32_t stop;           /* set once by stop (seq_cst): the worker's loop ends */
+    uint32_t index;   /* constant */
+    void *upper;      /* constant after start: the upper floor's per-capability data */
+    void *current;    /* owner: what runs now, or NULL; others may look (relaxed) */
+    uint64_t random;  /* owner: seed of victim choice */
+    uint32_t spin_ns; /* owner: present spin budget of idleSearch */
+    uint32_t stop;    /* set once by stop (seq_cst): the worker's loop ends */
     PeerView peers[CAPABILITY_MOST]; /* owner */
-    Runnable *pinned_oldest; /* owner; See Note [Pinned runnables] */
-    Runnable *pinned_newest; /* owner */
-    uint32_t pinned;         /* owner changes, others look (relaxed): length of that list */
-    bool pinned_turn;        /* owner: whose turn it is in capabilityPopOld */
+    Runnable *pinned_oldest;         /* owner; See Note [Pinned runnables] */
+    Runnable *pinned_newest;         /* owner */
+    uint32_t pinned;                 /* owner changes, others look (relaxed): length of that list */
+    bool pinned_turn;                /* owner: whose turn it is in capabilityPopOld */
 
     CACHE_ALIGNED RunQueue queue;
     CACHE_ALIGNED Inbox inbox;
     CACHE_ALIGNED uint32_t sleep; /* IdleState, see Note [Idle states] in Sleep.h */
-    CACHE_ALIGNED uint32_t attention; /* bits: set by Monitor and peers (fetch-or), cleared by the owner */
+    CACHE_ALIGNED uint32_t
+        attention; /* bits: set by Monitor and peers (fetch-or), cleared by the owner */
     CACHE_ALIGNED CapabilityStats stats; /* owner counts (COUNT), others read */
     EventManager manager;
 };
 
 /* capabilityInit -- make it ready; its manager is opened.  0 or -E... */
-int capabilityInit(Capability *capability, uint32_t index, const Backend *backend, const Clock *clock,
-                   const Allocator *allocator);
+int capabilityInit(Capability *capability, uint32_t index, const Backend *backend,
+                   const Clock *clock, const Allocator *allocator);
 void capabilityFree(Capability *capability);
 
 /* capabilityPush -- owner: a runnable became ready here. */
@@ -107,8 +109,8 @@ static inline bool capabilityHasReady(Capability *capability)
 /* capabilitySend -- anyone: hand a runnable to this capability and wake it if it sleeps. */
 void capabilitySend(Capability *capability, Runnable *runnable, bool pinned);
 
-/* capabilityReceive -- owner: move the inbox into the run queue (open ones) and the pinned list.  True:
- * something came. */
+/* capabilityReceive -- owner: move the inbox into the run queue (open ones) and the pinned list.
+ * True: something came. */
 bool capabilityReceive(Capability *capability);
 
 /* capabilityAttend -- owner: which of `bits` were set in attention; they are cleared. */

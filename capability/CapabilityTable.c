@@ -40,8 +40,8 @@ int capabilityTableStart(uint32_t count, const Backend *backend, const Clock *cl
     for (uint32_t i = 0; i < count; i++) {
         Capability *capability =
             memoryAllocate(allocator, sizeof *capability, _Alignof(Capability));
-        int result = capability == NULL ? -ENOMEM
-                                        : capabilityInit(capability, i, backend, clock, allocator);
+        int result =
+            capability == NULL ? -ENOMEM : capabilityInit(capability, i, backend, clock, allocator);
         if (result != 0) {
             if (capability != NULL)
                 memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));

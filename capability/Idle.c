@@ -339,8 +339,8 @@ static bool mayRestOn(Capability *capability)
     return SEQ_CST_LOAD(&capability->sleep) == IdleAsleep && !capabilityHasReady(capability);
 }
 
-/* Sleep as the guard until there is something to do, here or at a peer: *visit.  False: no peer is awake
- * any more, it is not the guard now.  See Note [Idle guard]. */
+/* Sleep as the guard until there is something to do, here or at a peer: *visit.  False: no peer is
+ * awake any more, it is not the guard now.  See Note [Idle guard]. */
 static bool sleepAsGuard(Capability *capability, uint64_t *visit, uint64_t *readable)
 {
     Survey survey;

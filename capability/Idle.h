@@ -3,32 +3,33 @@
  * The states of Capability.sleep: See Note [Idle states].
  *
  * Note [Idle wakes]
- *   To one: whoever puts something into a capability's inbox looks at its `sleep` afterwards.  Exact:
- *   nothing put into an inbox is ever left with a sleeper (See Note [Inbox and sleep]).
- *   For surplus: a capability with two or more ready runnables wakes one sleeper if nobody searches; the
- *   woken one searches, and on finding work wakes the next if there is more.  The owner's push has no
- *   fence, so this look is a hint that may miss a sleeper who is just lying down; what is missed is
- *   repaired by the owner's next push or switch, by the guard's tick, or by the Monitor's.  One ready
- *   runnable wakes nobody: its owner is about to run it, and if it is not, guard or Monitor notice.
+ *   To one: whoever puts something into a capability's inbox looks at its `sleep` afterwards.
+ *   Exact: nothing put into an inbox is ever left with a sleeper (See Note [Inbox and sleep]).
+ *   For surplus: a capability with two or more ready runnables wakes one sleeper if nobody
+ *   searches; the woken one searches, and on finding work wakes the next if there is more.  The
+ *   owner's push has no fence, so this look is a hint that may miss a sleeper who is just lying
+ *   down; what is missed is repaired by the owner's next push or switch, by the guard's tick, or
+ *   by the Monitor's.  One ready runnable wakes nobody: its owner is about to run it, and if it is
+ *   not, guard or Monitor notice.
  *   Never: wake while somebody searches; wake more than one; wake for a thread that is pinned here
  *   (pinned runnables are not in the run queue: See Note [Pinned runnables]).
  *
  * Note [Idle search]
- *   A searcher visits its peers from a random one on.  It takes, in this order: from a peer that is awake
- *   and has not polled for STALE_POLL_NS (or whose AttentionPoll the Monitor has set) the events, due
- *   timers and open inbox; half of two or more ready runnables, never the youngest; a lone ready one once
- *   the peer has not switched for STEAL_YOUNGEST_NS.  What it took runs oldest first.  At most half of
- *   the capabilities, rounded up, search at once.
+ *   A searcher visits its peers from a random one on.  It takes, in this order: from a peer that
+ *   is awake and has not polled for STALE_POLL_NS (or whose AttentionPoll the Monitor has set) the
+ *   events, due timers and open inbox; half of two or more ready runnables, never the youngest; a
+ *   lone ready one once the peer has not switched for STEAL_YOUNGEST_NS.  What it took runs oldest
+ *   first.  At most half of the capabilities, rounded up, search at once.
  *
  * Note [Idle guard]
  *   At most one sleeper is the guard (idle.guard).  While any peer is awake it sleeps in ticks of
- *   GUARD_TICK_NS (doubling to four times that while no peer is stale).  Over a stale peer's pollable fd
- *   it sleeps as well, and until that peer's first deadline.  When there is something to take it gets up
- *   first (I3) and then visits the peer as a searcher does.  A pollable that was readable although the
- *   visit fired nothing (the peer's own Wakeup, which only the peer drains) is not slept over again until
- *   the peer polls; ticks do instead.
- *   No peer awake: it resigns and sleeps without ticks.  Without a guard (it found work, or all were
- *   asleep) the Monitor ticks instead: See Note [Monitor ticks].
+ *   GUARD_TICK_NS (doubling to four times that while no peer is stale).  Over a stale peer's
+ *   pollable fd it sleeps as well, and until that peer's first deadline.  When there is something
+ *   to take it gets up first (I3) and then visits the peer as a searcher does.  A pollable that
+ *   was readable although the visit fired nothing (the peer's own Wakeup, which only the peer
+ *   drains) is not slept over again until the peer polls; ticks do instead.
+ *   No peer awake: it resigns and sleeps without ticks.  Without a guard (it found work, or all
+ *   were asleep) the Monitor ticks instead: See Note [Monitor ticks].
  */
 #ifndef CAPABILITY_IDLE_H
 #define CAPABILITY_IDLE_H
@@ -38,8 +39,8 @@
 
 enum {
     GUARD_TICK_NS = 500 * 1000,
-    STALE_POLL_NS = 200 * 1000,   /* a peer that has not polled for so long is relieved of its events */
-    STEAL_YOUNGEST_NS = 50 * 1000 /* a lone ready runnable is stealable after this long unswitched */
+    STALE_POLL_NS = 200 * 1000,    /* a peer that has not polled for so long is relieved */
+    STEAL_YOUNGEST_NS = 50 * 1000, /* a lone ready runnable is stealable, unswitched for so long */
 };
 
 extern Idle idle;
@@ -47,13 +48,14 @@ extern Idle idle;
 /* idleStart -- nobody sleeps, nobody searches; before the workers start. */
 void idleStart(void);
 
-/* idleSearch -- owner with nothing to run: look for work at peers (steal, stale peers' events, timers,
- * open inboxes; a short adaptive spin while a peer is awake).  True: something is in the own queue now. */
+/* idleSearch -- owner with nothing to run: look for work at peers (steal, stale peers' events,
+ * timers, open inboxes; a short adaptive spin while a peer is awake).  True: something is in the
+ * own queue now. */
 bool idleSearch(Capability *capability);
 
 /* idleSleep -- owner with nothing to run and nothing found: lie down until something is to be done.
- * Returns after any wake-up, event, due timer or guard tick with work; the caller looks at its queue
- * again. */
+ * Returns after any wake-up, event, due timer or guard tick with work; the caller looks at its
+ * queue again. */
 void idleSleep(Capability *capability);
 
 /* idleWakeFor -- something was put into capability's inbox, or its stop flag was set (seq_cst). */

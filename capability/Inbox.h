@@ -1,12 +1,12 @@
 /* Inbox.h -- work sent to a capability by others: a lock-free stack of arrivals, taken whole.
  *
- * Two lists: `pinned` runnables may run only here; `open` ones may also be taken by a thief when this
- * capability is stuck.
+ * Two lists: `pinned` runnables may run only here; `open` ones may also be taken by a thief when
+ * this capability is stuck.
  *
  * Note [Inbox and sleep]
- *   The sender pushes (seq_cst) and then looks whether the receiver sleeps (seq_cst load); the receiver
- *   says that it sleeps (seq_cst) and then looks into its inbox (seq_cst load).  At least one of them
- *   sees the other: See Note [StoreLoad].
+ *   The sender pushes (seq_cst) and then looks whether the receiver sleeps (seq_cst load); the
+ *   receiver says that it sleeps (seq_cst) and then looks into its inbox (seq_cst load).  At least
+ *   one of them sees the other: See Note [StoreLoad].
  */
 #ifndef CAPABILITY_INBOX_H
 #define CAPABILITY_INBOX_H

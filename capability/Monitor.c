@@ -66,8 +66,8 @@ static uint32_t updateView(Capability *capability, MonitorView *view, int64_t no
     bool awake = RELAXED_LOAD(&capability->sleep) == IdleAwake, was_awake = view->awake;
     uint64_t switches = RELAXED_LOAD(&capability->stats.switches);
     uint32_t polls = RELAXED_LOAD(&capability->manager.poll_count);
-    uint32_t stale = (switches == view->switches ? Unswitched : 0u) |
-                     (polls == view->polls ? Unpolled : 0u);
+    uint32_t stale =
+        (switches == view->switches ? Unswitched : 0u) | (polls == view->polls ? Unpolled : 0u);
     if (!awake || !was_awake || (stale & Unswitched) == 0)
         view->switched_ns = now_ns;
     view->awake = awake;
@@ -114,8 +114,7 @@ bool monitorTick(int64_t now_ns)
 /* timeout_ns < 0: for ever. */
 static void waitFutex(uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
-    struct timespec timeout = {.tv_sec = timeout_ns / SECOND_NS,
-                               .tv_nsec = timeout_ns % SECOND_NS};
+    struct timespec timeout = {.tv_sec = timeout_ns / SECOND_NS, .tv_nsec = timeout_ns % SECOND_NS};
     long result = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
                           timeout_ns < 0 ? NULL : &timeout, NULL, 0);
     if (result != 0 && errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
@@ -138,11 +137,12 @@ static void lieDormant(void)
     XCHG_SEQ_CST(&monitor.dormant, 0);
 }
 
-static void *runMonitor(void *unused)
+static void *runMonitor(void *env)
 {
-    (void)unused;
+    MonitorUpkeep *upkeep = (MonitorUpkeep *)env;
     prctl(PR_SET_NAME, "capri/monitor", 0, 0, 0);
     int64_t tick_ns = MONITOR_TICK_NS, quiet_since_ns = clockRead(&clockMonotonic);
+    int64_t kept_ns = quiet_since_ns;
     while (ACQUIRE_LOAD(&monitor.stop) == 0) {
         waitFutex(&monitor.stop, 0, tick_ns);
         int64_t now_ns = clockRead(&clockMonotonic);
@@ -152,20 +152,26 @@ static void *runMonitor(void *unused)
         if (!idleAllAsleep()) {
             quiet_since_ns = now_ns;
         } else if (now_ns - quiet_since_ns >= MONITOR_QUIET_NS) {
+            if (upkeep != NULL)
+                upkeep(now_ns, true);
             lieDormant();
             quiet_since_ns = clockRead(&clockMonotonic);
             tick_ns = MONITOR_TICK_NS;
+        }
+        if (upkeep != NULL && now_ns - kept_ns >= MONITOR_UPKEEP_NS) {
+            kept_ns = now_ns;
+            upkeep(now_ns, false);
         }
     }
     return NULL;
 }
 
-int monitorStart(void)
+int monitorStart(MonitorUpkeep *upkeep)
 {
     ASSERT(!running);
     memset(&monitor, 0, sizeof monitor);
     memset(views, 0, sizeof views);
-    if (pthread_create(&thread, NULL, runMonitor, NULL) != 0)
+    if (pthread_create(&thread, NULL, runMonitor, (void *)upkeep) != 0)
         return -EAGAIN;
     running = true;
     return 0;

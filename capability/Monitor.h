@@ -1,12 +1,13 @@
 /* Monitor.h -- the watchdog: an OS thread that looks after busy capabilities when nobody else can.
  *
  * Note [Monitor ticks]
- *   Tick every MONITOR_TICK_NS while some awake capability is stale (its poll_count or switch count has not
- *   moved since the last tick), twice that after each tick without one, up to four times.  At a tick:
- *     - not polled, with fds or a due timer, or not switched, with work that could be stolen: if a guard
- *       sleeps, it sees to it; else set AttentionPoll (the owner polls at its next safepoint, and a
- *       searcher knows by it that this one is stale) and wake a sleeper if there is one: it helps, then
- *       becomes the guard.
+ *   Tick every MONITOR_TICK_NS while some awake capability is stale (its poll_count or switch
+ *   count has not moved since the last tick), twice that after each tick without one, up to four
+ *   times.  At a tick:
+ *     - not polled, with fds or a due timer, or not switched, with work that could be stolen: if a
+ *       guard sleeps, it sees to it; else set AttentionPoll (the owner polls at its next safepoint,
+ *       and a searcher knows by it that this one is stale) and wake a sleeper if there is one: it
+ *       helps, then becomes the guard.
  *     - not switched for SLICE_NS with anything ready: set AttentionSlice.
  *     - two ready, a sleeper, nobody searching: wake one.
  *   All capabilities asleep for MONITOR_QUIET_NS: dormant, a futex wait without time-out; the first
@@ -22,25 +23,31 @@
 enum {
     MONITOR_TICK_NS = 500 * 1000,
     MONITOR_QUIET_NS = 100 * 1000 * 1000,
+    MONITOR_UPKEEP_NS = 1000 * 1000 * 1000,
     SLICE_NS = 10 * 1000 * 1000
 };
 
 typedef struct Monitor {
     uint32_t dormant; /* futex word, see Note [Monitor ticks] */
     uint32_t stop;
-    uint64_t ticks;   /* Monitor counts, others read */
+    uint64_t ticks; /* Monitor counts, others read */
 } Monitor;
 
 extern Monitor monitor;
 
-int monitorStart(void);
+/* Upkeep of the upper floor: called on the Monitor's OS thread every MONITOR_UPKEEP_NS while it ticks, and
+ * once (quiet) before it goes dormant. */
+typedef void MonitorUpkeep(int64_t now_ns, bool quiet);
+
+/* monitorStart -- upkeep may be NULL.  0 or -EAGAIN. */
+int monitorStart(MonitorUpkeep *upkeep);
 void monitorStop(void);
 
 /* monitorRouse -- a capability woke up. */
 void monitorRouse(void);
 
-/* monitorTick -- one look (for tests; the Monitor's loop calls it). now_ns monotonic.  Returns true when
- * some capability was stale. */
+/* monitorTick -- one look (for tests; the Monitor's loop calls it). now_ns monotonic.  Returns true
+ * when some capability was stale. */
 bool monitorTick(int64_t now_ns);
 
 #endif

@@ -1,18 +1,19 @@
 /* RunQueue.h -- ready work of one core, and stealing from it.
  *
- * A ring of 256 with an overflow list at its old end.  The owner pushes at the young end and pops at
- * either end without a locked operation while nobody steals (OwnerGate); a thief takes half of what there
- * is from the old end.  Nothing here allocates or fails.
+ * A ring of 256 with an overflow list at its old end.  The owner pushes at the young end and pops
+ * at either end without a locked operation while nobody steals (OwnerGate); a thief takes half of
+ * what there is from the old end.  Nothing here allocates or fails.
  *
  * Note [RunQueue order]
- *   old end ... overflow list (oldest first) | ring[head] ... ring[tail - 1] ... young end
- *   A push into a full ring first moves the older half of the ring to the end of the overflow list, so
- *   the order old -> young is kept.  popOld takes from the overflow list first.  popYoung takes ring
- *   [tail - 1]; only when the ring is empty it takes the oldest of the overflow list.
+ *   old end ... overflow list (oldest first) | ring[head] ... ring[tail - 1] ... young end A push
+ *   into a full ring first moves the older half of the ring to the end of the overflow list, so
+ *   the order old -> young is kept.  popOld takes from the overflow list first.  popYoung takes
+ *   ring [tail - 1]; only when the ring is empty it takes the oldest of the overflow list.
  *
  * Note [RunQueue access]
- *   All fields change only inside the gate (See Note [OwnerGate states]).  `head`, `tail` and `overflow`
- *   are also read outside it, relaxed, as hints: runQueueLength may be stale by the time it returns.
+ *   All fields change only inside the gate (See Note [OwnerGate states]).  `head`, `tail` and
+ *   `overflow` are also read outside it, relaxed, as hints: runQueueLength may be stale by the
+ *   time it returns.
  */
 #ifndef CAPABILITY_RUN_QUEUE_H
 #define CAPABILITY_RUN_QUEUE_H
@@ -42,9 +43,9 @@ void runQueuePush(RunQueue *queue, Runnable *runnable); /* at the young end */
 Runnable *runQueuePopOld(RunQueue *queue);              /* NULL: empty */
 Runnable *runQueuePopYoung(RunQueue *queue);            /* NULL: empty */
 
-/* runQueueSteal -- a thief takes half (rounded up; at most RUN_QUEUE_STEAL_MOST) of victim's old end into
- * `out`, oldest first.  leave: how many of the youngest to leave in any case (1: the fresh one).
- * Returns how many; 0 also when the gate is taken. */
+/* runQueueSteal -- a thief takes half (rounded up; at most RUN_QUEUE_STEAL_MOST) of victim's old
+ * end into `out`, oldest first.  leave: how many of the youngest to leave in any case (1: the fresh
+ * one). Returns how many; 0 also when the gate is taken. */
 uint32_t runQueueSteal(RunQueue *victim, uint32_t leave, Runnable **out);
 
 /* runQueueLength -- a hint, from anywhere. */

@@ -7,8 +7,9 @@ typedef struct Capability Capability;
 
 struct Runnable {
     Runnable *next; /* of whichever queue, inbox or list holds it */
-    /* Called by the scheduler on the worker's own stack; returns when the runnable has parked, yielded
-     * or ended.  (Green threads are also switched to directly: rts/Schedule.c knows them by this.) */
+    /* Called by the scheduler on the worker's own stack; returns when the runnable has parked,
+     * yielded or ended.  (Green threads are also switched to directly when one gives way to the
+     * next: the scheduler knows them by this.) */
     void (*run)(Runnable *runnable, Capability *capability);
 };
 

@@ -1,25 +1,25 @@
 /* Sleep.h -- lying down and being woken: the words of the sleep/wake protocol and their moves.
  *
- * Idle.h says when a capability searches, sleeps and whom it wakes; here are only the moves, so that
- * the explorer can run exactly them.
+ * Idle.h says when a capability searches, sleeps and whom it wakes; here are only the moves, so
+ * that the explorer can run exactly them.
  *
  * Note [Idle states]   Capability.sleep
- *   from      on       to        by       order    then
- *   Awake     sleep    Asleep    owner    seq_cst  (I1) sets its bit in idle.sleeping (seq_cst), looks at
- *                                                  its inbox and stop flag again (seq_cst), at its own and
- *                                                  its peers' queues; finds something: I3 at once
- *   Asleep    wake     Notified  waker    seq_cst  (I2) for the inbox or the stop flag
- *   Asleep    wake     Called    waker    seq_cst  (I2) for surplus: the waker has counted it as a
- *                                                  searcher.  Of all wakers one wins; it sends the Wakeup
- *   Asleep,   return   Awake     owner    seq_cst  (I3) exchange, then clears its bit; it was Called: it
- *   Notified,                                      searches, and stops counting as a searcher after that
- *   Called
- *   A waker who finds another state than Asleep sends nothing.  Awake: the owner's look after I1 finds
- *   what the waker had put.  Notified, Called: somebody else's Wakeup is on its way.
+ *   from      on      to        by     order    then
+ *   Awake     sleep   Asleep    owner  seq_cst  (I1) sets its bit in idle.sleeping (seq_cst), looks
+ *                                               at its inbox and stop flag again (seq_cst), at its
+ *                                               own and its peers' queues; finds something: I3
+ *   Asleep    wake    Notified  waker  seq_cst  (I2) for the inbox or the stop flag
+ *   Asleep    wake    Called    waker  seq_cst  (I2) for surplus: the waker has counted it as a
+ *                                               searcher.  One waker wins; it sends the Wakeup
+ *   Asleep,   return  Awake     owner  seq_cst  (I3) exchange, then clears its bit; if it was
+ *   Notified,                                   Called it searches, and stops counting as a
+ *   Called                                      searcher after that
+ *   A waker who finds another state than Asleep sends nothing.  Awake: the owner's look after I1
+ *   finds what the waker had put.  Notified, Called: another Wakeup is on its way.
  *
- *   idle.searching   +1 by who begins a search (CAS, bounded), 0 -> 1 by a waker for the one it calls
- *                    (CAS: at most one is called at a time); -1 by the searcher when its search is over
- *                    (seq_cst), or by a waker that found nobody to call.
+ *   idle.searching   +1 by who begins a search (CAS, bounded); 0 -> 1 by a waker for the one it
+ *                    calls (CAS: at most one is called at a time); -1 by the searcher when its
+ *                    search is over (seq_cst), or by a waker that found nobody to call.
  */
 #ifndef CAPABILITY_SLEEP_H
 #define CAPABILITY_SLEEP_H
@@ -36,18 +36,19 @@ typedef enum IdleState {
 typedef struct Idle {
     uint64_t sleeping;  /* bit per capability: changed by its owner (seq_cst), read by anyone */
     uint32_t searching; /* how many capabilities search, see Note [Idle states] */
-    uint32_t guard;     /* index + 1 of the guard, 0 none; CAS by a capability lying down, cleared by it */
+    uint32_t
+        guard; /* index + 1 of the guard, 0 none; CAS by a capability lying down, cleared by it */
 } CACHE_ALIGNED Idle;
 
-/* sleepLieDown -- owner (I1).  False: something is in the inbox, or stop is set: do not sleep.  Either
- * way sleepGetUp follows. */
+/* sleepLieDown -- owner (I1).  False: something is in the inbox, or stop is set: do not sleep.
+ * Either way sleepGetUp follows. */
 bool sleepLieDown(Idle *all, uint32_t *state, uint32_t index, Inbox *inbox, uint32_t *stop);
 
 /* sleepGetUp -- owner (I3).  Returns the state it was in. */
 IdleState sleepGetUp(Idle *all, uint32_t *state, uint32_t index);
 
-/* sleepNotify -- waker (I2), after its seq_cst change of what the owner looks at.  as: IdleNotified or
- * IdleCalled.  True: the caller sends the Wakeup. */
+/* sleepNotify -- waker (I2), after its seq_cst change of what the owner looks at.  as: IdleNotified
+ * or IdleCalled.  True: the caller sends the Wakeup. */
 bool sleepNotify(uint32_t *state, IdleState as);
 
 /* sleepSearchBegin -- count as a searcher, unless `most` search already. */

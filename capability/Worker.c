@@ -5,9 +5,10 @@
  * Tests   testsuite/unit/WorkerTest.c
  *
  * Note [Worker self]
- *   A green thread may move to another OS thread at any switch, but a compiler computes the address of a
- *   thread-local variable once per function and keeps it.  So the variable is read in one function that
- *   is never inlined nor cloned, and whose asm statement keeps callers from merging two calls of it.
+ *   A green thread may move to another OS thread at any switch, but a compiler computes the
+ *   address of a thread-local variable once per function and keeps it.  So the variable is read in
+ *   one function that is never inlined nor cloned, and whose asm statement keeps callers from
+ *   merging two calls of it.
  */
 #include "capability/Worker.h"
 
@@ -19,19 +20,20 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { WORKER_NAME_BYTES = 16, WORKER_TIMER_SLACK_NS = 1 };
+enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1 };
 
 static __thread Worker *self;
 
-static Worker workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
-static uint32_t worker_count;           /* start and stop */
+static Worker
+    workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
+static uint32_t worker_count; /* start and stop */
 
 /* The start-up: everyone arrives, then all go or all leave. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint32_t arrived;    /* lock */
-    int result;          /* lock: the first failure, or 0 */
+    uint32_t arrived;                 /* lock */
+    int result;                       /* lock: the first failure, or 0 */
     enum { Wait, Go, Leave } verdict; /* lock */
 } gathering = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -40,7 +42,8 @@ __attribute__((noinline))
 #else
 __attribute__((noinline, noclone))
 #endif
-Worker *workerSelf(void) /* See Note [Worker self] */
+Worker *
+workerSelf(void) /* See Note [Worker self] */
 {
     Worker *worker = self;
     __asm__ volatile("" : "+r"(worker)::"memory");

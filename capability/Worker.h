@@ -15,17 +15,18 @@ typedef struct Worker {
 
 /* What the upper floor does on each worker, in its OS thread. */
 typedef struct WorkerHooks {
-    int (*start)(Worker *worker);  /* before the first run; -E... stops the start-up */
-    void (*loop)(Worker *worker);  /* the scheduler; returns once capability->stop is seen */
+    int (*start)(Worker *worker); /* before the first run; -E... stops the start-up */
+    void (*loop)(Worker *worker); /* the scheduler; returns once capability->stop is seen */
     void (*end)(Worker *worker);
 } WorkerHooks;
 
-/* workerSelf -- the calling OS thread's worker, or NULL on a plain OS thread.  Not inlined, never cached by
- * the compiler: a green thread may ask on one OS thread and be told of another one next time. */
+/* workerSelf -- the calling OS thread's worker, or NULL on a plain OS thread.  Not inlined, never
+ * cached by the compiler: a green thread may ask on one OS thread and be told of another one next
+ * time. */
 Worker *workerSelf(void);
 
-/* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or -E...
- * (then all are stopped again). */
+/* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or
+ * -E... (then all are stopped again). */
 int workerStartAll(const WorkerHooks *hooks);
 
 /* workerStopAll -- tell every capability to stop, wake it, join its OS thread. */

@@ -1,24 +1,26 @@
 /* FdCall.h -- what all calls on fds share: try first, wait only on EAGAIN, never touch errno late.
  *
  * Note [Attempts]
- *   errno belongs to the OS thread, and the compiler keeps its address once it has fetched it, while a
- *   green thread may wake up on another OS thread.  So every system call stands in a function of its own
- *   (`attempt`), never inlined, that cannot park between the call and the look at errno and returns
- *   -errno.
+ *   errno belongs to the OS thread, and the compiler keeps its address once it has fetched it,
+ *   while a green thread may wake up on another OS thread.  So every system call stands in a
+ *   function of its own (`attempt`), never inlined, that cannot park between the call and the look
+ *   at errno and returns -errno.
  *
  * Note [Drained streams]
- *   A short read of a byte stream proves it empty until the next edge, so the next read waits first and
- *   saves the system call that would say EAGAIN.  Only where FdStream is known, an edge counter was read
- *   before the call, and the read asked for everything there is: no MSG_PEEK, MSG_OOB, MSG_WAITALL, no
- *   control data, not 0 bytes.  The event manager ignores it once urgent data or the peer's end was seen.
+ *   A short read of a byte stream proves it empty until the next edge, so the next read waits first
+ *   and saves the system call that would say EAGAIN.  Only where FdStream is known, an edge counter
+ *   was read before the call, and the read asked for everything there is: no MSG_PEEK, MSG_OOB,
+ *   MSG_WAITALL, no control data, not 0 bytes.  The event manager ignores it once urgent data or
+ *   the peer's end was seen.
  *
  * Note [Strangers]
- *   An un-adopted fd may be in blocking mode and shared with other processes, so O_NONBLOCK is left as it
- *   is.  Sockets are called with MSG_DONTWAIT; pipes and devices with RWF_NOWAIT, and where the kernel
- *   refuses that (ttys; pipes before Linux 6.4) the call waits for readiness first and then makes the
- *   plain system call, of at most PIPE_BUF bytes when it writes, which a ready pipe takes at once.  If
- *   another process empties the pipe in between, that blocks the OS thread: adopt what you can.  Regular
- *   files are always called plainly.
+ *   An un-adopted fd may be in blocking mode and shared with other processes, so O_NONBLOCK is left
+ *   as it is.  Sockets are called with MSG_DONTWAIT; pipes and devices with RWF_NOWAIT, and where
+ *   the kernel refuses that (ttys; pipes before Linux 6.4) the call waits for readiness first and
+ *   then makes the plain system call, of at most PIPE_BUF bytes when it writes, which a ready pipe
+ *   takes at once.  Another process may have emptied the pipe in between, so a green thread has
+ *   that call made on an OS thread of its own if the fd is in blocking mode: adopt what you can.
+ *   Regular files are always called plainly.
  */
 #ifndef RTS_FD_CALL_H
 #define RTS_FD_CALL_H
@@ -26,15 +28,16 @@
 #include "rts/ThreadWait.h"
 
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* One more bit of an fd's kind, beside iomgr's FdKind; only the calls of this floor look at it. */
-enum { FD_KIND_SOCKET = 4 }; /* adopted, and a socket: send, not write, so that SIGPIPE stays away */
+#define FD_KIND_SOCKET UINT32_C(4) /* a socket: send, not write, so that SIGPIPE stays away */
 
 /* FdAttempt -- one try: a count, or -errno.  kind: of the fd, 0 for strangers. */
 typedef ssize_t FdAttempt(int fd, uint32_t kind, void *request);
 
 /* fdCall -- attempt until it says something else than -EAGAIN and -EINTR, waiting in between.
- * size: how many bytes a read asks for, if a short one proves a stream empty; 0: it proves nothing. */
+ * size: how many bytes a read asks for, if a short one proves a stream empty; 0: proves nothing. */
 ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request);
 
 /* fdCallOnce -- attempt until it says something else than -EINTR: -EAGAIN is an answer. */
@@ -44,12 +47,15 @@ ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *requ
 static inline void fdCallDone(void)
 {
     Capability *here = scheduleHere();
-    if (here != NULL)
-        scheduleSafepoint(here);
+    if (here != NULL) scheduleSafepoint(here);
 }
 
-/* fdCallBackOff -- where the kernel knows no readiness: sleep 1, 2, 4, ... 16 ms, *step starting at 0. */
+/* fdCallBackOff -- where the kernel tells no readiness: sleep 1, 2, 4, 8, 16, 16 ... ms.
+ * *step: 0 at first.  0 or -ECANCELED. */
 int fdCallBackOff(uint32_t *step);
+
+/* fdCallPlain -- See Note [Strangers]: attempt after a wait, elsewhere if it may block. */
+ssize_t fdCallPlain(int fd, FdAttempt *attempt, void *request);
 
 /* What fstat says of a stranger. */
 typedef enum FdSort { FdSortFile, FdSortSocket, FdSortOther } FdSort;
@@ -60,8 +66,8 @@ int fdCallSort(int fd);
 /* fdCallSize -- bytes in all parts together. */
 size_t fdCallSize(const struct iovec *parts, size_t count);
 
-/* fdCallRegister -- fd was just made by a system call (negative: that call's error, passed on): set its
- * kind.  The fd, or -E... with the fd closed. */
+/* fdCallRegister -- fd was just made by a system call (negative: that call's error, passed on): set
+ * its kind.  The fd, or -E... with the fd closed. */
 int fdCallRegister(int fd, uint32_t kind);
 
 #endif

@@ -51,20 +51,16 @@ static int closeIn(Closing *closing, bool foreign)
 {
     uint32_t word = closing->fd < 0 ? 0 : fdHomeLeave(closing->fd);
     EventManager *manager = fdHomeManager(word);
-    if (manager != NULL)
-        eventManagerCloseFd(manager, closing->fd, scheduleHere());
-    if (!foreign || foreignRun(runClosing, closing) != 0)
-        runClosing(closing);
-    if (manager != NULL)
-        eventManagerClosedFd(manager, closing->fd, scheduleHere());
+    if (manager != NULL) eventManagerCloseFd(manager, closing->fd, scheduleHere());
+    if (!foreign || foreignRun(runClosing, closing) != 0) runClosing(closing);
+    if (manager != NULL) eventManagerClosedFd(manager, closing->fd, scheduleHere());
     return closing->result;
 }
 
 int closeFdWith(int (*close_fn)(int fd, void *env), void *env, int fd)
 {
     Closing closing = {.close_fn = close_fn, .env = env, .fd = fd, .result = -EINVAL};
-    if (close_fn == NULL)
-        return -EINVAL;
+    if (close_fn == NULL) return -EINVAL;
     return closeIn(&closing, false);
 }
 

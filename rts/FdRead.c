@@ -19,8 +19,10 @@ typedef struct ReadRequest {
     int count;
 } ReadRequest;
 
-static __attribute__((noinline)) ssize_t readPlain(int fd, const ReadRequest *request)
+static __attribute__((noinline)) ssize_t readPlain(int fd, uint32_t kind, void *env)
 {
+    const ReadRequest *request = env;
+    (void)kind;
     ssize_t n = request->count == 1
                     ? read(fd, request->parts[0].iov_base, request->parts[0].iov_len)
                     : readv(fd, request->parts, request->count);
@@ -41,25 +43,21 @@ static __attribute__((noinline)) ssize_t receiveNow(int fd, const ReadRequest *r
     return n < 0 ? -errno : n;
 }
 
-static ssize_t readStranger(int fd, const ReadRequest *request)
+static ssize_t readStranger(int fd, ReadRequest *request)
 {
     int sort = fdCallSort(fd);
-    if (sort < 0)
-        return sort;
-    if (sort == FdSortFile || request->count < 0)
-        return readPlain(fd, request);
-    if (sort == FdSortSocket)
-        return receiveNow(fd, request);
+    if (sort < 0) return sort;
+    if (sort == FdSortFile) return readPlain(fd, 0, request);
+    if (sort == FdSortSocket) return receiveNow(fd, request);
     ssize_t n = readNow(fd, request);
-    if (n != -EOPNOTSUPP && n != -ENOSYS)
-        return n;
+    if (n != -EOPNOTSUPP && n != -ENOSYS) return n;
     int failed = threadWaitFd(fd, FdRead, 0, DEADLINE_NEVER);
-    return failed < 0 ? failed : readPlain(fd, request);
+    return failed < 0 ? failed : fdCallPlain(fd, readPlain, request);
 }
 
 static ssize_t attemptRead(int fd, uint32_t kind, void *request)
 {
-    return LIKELY((kind & FdAdopted) != 0) ? readPlain(fd, request) : readStranger(fd, request);
+    return LIKELY((kind & FdAdopted) != 0) ? readPlain(fd, 0, request) : readStranger(fd, request);
 }
 
 ssize_t fdRead(int fd, void *buffer, size_t size)
@@ -72,7 +70,6 @@ ssize_t fdRead(int fd, void *buffer, size_t size)
 ssize_t fdReadv(int fd, const struct iovec *parts, int count)
 {
     ReadRequest request = {parts, count};
-    if (count < 0)
-        return -EINVAL;
+    if (count < 0) return -EINVAL;
     return fdCall(fd, FdRead, fdCallSize(parts, (size_t)count), attemptRead, &request);
 }

@@ -5,9 +5,9 @@
  * Tests   testsuite/unit/FdWriteTest.c, testsuite/conformance/FdCallConformance.c
  *
  * Note [Unix datagrams to a named peer]
- *   A local datagram socket that is not connected always polls writable, even while the queue of the
- *   peer that is named in the call is full and sendto says EAGAIN.  There is no event to wait for: such
- *   a send backs off by sleeping.
+ *   A local datagram socket that is not connected always polls writable, even while the queue of
+ *   the peer that is named in the call is full and sendto says EAGAIN.  There is no event to wait
+ *   for: such a send backs off by sleeping.
  *
  * See Note [Attempts].
  */
@@ -55,21 +55,17 @@ static ssize_t sendBackingOff(int fd, FdAttempt *attempt, void *request)
     uint32_t step = 0;
     for (;;) {
         ssize_t n = fdCallOnce(fd, FdWrite, attempt, request);
-        if (n != -EAGAIN)
-            return n;
+        if (n != -EAGAIN) return n;
         int failed = fdCallBackOff(&step);
-        if (failed < 0)
-            return failed;
+        if (failed < 0) return failed;
     }
 }
 
 static ssize_t sendWaiting(int fd, int flags, const struct sockaddr *to, FdAttempt *attempt,
                            void *request)
 {
-    if ((flags & MSG_DONTWAIT) != 0)
-        return fdCallOnce(fd, FdWrite, attempt, request);
-    if (to != NULL && to->sa_family == AF_UNIX)
-        return sendBackingOff(fd, attempt, request);
+    if ((flags & MSG_DONTWAIT) != 0) return fdCallOnce(fd, FdWrite, attempt, request);
+    if (to != NULL && to->sa_family == AF_UNIX) return sendBackingOff(fd, attempt, request);
     return fdCall(fd, FdWrite, 0, attempt, request);
 }
 

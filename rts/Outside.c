@@ -10,7 +10,7 @@
 #include "iomgr/Memory.h"
 #include "rts/Wait.h"
 
-#include <ck_spinlock.h>
+#include "internal/SpinLock.h"
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -29,7 +29,7 @@ typedef struct Outsider {
 } Outsider;
 
 static struct {
-    ck_spinlock_fas_t lock;
+    SpinLock lock;
     const Allocator *allocator;
     Outsider *free; /* under lock */
     Outsider *all;  /* pushed under lock (release), walked by anyone */
@@ -38,7 +38,7 @@ static struct {
 
 int outsideStart(const Allocator *allocator)
 {
-    ck_spinlock_fas_init(&outsiders.lock);
+    outsiders.lock = (SpinLock)SPIN_LOCK_INIT;
     outsiders.allocator = allocator;
     outsiders.free = outsiders.all = NULL;
     SEQ_CST_STORE(&outsiders.cancelled, 0);
@@ -56,30 +56,30 @@ void outsideEnd(void)
 
 static Outsider *borrow(void)
 {
-    ck_spinlock_fas_lock_eb(&outsiders.lock);
+    spinLock(&outsiders.lock);
     Outsider *outsider = outsiders.free;
     if (outsider != NULL)
         outsiders.free = outsider->next;
-    ck_spinlock_fas_unlock(&outsiders.lock);
+    spinUnlock(&outsiders.lock);
     if (outsider != NULL)
         return outsider;
     outsider = memoryAllocate(outsiders.allocator, sizeof *outsider, CACHE_LINE);
     if (outsider == NULL)
         return NULL;
     memset(outsider, 0, sizeof *outsider);
-    ck_spinlock_fas_lock_eb(&outsiders.lock);
+    spinLock(&outsiders.lock);
     outsider->next_all = outsiders.all;
     RELEASE_STORE(&outsiders.all, outsider);
-    ck_spinlock_fas_unlock(&outsiders.lock);
+    spinUnlock(&outsiders.lock);
     return outsider;
 }
 
 static void giveBack(Outsider *outsider)
 {
-    ck_spinlock_fas_lock_eb(&outsiders.lock);
+    spinLock(&outsiders.lock);
     outsider->next = outsiders.free;
     outsiders.free = outsider;
-    ck_spinlock_fas_unlock(&outsiders.lock);
+    spinUnlock(&outsiders.lock);
 }
 
 /* The futex is the claim's low half: both machines are little-endian. */

@@ -59,8 +59,9 @@ int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
     threadSetStatus(self, ThreadRunning, -1);
     if (deadline_ns != DEADLINE_NEVER)
         timerHeapDisarm(&here->manager.timers, &self->timer);
-    ASSERT_CMP(claimState(self->claim), ==, ClaimFired);
-    return claimResult(ACQUIRE_LOAD(&self->claim));
+    Claim claim = ACQUIRE_LOAD(&self->claim);
+    ASSERT_CMP(claimState(claim), ==, ClaimFired);
+    return claimResult(claim);
 }
 
 int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,

@@ -39,6 +39,7 @@ static void lookAtClock(Scheduler *scheduler)
     scheduler->last_look_ns = now;
     if (now - scheduler->last_poll_ns >= POLL_EVERY_NS) {
         scheduler->last_poll_ns = now;
+        capabilityAttend(capability, AttentionPoll);
         if (RELAXED_LOAD(&manager->fds) != 0 || RELAXED_LOAD(&manager->timers.earliest_ns) <= now)
             eventManagerStep(manager, 0, capability);
         if (now - scheduler->last_rebias_ns >= REBIAS_EVERY_NS) {
@@ -46,7 +47,7 @@ static void lookAtClock(Scheduler *scheduler)
             runQueueRebias(&capability->queue);
         }
     }
-    if (runQueueLength(&capability->queue) >= 1 && RELAXED_LOAD(&idle.sleeping) != 0)
+    if (RELAXED_LOAD(&idle.sleeping) != 0 && runQueueLength(&capability->queue) >= 1)
         idleWakeOne();
 }
 
@@ -60,7 +61,7 @@ static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
 }
 
 /* The next ready runnable, NULL: none here. */
-static Runnable *popNext(Scheduler *scheduler, bool yielded)
+static inline Runnable *popNext(Scheduler *scheduler, bool yielded)
 {
     Capability *capability = scheduler->capability;
     if (UNLIKELY(++scheduler->ticks % TICKS_PER_LOOK == 0))
@@ -70,9 +71,9 @@ static Runnable *popNext(Scheduler *scheduler, bool yielded)
         capabilityReceive(capability);
     if (yielded || ++scheduler->young_run >= YOUNG_MOST) {
         scheduler->young_run = 0;
-        return runQueuePopOld(&capability->queue);
+        return capabilityPopOld(capability);
     }
-    return runQueuePopYoung(&capability->queue);
+    return capabilityPopYoung(capability);
 }
 
 /* Give a newborn its stack.  False: none to be had; it waits, or has ended. */
@@ -109,61 +110,76 @@ static Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
     }
 }
 
+/* Queue a thread on the capability this OS thread carries, where it may run. */
+static inline void queueHere(Capability *here, Thread *thread)
+{
+    uint32_t pinned = thread->node.tag & TAG_PINNED;
+#ifdef CAPRI_MIGRATE
+    if (capabilities.count > 1) {
+        uint32_t next = (here->index + 1) % capabilities.count;
+        capabilitySend(capabilities.items[next], &thread->runnable, false);
+        return;
+    }
+#endif
+    if (LIKELY(pinned == 0))
+        capabilityPush(here, &thread->runnable);
+    else if (pinned == here->index + 1)
+        capabilityPushPinned(here, &thread->runnable);
+    else
+        capabilitySend(capabilities.items[pinned - 1], &thread->runnable, true);
+}
+
 /* What the thread that was left still needs, now that nothing runs on its stack. */
 static inline void afterSwitch(Scheduler *scheduler)
 {
     Thread *left = scheduler->left;
     AfterSwitch after = scheduler->after;
     scheduler->after = AfterNothing;
-    if (after == AfterCommit) {
+    if (after == AfterRequeue) {
+        queueHere(scheduler->capability, left);
+    } else if (after == AfterCommit) {
         if (UNLIKELY(!claimCommit(&left->claim)))
-            scheduleReady(left, scheduler->capability);
-    } else if (after == AfterRequeue) {
-        scheduleReady(left, scheduler->capability);
+            queueHere(scheduler->capability, left);
     } else if (after == AfterEnd) {
         stackGive(&scheduler->stacks, scheduler->left_stack, scheduler->last_look_ns);
         starvedRetry(scheduler);
     }
 }
 
-/* See Note [Sanitizer switch].  from: NULL when the context we leave has ended. */
-NO_INSTRUMENT static Capability *switchStack(void **save, StackTools *from, void *load,
-                                             StackTools *to, const void *to_bottom, size_t to_size,
-                                             Capability *capability)
+/* See Note [Sanitizer switch].  from: NULL when the context we leave has ended; stack: NULL for the
+ * worker's own, of which `scheduler` knows the bounds. */
+NO_INSTRUMENT static inline Capability *switchStack(Scheduler *scheduler, void **save,
+                                                    StackTools *from, void *load, Stack *stack)
 {
     (void)from;
-    (void)to;
-    (void)to_bottom;
-    (void)to_size;
+    (void)stack;
 #ifdef SANITIZE_ADDRESS
-    __sanitizer_start_switch_fiber(from == NULL ? NULL : &from->fake_stack, to_bottom, to_size);
+    const void *bottom = stack == NULL ? scheduler->loop_bottom : stackBottom(stack);
+    size_t size = stack == NULL ? scheduler->loop_size : stackUsable(stack);
+    __sanitizer_start_switch_fiber(from == NULL ? NULL : &from->fake_stack, bottom, size);
 #endif
 #ifdef SANITIZE_THREAD
-    __tsan_switch_to_fiber(to->fibre, 0);
+    __tsan_switch_to_fiber(stack == NULL ? scheduler->loop_tools.fibre : stack->tools.fibre, 0);
 #endif
-    capability = contextSwitch(save, load, capability);
+    Capability *capability = contextSwitch(save, load, scheduler->capability);
 #ifdef SANITIZE_ADDRESS
     __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
 #endif
     return capability;
 }
 
-static Capability *switchToThread(Scheduler *scheduler, void **save, StackTools *from, Thread *next)
+static inline Capability *switchToThread(Scheduler *scheduler, void **save, StackTools *from,
+                                         Thread *next)
 {
-    Capability *capability = scheduler->capability;
-    Stack *stack = next->stack;
-    RELAXED_STORE(&capability->current, next);
-    COUNT(&capability->stats.switches, 1);
-    return switchStack(save, from, next->sp, &stack->tools, stackBottom(stack), stackUsable(stack),
-                       capability);
+    RELAXED_STORE(&scheduler->capability->current, next);
+    COUNT(&scheduler->capability->stats.switches, 1);
+    return switchStack(scheduler, save, from, next->sp, next->stack);
 }
 
 static Capability *switchToLoop(Scheduler *scheduler, void **save, StackTools *from)
 {
-    Capability *capability = scheduler->capability;
-    RELAXED_STORE(&capability->current, NULL);
-    return switchStack(save, from, scheduler->loop_sp, &scheduler->loop_tools,
-                       scheduler->loop_bottom, scheduler->loop_size, capability);
+    RELAXED_STORE(&scheduler->capability->current, NULL);
+    return switchStack(scheduler, save, from, scheduler->loop_sp, NULL);
 }
 
 /* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is one. */
@@ -211,32 +227,23 @@ Capability *scheduleYield(Capability *capability)
 void scheduleReady(Thread *thread, Capability *here)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
-    if (UNLIKELY(pinned != 0) && (here == NULL || here->index + 1 != pinned)) {
+    if (LIKELY(here != NULL)) {
+        queueHere(here, thread);
+        offerSurplus(schedulerOf(here), here->current == NULL ? 2 : 1);
+    } else if (pinned != 0) {
         capabilitySend(capabilities.items[pinned - 1], &thread->runnable, true);
-        return;
-    }
-    if (UNLIKELY(here == NULL)) {
+    } else {
         capabilitySend(capabilityTablePick(), &thread->runnable, false);
-        return;
     }
-#ifdef CAPRI_MIGRATE
-    if (pinned == 0 && capabilities.count > 1) {
-        uint32_t next = (here->index + 1) % capabilities.count;
-        capabilitySend(capabilities.items[next], &thread->runnable, false);
-        return;
-    }
-#endif
-    capabilityPush(here, &thread->runnable);
-    offerSurplus(schedulerOf(here), here->current == NULL ? 2 : 1);
 }
 
 void scheduleSafepointSlow(Capability *capability)
 {
-    uint32_t attention = AND_SEQ_CST(&capability->attention, (uint32_t)AttentionStop);
     uint32_t fired = 0;
-    if (attention & AttentionPoll)
+    if (capabilityAttend(capability, AttentionPoll) != 0)
         fired = eventManagerStep(&capability->manager, 0, capability);
-    if (capability->current != NULL && (fired > 0 || (attention & AttentionSlice)))
+    bool slice = capabilityAttend(capability, AttentionSlice) != 0;
+    if (capability->current != NULL && (fired > 0 || slice))
         scheduleYield(capability);
 }
 

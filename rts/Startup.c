@@ -117,6 +117,14 @@ static const WorkerHooks worker_hooks = {startWorker, scheduleLoop, endWorker};
 
 /* ---- start ------------------------------------------------------------------------------------- */
 
+enum { STACK_WARM_NS = 1000 * 1000 * 1000 };
+
+/* The Monitor's upkeep: stacks that nobody has wanted for a while give their pages back. */
+static void trimStacks(int64_t now_ns, bool quiet)
+{
+    stackDepotTrim(quiet ? now_ns + 1 : now_ns - STACK_WARM_NS);
+}
+
 static uint32_t wantedCapabilities(const RtsConfig *config)
 {
     const char *text = getenv("CAPRI_CAPABILITIES");
@@ -197,7 +205,7 @@ static int startRooms(const RtsConfig *config)
         case 5: result = makeSchedulers(); break;
         case 6: result = rts.signals ? overflowStart() : 0; break;
         case 7: result = workerStartAll(&worker_hooks); break;
-        case 8: result = monitorStart(); break;
+        case 8: result = monitorStart(trimStacks); break;
         }
     }
     if (result != 0)

@@ -11,12 +11,12 @@
 #include "capability/CapabilityTable.h"
 #include "rts/Park.h"
 
-#include <ck_spinlock.h>
+#include "internal/SpinLock.h"
 #include <errno.h>
 
 uint32_t starved_count;
 
-static ck_spinlock_fas_t starved_lock = CK_SPINLOCK_FAS_INITIALIZER;
+static SpinLock starved_lock = SPIN_LOCK_INIT;
 static WatchNode *starved_oldest, *starved_newest; /* under starved_lock */
 
 static bool anybodyHoldsStack(void)
@@ -31,7 +31,7 @@ static bool anybodyHoldsStack(void)
 
 static void enqueue(Thread *thread)
 {
-    ck_spinlock_fas_lock_eb(&starved_lock);
+    spinLock(&starved_lock);
     thread->node.next = NULL;
     if (starved_newest == NULL)
         starved_oldest = &thread->node;
@@ -39,14 +39,14 @@ static void enqueue(Thread *thread)
         starved_newest->next = &thread->node;
     starved_newest = &thread->node;
     RELAXED_STORE(&starved_count, starved_count + 1);
-    ck_spinlock_fas_unlock(&starved_lock);
+    spinUnlock(&starved_lock);
 }
 
 /* Take the oldest, or `which` if it is given.  NULL: not there. */
 static Thread *dequeue(WatchNode *which)
 {
     WatchNode *before = NULL;
-    ck_spinlock_fas_lock_eb(&starved_lock);
+    spinLock(&starved_lock);
     WatchNode *found = starved_oldest;
     while (which != NULL && found != NULL && found != which) {
         before = found;
@@ -61,7 +61,7 @@ static Thread *dequeue(WatchNode *which)
             starved_newest = before;
         RELAXED_STORE(&starved_count, starved_count - 1);
     }
-    ck_spinlock_fas_unlock(&starved_lock);
+    spinUnlock(&starved_lock);
     return found == NULL ? NULL : threadOfNode(found);
 }
 

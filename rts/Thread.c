@@ -13,20 +13,20 @@
 #include "rts/Park.h"
 #include "rts/Startup.h"
 
-#include <ck_spinlock.h>
+#include "internal/SpinLock.h"
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
 
 enum { LABEL_SIZE = 64, REFS_MOST = 1 << 30 };
 
-static ck_spinlock_fas_t label_lock = CK_SPINLOCK_FAS_INITIALIZER;
+static SpinLock label_lock = SPIN_LOCK_INIT;
 
 /* For plain OS threads: a cache of descriptors of their own, under its lock. */
 static struct {
-    ck_spinlock_fas_t lock;
+    SpinLock lock;
     ThreadCache cache;
-} outside = {.lock = CK_SPINLOCK_FAS_INITIALIZER};
+} outside = {.lock = SPIN_LOCK_INIT};
 
 void threadOutsideDrain(void)
 {
@@ -40,10 +40,10 @@ static Thread *takeDescriptor(Capability *here, uint64_t *id)
         *id = threadCacheId(cache);
         return threadCacheTake(cache);
     }
-    ck_spinlock_fas_lock_eb(&outside.lock);
+    spinLock(&outside.lock);
     *id = threadCacheId(&outside.cache);
     Thread *thread = threadCacheTake(&outside.cache);
-    ck_spinlock_fas_unlock(&outside.lock);
+    spinUnlock(&outside.lock);
     return thread;
 }
 
@@ -158,9 +158,9 @@ void threadDrop(Thread *thread)
         threadCacheGive(&schedulerOf(here)->threads, thread);
         return;
     }
-    ck_spinlock_fas_lock_eb(&outside.lock);
+    spinLock(&outside.lock);
     threadCacheGive(&outside.cache, thread);
-    ck_spinlock_fas_unlock(&outside.lock);
+    spinUnlock(&outside.lock);
 }
 
 void threadRelease(Thread *thread)
@@ -269,10 +269,10 @@ int threadLabel(Thread *thread, const char *label)
         return -ENOMEM;
     strncpy(fresh, label, LABEL_SIZE - 1);
     fresh[LABEL_SIZE - 1] = 0;
-    ck_spinlock_fas_lock_eb(&label_lock);
+    spinLock(&label_lock);
     char *old = thread->label;
     thread->label = fresh;
-    ck_spinlock_fas_unlock(&label_lock);
+    spinUnlock(&label_lock);
     if (old != NULL)
         memoryRelease(startupAllocator(), old, LABEL_SIZE, 1);
     return 0;
@@ -281,10 +281,10 @@ int threadLabel(Thread *thread, const char *label)
 size_t threadLabelOf(const Thread *thread, char *buffer, size_t size)
 {
     char label[LABEL_SIZE] = "";
-    ck_spinlock_fas_lock_eb(&label_lock);
+    spinLock(&label_lock);
     if (thread->label != NULL)
         memcpy(label, thread->label, LABEL_SIZE);
-    ck_spinlock_fas_unlock(&label_lock);
+    spinUnlock(&label_lock);
     size_t length = strlen(label);
     if (size > 0) {
         size_t kept = length < size ? length : size - 1;

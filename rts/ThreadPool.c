@@ -11,7 +11,7 @@
 #include "iomgr/Memory.h"
 #include "rts/Park.h"
 
-#include <ck_spinlock.h>
+#include "internal/SpinLock.h"
 #include <string.h>
 
 enum { CHUNK_THREADS = 400, CACHE_MOST = 256, CACHE_BATCH = 64 };
@@ -22,7 +22,7 @@ typedef struct Chunk {
 } Chunk;
 
 static struct {
-    ck_spinlock_fas_t lock;
+    SpinLock lock;
     const Allocator *allocator;
     Thread *free;       /* under lock */
     Chunk *chunks;      /* pushed under lock (release), walked by anyone (acquire) */
@@ -31,7 +31,7 @@ static struct {
 
 int threadPoolStart(const Allocator *allocator)
 {
-    ck_spinlock_fas_init(&pool.lock);
+    pool.lock = (SpinLock)SPIN_LOCK_INIT;
     pool.allocator = allocator;
     pool.free = NULL;
     pool.chunks = NULL;
@@ -61,10 +61,10 @@ static Thread *makeChunk(void)
         thread->runnable.run = scheduleRunThread;
         thread->runnable.next = i + 1 < CHUNK_THREADS ? &chunk->threads[i + 1].runnable : NULL;
     }
-    ck_spinlock_fas_lock_eb(&pool.lock);
+    spinLock(&pool.lock);
     chunk->next = pool.chunks;
     RELEASE_STORE(&pool.chunks, chunk);
-    ck_spinlock_fas_unlock(&pool.lock);
+    spinUnlock(&pool.lock);
     return &chunk->threads[0];
 }
 
@@ -97,17 +97,17 @@ static void giveList(Thread *list)
         return;
     while (nextOf(last) != NULL)
         last = nextOf(last);
-    ck_spinlock_fas_lock_eb(&pool.lock);
+    spinLock(&pool.lock);
     last->runnable.next = pool.free == NULL ? NULL : &pool.free->runnable;
     pool.free = list;
-    ck_spinlock_fas_unlock(&pool.lock);
+    spinUnlock(&pool.lock);
 }
 
 static bool refill(ThreadCache *cache)
 {
-    ck_spinlock_fas_lock_eb(&pool.lock);
+    spinLock(&pool.lock);
     cache->free = cut(&pool.free, CACHE_BATCH, &cache->count);
-    ck_spinlock_fas_unlock(&pool.lock);
+    spinUnlock(&pool.lock);
     if (cache->free == NULL) {
         Thread *fresh = makeChunk();
         cache->free = cut(&fresh, CACHE_BATCH, &cache->count);

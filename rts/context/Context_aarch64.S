@@ -5,11 +5,11 @@
  * Tests: testsuite/unit/ContextTest.c (under qemu-user).
  */
     .text
-    .globl contextSwitch
-    .hidden contextSwitch
-    .type contextSwitch, %function
+    .globl contextSwap
+    .hidden contextSwap
+    .type contextSwap, %function
     .p2align 4
-contextSwitch:
+contextSwap:
     .cfi_startproc
     sub sp, sp, #160
     .cfi_adjust_cfa_offset 160
@@ -45,7 +45,7 @@ contextSwitch:
     .cfi_restore x30
     br x30
     .cfi_endproc
-    .size contextSwitch, .-contextSwitch
+    .size contextSwap, .-contextSwap
 
 /* A fresh context goes on here: x0 = pass, x19 = entry. */
     .globl contextStart

@@ -10,12 +10,12 @@
 
 #include "rts/context/Slab.h"
 
-#include <ck_spinlock.h>
+#include "internal/SpinLock.h"
 
 enum { CACHE_MOST = 64, BATCH = 32 };
 
 static struct {
-    ck_spinlock_fas_t lock;
+    SpinLock lock;
     Stack *newest; /* under lock: batches of default-sized stacks, linked by Stack.batch */
 } depot;
 
@@ -23,25 +23,25 @@ static void depotPut(Stack *batch, uint32_t count, int64_t now_ns)
 {
     batch->count = count;
     batch->since_ns = now_ns;
-    ck_spinlock_fas_lock_eb(&depot.lock);
+    spinLock(&depot.lock);
     batch->batch = depot.newest;
     depot.newest = batch;
-    ck_spinlock_fas_unlock(&depot.lock);
+    spinUnlock(&depot.lock);
 }
 
 static Stack *depotTake(void)
 {
-    ck_spinlock_fas_lock_eb(&depot.lock);
+    spinLock(&depot.lock);
     Stack *batch = depot.newest;
     if (batch != NULL)
         depot.newest = batch->batch;
-    ck_spinlock_fas_unlock(&depot.lock);
+    spinUnlock(&depot.lock);
     return batch;
 }
 
 int stackPoolStart(size_t default_size)
 {
-    ck_spinlock_fas_init(&depot.lock);
+    depot.lock = (SpinLock)SPIN_LOCK_INIT;
     depot.newest = NULL;
     return slabStart(default_size);
 }
@@ -115,13 +115,13 @@ void stackCacheDrain(StackCache *cache, int64_t now_ns)
 uint32_t stackDepotTrim(int64_t before_ns)
 {
     uint32_t trimmed = 0;
-    ck_spinlock_fas_lock_eb(&depot.lock);
+    spinLock(&depot.lock);
     Stack **link = &depot.newest; /* batches are newest first: cut the list where age begins */
     while (*link != NULL && (*link)->since_ns >= before_ns)
         link = &(*link)->batch;
     Stack *old = *link;
     *link = NULL;
-    ck_spinlock_fas_unlock(&depot.lock);
+    spinUnlock(&depot.lock);
     while (old != NULL) {
         Stack *next_batch = old->batch;
         while (old != NULL) {

@@ -15,7 +15,7 @@
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
 
-#include <ck_spinlock.h>
+#include "internal/SpinLock.h"
 #include <errno.h>
 #include <string.h>
 
@@ -37,7 +37,7 @@ typedef struct Chunk {
 } Chunk;
 
 static struct {
-    ck_spinlock_fas_t lock;
+    SpinLock lock;
     const Allocator *allocator;
     Delay *free;   /* under lock */
     Chunk *chunks; /* under lock */
@@ -45,7 +45,7 @@ static struct {
 
 int delayStart(const Allocator *allocator)
 {
-    ck_spinlock_fas_init(&delays.lock);
+    delays.lock = (SpinLock)SPIN_LOCK_INIT;
     delays.allocator = allocator;
     delays.free = NULL;
     delays.chunks = NULL;
@@ -73,20 +73,20 @@ static void delayFired(Timer *timer, uint64_t number, void *sink)
 
 static Delay *popFree(void)
 {
-    ck_spinlock_fas_lock_eb(&delays.lock);
+    spinLock(&delays.lock);
     Delay *delay = delays.free;
     if (delay != NULL)
         delays.free = delay->next;
-    ck_spinlock_fas_unlock(&delays.lock);
+    spinUnlock(&delays.lock);
     return delay;
 }
 
 static void pushFree(Delay *delay)
 {
-    ck_spinlock_fas_lock_eb(&delays.lock);
+    spinLock(&delays.lock);
     delay->next = delays.free;
     delays.free = delay;
-    ck_spinlock_fas_unlock(&delays.lock);
+    spinUnlock(&delays.lock);
 }
 
 static Delay *takeDelay(void)
@@ -98,10 +98,10 @@ static Delay *takeDelay(void)
     if (chunk == NULL)
         return NULL;
     memset(chunk, 0, sizeof *chunk);
-    ck_spinlock_fas_lock_eb(&delays.lock);
+    spinLock(&delays.lock);
     chunk->next = delays.chunks;
     delays.chunks = chunk;
-    ck_spinlock_fas_unlock(&delays.lock);
+    spinUnlock(&delays.lock);
     for (int i = 0; i < CHUNK_DELAYS; i++) {
         chunk->delays[i].timer.fire = delayFired;
         pushFree(&chunk->delays[i]);

@@ -1,7 +1,7 @@
 /* Assert.c -- ASSERT and barf of the code under test: in a model they end the execution as failed.
  *
  * Before  the code under test.      After  testsuite/model/Explorer.c: modelFail.
- * Tests   testsuite/model/ExplorerTest.c (assertFails).
+ * Tests   testsuite/model/ExplorerTest.c ("an assertion fails").
  */
 #include "internal/Assert.h"
 

@@ -2,13 +2,13 @@
  *
  * Owns    the model threads and the verdict.  Each atomic of the code under test arrives here.
  * Before  the code under test, by SMP.h.      After  Search.c: who is next; Memory.c: what it sees.
- * Tests   testsuite/model/ExplorerTest.c (litmus tests), ReductionTest.c.
+ * Tests   testsuite/model/ExplorerTest.c, LitmusTest.c, ReductionTest.c.
  *
  * Note [Model turns]
- *   A thread stops *before* each step: it announces the step, and whoever is picked makes the one that
- *   it had announced, then runs on to its next.  The pick happens on the stack of the thread that
- *   stopped, so a thread that goes on costs no switch.  setup and check run on a fiber too (`phase`),
- *   so that a failure anywhere leaves by one switch to the driver.
+ *   A thread stops *before* each step: it announces the step, and whoever is picked makes the one
+ *   that it had announced, then runs on to its next.  The pick happens on the stack of the thread
+ *   that stopped, so a thread that goes on costs no switch.  setup and check run on a fiber too
+ *   (`phase`), so that a failure anywhere leaves by one switch to the driver.
  */
 #include "testsuite/model/Explorer.h"
 
@@ -36,14 +36,15 @@ static struct {
     Fiber *running;        /* the fiber that runs, if any does */
     bool starting;         /* threads run to their first step only */
     unsigned unfinished;   /* set of threads */
-    Op ops[THREADS_MAX];   /* announced */
+    Op ops[THREADS_MAX];   /* announced; site NULL: made */
     void (*plain)(void *); /* what the phase fiber runs */
     Ending ending;
 } explorer = {.current = OUTSIDE};
 
-static const char not_repeatable[] = "the same choices led elsewhere (state that setup does not reset?)";
+static const char not_repeatable[] =
+    "the same choices led elsewhere (state that setup does not reset?)";
 
-/* ---- Ending an execution ------------------------------------------------------------------------- */
+/* ---- Ending an execution -------------------------------------------------------------------- */
 
 static _Noreturn void leaveExecution(Ending ending)
 {
@@ -73,7 +74,7 @@ void modelFail(const char *file, int line, const char *text)
     failExecution(reason, Wrong);
 }
 
-/* ---- Turns: See Note [Model turns] --------------------------------------------------------------- */
+/* ---- Turns: See Note [Model turns] ---------------------------------------------------------- */
 
 static bool runPlainly(bool (*predicate)(void *), void *arg)
 {
@@ -87,7 +88,8 @@ static bool runPlainly(bool (*predicate)(void *), void *arg)
 static bool opReady(int thread)
 {
     const Op *op = &explorer.ops[thread];
-    if (op->kind == OpPause) return memoryChanged(thread);
+    if (op->kind == OpPause)
+        return memoryChanged(thread);
     return op->kind != OpBlock || runPlainly(op->until, op->until_arg);
 }
 
@@ -95,7 +97,8 @@ static unsigned findEnabled(void)
 {
     unsigned enabled = 0;
     for (int i = 0; i < explorer.model->threads; i++)
-        if (explorer.unfinished >> i & 1 && opReady(i)) enabled |= 1U << i;
+        if (explorer.unfinished >> i & 1 && opReady(i))
+            enabled |= 1U << i;
     return enabled;
 }
 
@@ -104,15 +107,19 @@ static int pickThread(void)
 {
     unsigned enabled = 0;
     if (!searchReplays()) {
-        if (!explorer.unfinished) leaveExecution(Ended);
+        if (!explorer.unfinished)
+            leaveExecution(Ended);
         enabled = findEnabled();
-        if (!enabled) leaveExecution(Stuck);
+        if (!enabled)
+            leaveExecution(Stuck);
     }
     int next = searchPick(enabled);
-    if (next == SearchCut) leaveExecution(Cut);
+    if (next == SearchCut)
+        leaveExecution(Cut);
     if (next == SearchLong)
         failExecution("an execution does not end (a wait without SMP_PAUSE?)", TooLong);
-    if (!(explorer.unfinished >> next & 1)) failExecution(not_repeatable, Wrong);
+    if (!(explorer.unfinished >> next & 1))
+        failExecution(not_repeatable, Wrong);
     return next;
 }
 
@@ -122,7 +129,8 @@ static void handOver(Fiber *from)
     Fiber *to = &explorer.threads[next];
     explorer.current = next;
     explorer.running = to;
-    if (to != from) fiberSwitch(from, to);
+    if (to != from)
+        fiberSwitch(from, to);
 }
 
 static void runThread(void)
@@ -130,14 +138,16 @@ static void runThread(void)
     int self = explorer.current;
     explorer.model->run[self](explorer.state);
     explorer.unfinished &= ~(1U << self);
-    if (explorer.starting) leaveExecution(Running);
+    if (explorer.starting)
+        leaveExecution(Running);
     handOver(&explorer.threads[self]);
     abort(); /* a finished thread is never picked */
 }
 
 static void runPhase(void)
 {
-    if (explorer.plain) explorer.plain(explorer.state);
+    if (explorer.plain)
+        explorer.plain(explorer.state);
     leaveExecution(Running);
 }
 
@@ -162,15 +172,25 @@ static const Step *makeStep(const Op *op)
     Store *from;
     Step *step = searchBegin(self, &from);
     const char *problem = NULL;
-    if (opChooses(op) && !from) failExecution(not_repeatable, Wrong);
+    if (opChooses(op) && !from)
+        failExecution(not_repeatable, Wrong);
     switch (op->kind) {
-    case OpBarrier: memoryBarrier(explorer.model->threads); break;
-    case OpPause: memoryRenew(self, &step->op.watched); break;
-    case OpBlock: memoryRefresh(self); break;
-    default: problem = memoryApply(self, step, from, searchDepth());
+    case OpBarrier:
+        memoryBarrier(explorer.model->threads);
+        break;
+    case OpPause:
+        memoryRenew(self, &step->op.watched);
+        break;
+    case OpBlock:
+        memoryRefresh(self);
+        break;
+    default:
+        problem = memoryApply(self, step, from, searchDepth());
     }
     searchEnd(step);
-    if (problem) failExecution(problem, Wrong);
+    explorer.ops[self].site = NULL;
+    if (problem)
+        failExecution(problem, Wrong);
     explorer.result->steps++;
     return step;
 }
@@ -179,15 +199,17 @@ static Op opAt(OpKind kind, const volatile void *at, unsigned size, int order, c
 {
     const char *problem = NULL;
     int location = memoryLocate((volatile void *)(uintptr_t)at, size, &problem);
-    if (problem) failExecution(problem, TooLong);
+    if (problem)
+        failExecution(problem, TooLong);
     return (Op){.kind = kind, .order = order, .location = location, .site = site};
 }
 
-/* ---- SMP.h's side -------------------------------------------------------------------------------- */
+/* ---- SMP.h's side --------------------------------------------------------------------------- */
 
 uint64_t smpModelLoad(const volatile void *at, unsigned size, int order, const char *site)
 {
-    if (explorer.current == OUTSIDE) return memoryPeek(at, size);
+    if (explorer.current == OUTSIDE)
+        return memoryPeek(at, size);
     Op op = opAt(OpLoad, at, size, siteVisit(site, OpLoad, order), site);
     return makeStep(&op)->read_value;
 }
@@ -221,10 +243,12 @@ bool smpModelCas(volatile void *at, unsigned size, uint64_t *expected, uint64_t 
                  const char *site)
 {
     uint64_t wanted = *expected;
-    if (size < sizeof wanted) wanted &= (UINT64_C(1) << (8 * size)) - 1;
+    if (size < sizeof wanted)
+        wanted &= (UINT64_C(1) << (8 * size)) - 1;
     if (explorer.current == OUTSIDE) {
         *expected = memoryPeek(at, size);
-        if (*expected == wanted) memoryPoke(at, size, desired);
+        if (*expected == wanted)
+            memoryPoke(at, size, desired);
         return *expected == wanted;
     }
     Op op = opAt(OpCas, at, size, siteVisit(site, OpCas, order), site);
@@ -237,15 +261,18 @@ bool smpModelCas(volatile void *at, unsigned size, uint64_t *expected, uint64_t 
 
 void smpModelMembarrier(const char *site)
 {
-    if (explorer.current == OUTSIDE) return;
-    if (siteVisit(site, OpBarrier, SMP_SEQ_CST) == SITE_NOTHING) return;
+    if (explorer.current == OUTSIDE)
+        return;
+    if (siteVisit(site, OpBarrier, SMP_SEQ_CST) == SITE_NOTHING)
+        return;
     Op op = {.kind = OpBarrier, .location = -1, .site = site};
     makeStep(&op);
 }
 
 void smpModelPause(const char *site)
 {
-    if (explorer.current == OUTSIDE) failExecution("a pause outside the model threads", Wrong);
+    if (explorer.current == OUTSIDE)
+        failExecution("a pause outside the model threads", Wrong);
     Op op = {.kind = OpPause, .location = -1, .site = site};
     op.watched = memoryWatched(explorer.current);
     if (locationSetEmpty(&op.watched))
@@ -253,11 +280,12 @@ void smpModelPause(const char *site)
     makeStep(&op);
 }
 
-/* ---- A model's side ------------------------------------------------------------------------------ */
+/* ---- A model's side ------------------------------------------------------------------------- */
 
 uint64_t modelRead(const volatile void *at, unsigned size, const char *site)
 {
-    if (explorer.current == OUTSIDE) return memoryPeek(at, size);
+    if (explorer.current == OUTSIDE)
+        return memoryPeek(at, size);
     Op op = opAt(OpLoad, at, size, SMP_RELAXED, site);
     op.plain = true;
     return makeStep(&op)->read_value;
@@ -277,8 +305,10 @@ void modelWrite(volatile void *at, unsigned size, uint64_t value, const char *si
 
 void modelBlock(bool (*until)(void *arg), void *arg)
 {
-    if (explorer.current == OUTSIDE) failExecution("modelBlock outside the model threads", Wrong);
-    Op op = {.kind = OpBlock, .location = -1, .until = until, .until_arg = arg, .site = "modelBlock"};
+    if (explorer.current == OUTSIDE)
+        failExecution("modelBlock outside the model threads", Wrong);
+    Op op = {
+        .kind = OpBlock, .location = -1, .until = until, .until_arg = arg, .site = "modelBlock"};
     makeStep(&op);
 }
 
@@ -310,13 +340,14 @@ void modelOutcome(uint64_t outcome)
             high = middle;
     }
     bool known = low < result->outcome_count && result->outcomes[low] == outcome;
-    if (known || result->outcome_count == MODEL_OUTCOMES_MAX) return;
+    if (known || result->outcome_count == MODEL_OUTCOMES_MAX)
+        return;
     size_t behind = (size_t)(result->outcome_count++ - low);
     memmove(&result->outcomes[low + 1], &result->outcomes[low], behind * sizeof outcome);
     result->outcomes[low] = outcome;
 }
 
-/* ---- The driver ---------------------------------------------------------------------------------- */
+/* ---- The driver ----------------------------------------------------------------------------- */
 
 static void startFiber(Fiber *fiber, int current)
 {
@@ -347,16 +378,19 @@ static Ending runExecution(void)
 {
     const Model *model = explorer.model;
     memset(explorer.state, 0, model->state_size);
+    memset(explorer.ops, 0, sizeof explorer.ops);
     memoryReset(model->threads);
     searchRestart();
     explorer.unfinished = (1U << model->threads) - 1;
-    if (runPlain(model->setup) == Wrong) return Wrong;
+    if (runPlain(model->setup) == Wrong)
+        return Wrong;
 
     explorer.starting = true;
     for (int i = 0; i < model->threads; i++) {
         fiberStart(&explorer.threads[i], runThread);
         startFiber(&explorer.threads[i], i);
-        if (explorer.ending != Running) return explorer.ending;
+        if (explorer.ending != Running)
+            return explorer.ending;
     }
     explorer.starting = false;
     Ending ending = Ended;
@@ -365,8 +399,10 @@ static Ending runExecution(void)
         startFiber(&explorer.phase, OUTSIDE);
         ending = explorer.ending;
     }
-    if (ending == Ended) return runPlain(model->check) == Wrong ? Wrong : Ended;
-    if (ending == Stuck) return runPlain(askStuck) == Wrong ? Wrong : Ended;
+    if (ending == Ended)
+        return runPlain(model->check) == Wrong ? Wrong : Ended;
+    if (ending == Stuck)
+        return runPlain(askStuck) == Wrong ? Wrong : Ended;
     return ending;
 }
 
@@ -375,7 +411,7 @@ static void printFailure(void)
     const Model *model = explorer.model;
     reportTrace(explorer.state, model->state_size);
     for (int i = 0; i < model->threads; i++)
-        if (explorer.unfinished >> i & 1)
+        if (explorer.unfinished >> i & 1 && explorer.ops[i].site)
             reportWaiting(i, &explorer.ops[i], explorer.state, model->state_size);
 }
 
@@ -388,10 +424,15 @@ static ModelVerdict exploreAll(ModelResult *result, uint64_t limit)
             return ModelTruncated;
         }
         switch (runExecution()) {
-        case Cut: result->cut++; break;
-        case Wrong: return ModelFailed;
-        case TooLong: return ModelTruncated;
-        default: result->executions++;
+        case Cut:
+            result->cut++;
+            break;
+        case Wrong:
+            return ModelFailed;
+        case TooLong:
+            return ModelTruncated;
+        default:
+            result->executions++;
         }
         searchStop();
     } while (searchAdvance());
@@ -412,7 +453,8 @@ ModelVerdict modelRun(const Model *model, ModelOptions options, ModelResult *res
     }
     if (!explorer.mapped) {
         fiberCreate(&explorer.phase);
-        for (int i = 0; i < THREADS_MAX; i++) fiberCreate(&explorer.threads[i]);
+        for (int i = 0; i < THREADS_MAX; i++)
+            fiberCreate(&explorer.threads[i]);
         explorer.mapped = true;
     }
     memoryClear();
@@ -420,7 +462,8 @@ ModelVerdict modelRun(const Model *model, ModelOptions options, ModelResult *res
     uint64_t limit = options.limit ? options.limit : model->limit;
     result->verdict = exploreAll(result, limit ? limit : MODEL_LIMIT_DEFAULT);
     result->choices = searchChoices();
-    if (result->verdict == ModelFailed && !options.quiet) printFailure();
+    if (result->verdict == ModelFailed && !options.quiet)
+        printFailure();
     free(explorer.state);
     explorer.result = NULL;
     return result->verdict;

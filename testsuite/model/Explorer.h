@@ -1,47 +1,58 @@
 /* Explorer.h -- writing a model: real code, run through every interleaving of 2 to 4 threads.
  *
- * The code under test and the model are compiled with -DSMP_MODEL, so that each atomic of SMP.h is a
- * step.  A model gives a state, what the threads do with it, and what must hold in the end; the
- * explorer runs all executions that weak memory (See Note [Model memory]) and the scheduler can tell
- * apart (See Note [Reduction]).
+ * The code under test and the model are compiled with -DSMP_MODEL, so that each atomic of SMP.h is
+ * a step.  A model gives a state, what the threads do with it, and what must hold in the end; the
+ * explorer runs all executions that weak memory (See Note [Model memory]) and the scheduler can
+ * tell apart (See Note [Reduction]).
  *
- *     // model-sources: rts/ParkCell.c        (in a comment: what the build links into the program)
- *     #include "rts/ParkCell.h"
+ *     // The build links what this names:    model-sources: iomgr/OwnerGate.c
+ *     #include "iomgr/OwnerGate.h"
  *     #include "testsuite/model/Explorer.h"
  *
- *     typedef struct State { ParkCell cell; uint64_t data; Thread thread; Thread *woken; } State;
+ *     typedef struct State { OwnerGate gate; uint64_t guarded; } State;
  *
- *     static void setUp(void *at) { State *state = at; parkCellInit(&state->cell); }  // state is zero
- *     static void wait(void *at)
+ *     static void setUp(void *at)                     // the state is zero
  *     {
  *         State *state = at;
- *         if (parkCellArm(&state->cell) && parkCellCommit(&state->cell, &state->thread))
- *             modelBlock(isWoken, state);               // asleep until isWoken(state)
- *         MODEL_CHECK(MODEL_READ(state->data) == 1);    // "race" unless it must see the write
+ *         ownerGateStart();
+ *         ownerGateInit(&state->gate);
  *     }
- *     static void fire(void *at)
+ *     static void own(void *at)                       // thread 0
  *     {
  *         State *state = at;
- *         MODEL_WRITE(state->data, 1);
- *         Thread *woken = parkCellFire(&state->cell);
- *         if (woken) RELAXED_STORE(&state->woken, woken);
+ *         GateWay way = ownerGateEnter(&state->gate);
+ *         MODEL_WRITE(state->guarded, MODEL_READ(state->guarded) + 1); // fails on a race
+ *         ownerGateLeave(&state->gate, way);
  *     }
- *     static void checkEnd(void *at) { State *state = at; MODEL_CHECK(state->cell.word == 0); }
+ *     static void visit(void *at)                     // thread 1
+ *     {
+ *         State *state = at;
+ *         if (!ownerGateVisit(&state->gate)) return;
+ *         MODEL_WRITE(state->guarded, MODEL_READ(state->guarded) + 1);
+ *         ownerGateVisitEnd(&state->gate);
+ *     }
+ *     static void checkEnd(void *at)
+ *     {
+ *         State *state = at;
+ *         MODEL_CHECK(state->guarded >= 1 && state->gate.lock == 0);
+ *     }
  *
  *     static const Model models[] = {
- *         {"fireAgainstPark", sizeof(State), 2, setUp, {wait, fire}, checkEnd, NULL, 0},
+ *         {"ownerAgainstVisitor", sizeof(State), 2, setUp, {own, visit}, checkEnd, NULL, 0},
  *     };
  *     int main(int argc, char **argv) { return modelMain(argc, argv, models, 1); }
  *
  * Rules
  *   - All that an execution changes lies in the state (zeroed before setup) or is reset by setup:
  *     executions are abandoned in the middle, stacks are not unwound, nothing is freed.
- *   - Between threads only SMP.h and MODEL_READ/MODEL_WRITE; setup, check, stuck and `until` are plain.
+ *   - Between threads only SMP.h and MODEL_READ/MODEL_WRITE; setup, check, stuck and `until`
+ *     are plain.
  *   - Loops that wait call SMP_PAUSE (or modelYield); a pause lasts until something read since the
- *     last pause holds another value.  Hence no "give up after n pauses": make n a parameter, 0 here.
+ *     last pause holds another value.  Hence no "give up after n pauses": make n a
+ *     parameter, 0 here.
  *   - MODEL_CHECK in a thread judges what the thread has read, not plain memory of others.
- *   - An execution has at most STEPS_MAX steps, a model THREADS_MAX threads, LOCATIONS_MAX addresses
- *     (Step.h); going over one is reported as truncated, never as success.
+ *   - An execution has at most STEPS_MAX steps, a model THREADS_MAX threads, LOCATIONS_MAX
+ *     addresses (Step.h); going over one is reported as truncated, never as success.
  *   - No real locks, no system calls that wait, no sanitizers, no other OS threads.
  */
 #ifndef MODEL_EXPLORER_H
@@ -62,8 +73,8 @@ typedef struct Model {
     void (*setup)(void *state);  /* may be NULL; sees and is seen by all */
     void (*run[4])(void *state); /* the threads */
     void (*check)(void *state);  /* may be NULL; after all threads have ended */
-    bool (*stuck)(void *state);  /* NULL: being stuck fails; true: these threads may wait for ever */
-    uint64_t limit;              /* executions; 0: MODEL_LIMIT_DEFAULT.  More is "truncated" */
+    bool (*stuck)(void *state); /* NULL: being stuck fails; true: these threads may wait for ever */
+    uint64_t limit;             /* executions; 0: MODEL_LIMIT_DEFAULT.  More is "truncated" */
 } Model;
 
 enum { MODEL_LIMIT_DEFAULT = 2000000, MODEL_OUTCOMES_MAX = 4096 };
@@ -78,7 +89,8 @@ int modelMain(int argc, char **argv, const Model *models, int count);
     (__builtin_expect(!!(condition), 1) ? (void)0 : modelFail(__FILE__, __LINE__, #condition))
 _Noreturn void modelFail(const char *file, int line, const char *text);
 
-/* Plain data shared between threads: an access that is not ordered after every earlier write fails. */
+/* Plain data shared between threads: an access that is not ordered after every earlier write fails.
+ * */
 #define MODEL_READ(lvalue)                                                                         \
     SMP_TYPED(&(lvalue), modelRead(&(lvalue), sizeof(lvalue), SMP_SITE("MODEL_READ")))
 #define MODEL_WRITE(lvalue, value)                                                                 \
@@ -86,9 +98,9 @@ _Noreturn void modelFail(const char *file, int line, const char *text);
 uint64_t modelRead(const volatile void *at, unsigned size, const char *site);
 void modelWrite(volatile void *at, unsigned size, uint64_t value, const char *site);
 
-/* Sleep in the kernel: the thread goes on when until(arg) is true of the newest memory, and then sees
- * everything (the kernel's wake-up is a full fence).  `until` may only read what SMP.h or MODEL_WRITE
- * change. */
+/* Sleep in the kernel: the thread goes on when until(arg) is true of the newest memory, and then
+ * sees everything (the kernel's wake-up is a full fence).  `until` may only read what SMP.h or
+ * MODEL_WRITE change. */
 void modelBlock(bool (*until)(void *arg), void *arg);
 
 /* Let others run until something this thread has read changes (SMP_PAUSE by another name). */
@@ -103,7 +115,7 @@ int modelThread(void);
 /* Remember a number in the result: what different executions have led to. */
 void modelOutcome(uint64_t outcome);
 
-/* ---- Underneath modelMain, for tests of the explorer itself ------------------------------------ */
+/* ---- Underneath modelMain, for tests of the explorer itself --------------------------------- */
 
 typedef enum ModelVerdict { ModelHolds, ModelFailed, ModelTruncated } ModelVerdict;
 

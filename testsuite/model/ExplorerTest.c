@@ -1,12 +1,10 @@
-/* ExplorerTest.c -- does the explorer find what weak memory allows, and nothing else?
+/* ExplorerTest.c -- the explorer's interface: failing, limits, plain stores, weakening, the trace.
  *
  * not-under: tsan asan valgrind
  *
- * Litmus tests both ways: with the orders that forbid an outcome it is never found, with weaker ones it
- * is.  Then the rest of the explorer: races, pauses, sleeping, being stuck, failing, weakening a site.
+ * What weak memory allows is LitmusTest.c's, the reduction ReductionTest.c's.
  */
 #include "testsuite/model/Explorer.h"
-#include "testsuite/model/Litmus.h"
 #include "testsuite/model/Site.h"
 
 #include "internal/Assert.h"
@@ -15,183 +13,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int failures;
 static ModelResult result;
 
 static void expect(bool holds, const char *name, const char *what)
 {
-    if (holds) return;
+    if (holds)
+        return;
     failures++;
     printf("%s: expected %s; verdict %d \"%s\", %d outcomes:", name, what, (int)result.verdict,
            result.reason, result.outcome_count);
-    for (int i = 0; i < result.outcome_count; i++) printf(" %#" PRIx64, result.outcomes[i]);
+    for (int i = 0; i < result.outcome_count; i++)
+        printf(" %#" PRIx64, result.outcomes[i]);
     printf("\n");
 }
 
-/* ---- Litmus tests -------------------------------------------------------------------------------- */
-
-typedef struct Case {
-    const char *name;
-    uint64_t outcome; /* first read in the lowest four bits */
-    bool found;
-    Litmus litmus;
-} Case;
-
-static const Case cases[] = {
-    /* Message passing: the flag is seen, the data is not. */
-    {"MP release/acquire", 0x01, false,
-     {2, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)}, {LD(Y, ACQUIRE), LD(X, RELAXED)}}}},
-    {"MP relaxed store", 0x01, true,
-     {2, {{ST(X, 1, RELAXED), ST(Y, 1, RELAXED)}, {LD(Y, ACQUIRE), LD(X, RELAXED)}}}},
-    {"MP relaxed load", 0x01, true,
-     {2, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)}, {LD(Y, RELAXED), LD(X, RELAXED)}}}},
-    {"MP awaited, relaxed", 0x0, true,
-     {2, {{ST(X, 1, RELAXED), ST(Y, 1, RELAXED)}, {AWAIT(Y, 1, ACQUIRE), LD(X, RELAXED)}}}},
-    {"MP awaited", 0x0, false,
-     {2, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)}, {AWAIT(Y, 1, ACQUIRE), LD(X, RELAXED)}}}},
-    {"MP through a sleep", 0x0, false,
-     {2, {{ST(X, 1, RELAXED), ST(Y, 1, RELAXED)}, {BLOCK(Y), LD(X, RELAXED)}}}},
-    /* Store buffering: both miss (Note [StoreLoad] of SMP.h). */
-    {"SB seq_cst", 0x00, false,
-     {2, {{ST(X, 1, SEQ_CST), LD(Y, SEQ_CST)}, {ST(Y, 1, SEQ_CST), LD(X, SEQ_CST)}}}},
-    {"SB release/acquire", 0x00, true,
-     {2, {{ST(X, 1, RELEASE), LD(Y, ACQUIRE)}, {ST(Y, 1, RELEASE), LD(X, ACQUIRE)}}}},
-    {"SB seq_cst RMW and load", 0x0000, false,
-     {2, {{ADD(X, 1, SEQ_CST), LD(Y, SEQ_CST)}, {ADD(Y, 1, SEQ_CST), LD(X, SEQ_CST)}}}},
-    {"SB seq_cst RMW, relaxed load", 0x0000, true,
-     {2, {{ADD(X, 1, SEQ_CST), LD(Y, RELAXED)}, {ADD(Y, 1, SEQ_CST), LD(X, RELAXED)}}}},
-    {"SB one relaxed load", 0x0000, true,
-     {2, {{ADD(X, 1, SEQ_CST), LD(Y, SEQ_CST)}, {ADD(Y, 1, SEQ_CST), LD(X, RELAXED)}}}},
-    {"SB acq_rel RMW, seq_cst load", 0x0000, true,
-     {2, {{ADD(X, 1, ACQ_REL), LD(Y, SEQ_CST)}, {ADD(Y, 1, SEQ_CST), LD(X, SEQ_CST)}}}},
-    {"SB failed seq_cst CAS as the load", 0x00, false,
-     {2, {{ST(X, 1, SEQ_CST), CAS(Y, 5, 6, SEQ_CST)}, {ST(Y, 1, SEQ_CST), LD(X, SEQ_CST)}}}},
-    {"SB failed acq_rel CAS as the load", 0x00, true,
-     {2, {{ST(X, 1, SEQ_CST), CAS(Y, 5, 6, ACQ_REL)}, {ST(Y, 1, SEQ_CST), LD(X, SEQ_CST)}}}},
-    /* Note [Asymmetric fence] of SMP.h: a compiler fence against a membarrier. */
-    {"SB membarrier on one side", 0x00, false,
-     {2, {{ST(X, 1, RELAXED), LD(Y, RELAXED)}, {ST(Y, 1, RELAXED), BARRIER, LD(X, RELAXED)}}}},
-    {"SB membarrier left out", 0x00, true,
-     {2, {{ST(X, 1, RELAXED), LD(Y, RELAXED)}, {ST(Y, 1, RELAXED), LD(X, RELAXED)}}}},
-    {"membarrier too early", 0x00, true,
-     {2, {{ST(X, 1, RELAXED), LD(Y, RELAXED)}, {BARRIER, ST(Y, 1, RELAXED), LD(X, RELAXED)}}}},
-    /* Read-modify-writes are atomic. */
-    {"two additions, both read 0", 0x00, false,
-     {2, {{ADD(X, 1, RELAXED)}, {ADD(X, 1, RELAXED)}}}},
-    {"two CAS, both succeed", 0x88, false,
-     {2, {{CAS(X, 0, 1, RELAXED)}, {CAS(X, 0, 2, RELAXED)}}}},
-    {"two CAS, the second fails", 0x18, true,
-     {2, {{CAS(X, 0, 1, RELAXED)}, {CAS(X, 0, 2, RELAXED)}}}},
-    {"a failed CAS reads what was expected", 0x00, false,
-     {2, {{ST(X, 1, RELAXED)}, {CAS(X, 0, 2, RELAXED), LD(Y, RELAXED)}}}},
-    {"a failed CAS is a load: stale", 0x21, true,
-     {2, {{ST(X, 2, RELAXED), ST(X, 3, RELAXED), ST(Y, 1, RELAXED)},
-          {LD(Y, RELAXED), CAS(X, 0, 4, RELAXED)}}}},
-    {"a failed CAS is a load: acquired", 0x21, false,
-     {2, {{ST(X, 2, RELAXED), ST(X, 3, RELAXED), ST(Y, 1, RELEASE)},
-          {LD(Y, ACQUIRE), CAS(X, 0, 4, RELAXED)}}}},
-    /* Release sequences: y is released as 1, a relaxed RMW makes it 2, a plain store does not go on. */
-    {"release sequence through a relaxed RMW", 0x021, false,
-     {3, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)}, {ADD(Y, 1, RELAXED)},
-          {LD(Y, ACQUIRE), LD(X, RELAXED)}}}},
-    {"release sequence broken by a store", 0x021, true,
-     {3, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)}, {LD(Y, RELAXED), ST(Y, 2, RELAXED)},
-          {LD(Y, ACQUIRE), LD(X, RELAXED)}}}},
-    {"acquire RMW releases nothing", 0x0211, true,
-     {3, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)},
-          {LD(Y, RELAXED), ADD(Y, 1, ACQUIRE), ST(Z, 1, RELAXED)},
-          {LD(Y, RELAXED), LD(X, RELAXED)}}}},
-    /* Coherence. */
-    {"CoRR", 0x01, false, {2, {{ST(X, 1, RELAXED)}, {LD(X, RELAXED), LD(X, RELAXED)}}}},
-    {"CoRR forward", 0x10, true, {2, {{ST(X, 1, RELAXED)}, {LD(X, RELAXED), LD(X, RELAXED)}}}},
-    {"CoWR", 0x0, false, {2, {{ST(X, 1, RELAXED), LD(X, RELAXED)}, {ST(X, 2, RELAXED)}}}},
-    {"CoRW", 0x2, false, {2, {{LD(X, RELAXED), ST(X, 1, RELAXED)}, {AWAIT(X, 1, RELAXED),
-                                                                    ST(X, 2, RELAXED)}}}},
-    /* Independent reads of independent writes. */
-    {"IRIW seq_cst", 0x0101, false,
-     {4, {{ST(X, 1, SEQ_CST)}, {ST(Y, 1, SEQ_CST)}, {LD(X, SEQ_CST), LD(Y, SEQ_CST)},
-          {LD(Y, SEQ_CST), LD(X, SEQ_CST)}}}},
-    {"IRIW acquire", 0x0101, true,
-     {4, {{ST(X, 1, SEQ_CST)}, {ST(Y, 1, SEQ_CST)}, {LD(X, ACQUIRE), LD(Y, ACQUIRE)},
-          {LD(Y, ACQUIRE), LD(X, ACQUIRE)}}}},
-    {"IRIW seq_cst reads of relaxed writes", 0x0101, false,
-     {4, {{ST(X, 1, RELAXED)}, {ST(Y, 1, RELAXED)}, {LD(X, SEQ_CST), LD(Y, SEQ_CST)},
-          {LD(Y, SEQ_CST), LD(X, SEQ_CST)}}}},
-    /* Write-to-read causality: a release passes on what was acquired. */
-    {"WRC release/acquire", 0x011, false,
-     {3, {{ST(X, 1, RELEASE)}, {LD(X, ACQUIRE), ST(Y, 1, RELEASE)},
-          {LD(Y, ACQUIRE), LD(X, RELAXED)}}}},
-    {"WRC: a relaxed read hands on what it read", 0x011, false,
-     {3, {{ST(X, 1, RELAXED)}, {LD(X, RELAXED), ST(Y, 1, RELEASE)},
-          {LD(Y, ACQUIRE), LD(X, RELAXED)}}}},
-    {"ISA2 release/acquire", 0x011, false,
-     {3, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)}, {LD(Y, ACQUIRE), ST(Z, 1, RELEASE)},
-          {LD(Z, ACQUIRE), LD(X, RELAXED)}}}},
-    {"ISA2 relaxed in the middle", 0x011, true,
-     {3, {{ST(X, 1, RELAXED), ST(Y, 1, RELEASE)}, {LD(Y, RELAXED), ST(Z, 1, RELEASE)},
-          {LD(Z, ACQUIRE), LD(X, RELAXED)}}}},
-};
-
-/* The outcome is found or not, with and without the reduction. */
-static void runCases(void)
-{
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        for (int full = 0; full < 2; full++) {
-            litmusRun(&cases[i].litmus, false, (ModelOptions){.full = full != 0}, &result);
-            expect(result.verdict == ModelHolds, cases[i].name, "to hold");
-            bool found = litmusFound(&result, cases[i].outcome);
-            expect(found == cases[i].found, cases[i].name,
-                   cases[i].found ? "the outcome" : "no such outcome");
-        }
-        printf("%-40s %6" PRIu64 " executions without, ", cases[i].name, result.executions);
-        litmusRun(&cases[i].litmus, false, (ModelOptions){0}, &result);
-        printf("%4" PRIu64 " with reduction, %" PRIu64 " cut\n", result.executions, result.cut);
-    }
-}
-
-/* ---- Races of plain data, waiting, being stuck --------------------------------------------------- */
-
-typedef struct Ending {
-    const char *name;
-    ModelVerdict verdict;
-    const char *reason; /* part of it */
-    Litmus litmus;
-} Ending;
-
-static const Ending endings[] = {
-    {"ordered plain data", ModelHolds, "",
-     {2, {{WRITE(X, 1), ST(Y, 1, RELEASE)}, {AWAIT(Y, 1, ACQUIRE), READ(X), WRITE(X, 2)}}}},
-    {"read race", ModelFailed, "race",
-     {2, {{WRITE(X, 1), ST(Y, 1, RELEASE)}, {AWAIT(Y, 1, RELAXED), READ(X)}}}},
-    {"read race, the read comes first", ModelFailed, "race", {2, {{READ(X)}, {WRITE(X, 1)}}}},
-    {"write race", ModelFailed, "race",
-     {2, {{WRITE(X, 1), ST(Y, 1, RELAXED)}, {AWAIT(Y, 1, ACQUIRE), WRITE(X, 2)}}}},
-    {"spinlock", ModelHolds, "",
-     {2, {{WRITE(X, 1), ST(Y, 1, RELEASE), AWAIT(Y, 2, ACQUIRE), READ(X)},
-          {AWAIT(Y, 1, ACQUIRE), WRITE(X, 2), ST(Y, 2, RELEASE)}}}},
-    {"pause for ever", ModelFailed, "stuck", {2, {{ST(X, 1, RELAXED)}, {AWAIT(X, 2, RELAXED)}}}},
-    {"two wait for each other", ModelFailed, "stuck",
-     {2, {{AWAIT(X, 1, ACQUIRE), ST(Y, 1, RELEASE)}, {AWAIT(Y, 1, ACQUIRE), ST(X, 1, RELEASE)}}}},
-    {"sleep for ever", ModelFailed, "stuck", {2, {{BLOCK(X)}, {ST(Y, 1, RELAXED)}}}},
-    {"sleep, woken", ModelHolds, "", {2, {{BLOCK(X)}, {ST(X, 1, RELAXED)}}}},
-    {"a wait for a value that passes by", ModelFailed, "stuck",
-     {2, {{ST(X, 1, RELAXED), ST(X, 2, RELAXED)}, {AWAIT(X, 1, RELAXED)}}}},
-};
-
-static void runEndings(void)
-{
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        for (int full = 0; full < 2; full++) {
-            ModelOptions options = {.full = full != 0, .quiet = true};
-            litmusRun(&endings[i].litmus, false, options, &result);
-            expect(result.verdict == endings[i].verdict, endings[i].name, "another verdict");
-            expect(strstr(result.reason, endings[i].reason), endings[i].name, endings[i].reason);
-        }
-    }
-}
-
-/* ---- The rest of the interface ------------------------------------------------------------------- */
+/* ---- The rest of the interface -------------------------------------------------------------- */
 
 typedef struct State {
     uint64_t word, other;
@@ -227,7 +66,8 @@ static void assertNothing(void *at)
 static void spinWithoutPause(void *at)
 {
     State *state = at;
-    while (!RELAXED_LOAD(&state->other)) continue;
+    while (!RELAXED_LOAD(&state->other))
+        continue;
 }
 
 static void storeBehind(void *at)
@@ -279,18 +119,38 @@ typedef struct Use {
 } Use;
 
 static const Use uses[] = {
-    {{"additions are not lost", sizeof(State), 3, NULL, {addOne, addOne, addOne}, checkThree, NULL, 0},
-     ModelHolds, ""},
-    {{"updates are lost", sizeof(State), 3, NULL, {addOne, loadThenStore, addOne}, checkThree, NULL, 0},
-     ModelFailed, "state->word == 3"},
+    {{"additions are not lost",
+      sizeof(State),
+      3,
+      NULL,
+      {addOne, addOne, addOne},
+      checkThree,
+      NULL,
+      0},
+     ModelHolds,
+     ""},
+    {{"updates are lost",
+      sizeof(State),
+      3,
+      NULL,
+      {addOne, loadThenStore, addOne},
+      checkThree,
+      NULL,
+      0},
+     ModelFailed,
+     "state->word == 3"},
     {{"an assertion fails", sizeof(State), 2, setTwo, {assertNothing, addOne}, NULL, NULL, 0},
-     ModelFailed, "read < 2 (2, 2)"},
+     ModelFailed,
+     "read < 2 (2, 2)"},
     {{"the limit", sizeof(State), 3, NULL, {addOne, addOne, addOne}, NULL, NULL, 5},
-     ModelTruncated, "more than 5"},
+     ModelTruncated,
+     "more than 5"},
     {{"exactly the limit", sizeof(State), 3, NULL, {addOne, addOne, addOne}, NULL, NULL, 6},
-     ModelHolds, ""},
+     ModelHolds,
+     ""},
     {{"no end", sizeof(State), 2, NULL, {spinWithoutPause, addOne}, NULL, NULL, 0},
-     ModelTruncated, "does not end"},
+     ModelTruncated,
+     "does not end"},
     {{"behind", sizeof(State), 1, NULL, {storeBehind}, NULL, NULL, 0}, ModelFailed, "plain store"},
     {{"forget", sizeof(State), 1, NULL, {storeAndForget}, NULL, NULL, 0}, ModelHolds, ""},
     {{"two sizes", sizeof(State), 1, NULL, {mixSizes}, NULL, NULL, 0}, ModelTruncated, "two sizes"},
@@ -308,7 +168,7 @@ static void runUses(void)
     }
 }
 
-/* ---- Weakening one site -------------------------------------------------------------------------- */
+/* ---- Weakening one site --------------------------------------------------------------------- */
 
 static void sendMessage(void *at)
 {
@@ -320,13 +180,15 @@ static void sendMessage(void *at)
 static void takeMessage(void *at)
 {
     State *state = at;
-    while (!ACQUIRE_LOAD(&state->word)) SMP_PAUSE();
+    while (!ACQUIRE_LOAD(&state->word))
+        SMP_PAUSE();
     MODEL_CHECK(MODEL_READ(state->other) == 1);
 }
 
 static void runWeakened(void)
 {
-    const Model model = {"message", sizeof(State), 2, NULL, {sendMessage, takeMessage}, NULL, NULL, 0};
+    const Model model = {"message", sizeof(State), 2, NULL, {sendMessage, takeMessage},
+                         NULL,      NULL,          0};
     char site[sizeof __FILE__ + 64] = "";
     modelRun(&model, (ModelOptions){.quiet = true}, &result);
     expect(result.verdict == ModelHolds, "message", "to hold as written");
@@ -342,7 +204,8 @@ static void runWeakened(void)
     while (list && fgets(line, sizeof line, list))
         if (strncmp(line, "message\tstore\tRELEASE\t", 22) == 0 && strlen(line + 22) < sizeof site)
             memcpy(site, line + 22, strcspn(line + 22, "\n"));
-    if (list) fclose(list);
+    if (list)
+        fclose(list);
     remove(path);
     expect(strstr(site, "ExplorerTest.c:"), "message", "the site in the list");
     setenv("CAPRI_MODEL_WEAKEN", site, 1);
@@ -350,17 +213,60 @@ static void runWeakened(void)
     modelRun(&model, (ModelOptions){.quiet = true}, &result);
     unsetenv("CAPRI_MODEL_WEAKEN");
     expect(sitesWeakened(), "message", "the site to be reached");
-    expect(result.verdict == ModelFailed && strstr(result.reason, "race"), "message weakened", "race");
+    expect(result.verdict == ModelFailed && strstr(result.reason, "race"), "message weakened",
+           "race");
     sitesWrite(model.name);
     expect(sitesStart(), "message", "no environment");
 }
 
+/* ---- The trace ------------------------------------------------------------------------------ */
+
+static void sendEarly(void *at)
+{
+    State *state = at;
+    RELAXED_STORE(&state->other, 1);
+    RELAXED_STORE(&state->word, 1);
+}
+
+static void readLate(void *at)
+{
+    State *state = at;
+    uint64_t flag = ACQUIRE_LOAD(&state->word);
+    MODEL_CHECK(!flag || RELAXED_LOAD(&state->other) == 1);
+}
+
+/* A stale read is shown as such, with what was the newest, in the step before the end. */
+static void runTrace(void)
+{
+    const Model model = {"trace", sizeof(State), 2, NULL, {sendEarly, readLate}, NULL, NULL, 0};
+    char line[512];
+    bool stale = false;
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO);
+    FILE *trace = tmpfile();
+    expect(saved >= 0 && trace && dup2(fileno(trace), STDOUT_FILENO) >= 0, "trace", "a file");
+    modelRun(&model, (ModelOptions){0}, &result);
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    expect(result.verdict == ModelFailed, "trace", "to fail");
+    if (trace)
+        rewind(trace);
+    while (trace && fgets(line, sizeof line, trace)) {
+        printf("%s", line);
+        if (strstr(line, "T1") && strstr(line, "RELAXED_LOAD [RELAXED]  state+0x08"))
+            stale = strstr(line, "read 0 (stale, newest 0x1)") != NULL;
+    }
+    if (trace)
+        fclose(trace);
+    expect(stale, "trace", "the stale read in the trace");
+}
+
 int main(void)
 {
-    runCases();
-    runEndings();
     runUses();
     runWeakened();
+    runTrace();
     printf("%s\n", failures ? "FAILED" : "ok");
     return failures ? 1 : 0;
 }

@@ -1,11 +1,12 @@
 /* Fiber.c -- switching stacks for the explorer.
  *
  * Owns    the stacks of the model threads.
- * Tests   testsuite/model/ExplorerTest.c (every litmus test runs on fibers).
+ * Tests   testsuite/model/LitmusTest.c (every model thread is a fiber).
  *
  * Note [Own switch]
  *   swapcontext saves the signal mask with a system call on every switch (0.3 us); a search makes
- *   millions of switches.  And the product's own context switch may not be used to test the product.
+ *   millions of switches.  And the product's own context switch may not be used to test the
+ *   product.
  */
 #include "testsuite/model/Fiber.h"
 
@@ -51,8 +52,8 @@ enum { ENTRY_WORD = 11, FRAME_WORDS = 20 };
 void fiberCreate(Fiber *fiber)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    unsigned char *map = mmap(NULL, page + STACK_BYTES, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *map =
+        mmap(NULL, page + STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map == MAP_FAILED || mprotect(map, page, PROT_NONE) != 0) {
         perror("explorer: no stack");
         exit(2);
@@ -63,7 +64,8 @@ void fiberCreate(Fiber *fiber)
 void fiberStart(Fiber *fiber, void (*entry)(void))
 {
     uintptr_t *frame = (uintptr_t *)(void *)(fiber->stack + STACK_BYTES) - FRAME_WORDS;
-    for (int i = 0; i < FRAME_WORDS; i++) frame[i] = 0;
+    for (int i = 0; i < FRAME_WORDS; i++)
+        frame[i] = 0;
     frame[ENTRY_WORD] = (uintptr_t)entry;
     fiber->stack_pointer = frame;
 }

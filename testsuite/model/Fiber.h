@@ -4,7 +4,8 @@
 
 typedef struct Fiber {
     void *stack_pointer; /* valid while the fiber is not running */
-    unsigned char *stack; /* lowest usable byte; a guard page lies below; NULL: the OS thread's own */
+    unsigned char
+        *stack; /* lowest usable byte; a guard page lies below; NULL: the OS thread's own */
 } Fiber;
 
 /* Map the stack; exits the program when there is no memory. */

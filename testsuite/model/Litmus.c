@@ -1,6 +1,6 @@
 /* Litmus.c -- interpreting tiny programs on the explorer.
  *
- * Before  testsuite/model/ExplorerTest.c, ReductionTest.c.      After  Explorer.c.
+ * Before  testsuite/model/LitmusTest.c, ReductionTest.c.      After  Explorer.c.
  */
 #include "testsuite/model/Litmus.h"
 
@@ -32,23 +32,39 @@ static uint64_t runCas(uint64_t *word, const LitmusOp *op)
 static bool runOp(uint64_t *word, const LitmusOp *op, uint64_t *read)
 {
     switch (op->kind) {
-    case LitmusLoad: *read = smpModelLoad(word, sizeof *word, op->order, "LOAD"); return true;
+    case LitmusLoad:
+        *read = smpModelLoad(word, sizeof *word, op->order, "LOAD");
+        return true;
     case LitmusXchg:
         *read = smpModelRmw(word, sizeof *word, SMP_XCHG, op->value, op->order, "XCHG");
         return true;
     case LitmusAdd:
         *read = smpModelRmw(word, sizeof *word, SMP_ADD, op->value, op->order, "ADD");
         return true;
-    case LitmusCas: *read = runCas(word, op); return true;
-    case LitmusRead: *read = MODEL_READ(*word); return true;
-    case LitmusStore: smpModelStore(word, sizeof *word, op->value, op->order, "STORE"); break;
-    case LitmusWrite: MODEL_WRITE(*word, op->value); break;
-    case LitmusBarrier: SMP_MEMBARRIER(); break;
-    case LitmusBlock: modelBlock(wordIsSet, word); break;
-    case LitmusAwait:
-        while (smpModelLoad(word, sizeof *word, op->order, "AWAIT") != op->value) SMP_PAUSE();
+    case LitmusCas:
+        *read = runCas(word, op);
+        return true;
+    case LitmusRead:
+        *read = MODEL_READ(*word);
+        return true;
+    case LitmusStore:
+        smpModelStore(word, sizeof *word, op->value, op->order, "STORE");
         break;
-    case LitmusEnd: break;
+    case LitmusWrite:
+        MODEL_WRITE(*word, op->value);
+        break;
+    case LitmusBarrier:
+        SMP_MEMBARRIER();
+        break;
+    case LitmusBlock:
+        modelBlock(wordIsSet, word);
+        break;
+    case LitmusAwait:
+        while (smpModelLoad(word, sizeof *word, op->order, "AWAIT") != op->value)
+            SMP_PAUSE();
+        break;
+    case LitmusEnd:
+        break;
     }
     return false;
 }
@@ -88,8 +104,11 @@ ModelVerdict litmusRun(const Litmus *litmus, bool stuck_allowed, ModelOptions op
                        ModelResult *result)
 {
     program = litmus;
-    Model model = {.name = "litmus", .state_size = sizeof(LitmusState), .threads = litmus->threads,
-                   .run = {runCode, runCode, runCode, runCode}, .check = noteOutcome,
+    Model model = {.name = "litmus",
+                   .state_size = sizeof(LitmusState),
+                   .threads = litmus->threads,
+                   .run = {runCode, runCode, runCode, runCode},
+                   .check = noteOutcome,
                    .stuck = stuck_allowed ? noteStuck : NULL};
     return modelRun(&model, options, result);
 }
@@ -97,6 +116,7 @@ ModelVerdict litmusRun(const Litmus *litmus, bool stuck_allowed, ModelOptions op
 bool litmusFound(const ModelResult *result, uint64_t outcome)
 {
     for (int i = 0; i < result->outcome_count; i++)
-        if (result->outcomes[i] == outcome) return true;
+        if (result->outcomes[i] == outcome)
+            return true;
     return false;
 }

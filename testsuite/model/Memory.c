@@ -2,7 +2,7 @@
  *
  * Owns    the store histories, the views and the seq_cst bounds; Search decides what is read.
  * Before  testsuite/model/Explorer.c.
- * Tests   testsuite/model/ExplorerTest.c (litmus tests), ReductionTest.c (random programs).
+ * Tests   testsuite/model/LitmusTest.c, ReductionTest.c (random programs).
  *
  * What the orders mean: See Note [Model memory] in Memory.h.
  */
@@ -55,41 +55,59 @@ static bool orderReleases(int order)
 
 static void raiseStamp(Stamp *stamp, Stamp to)
 {
-    if (*stamp < to) *stamp = to;
+    if (*stamp < to)
+        *stamp = to;
 }
 
 static void joinView(View *into, const View *from)
 {
-    for (int i = 0; i < memory.count; i++) raiseStamp(&into->at[i], from->at[i]);
+    for (int i = 0; i < memory.count; i++)
+        raiseStamp(&into->at[i], from->at[i]);
 }
 
 uint64_t memoryPeek(const volatile void *at, unsigned size)
 {
     switch (size) {
-    case 1: return *(const volatile uint8_t *)at;
-    case 2: return *(const volatile uint16_t *)at;
-    case 4: return *(const volatile uint32_t *)at;
-    default: return *(const volatile uint64_t *)at;
+    case 1:
+        return *(const volatile uint8_t *)at;
+    case 2:
+        return *(const volatile uint16_t *)at;
+    case 4:
+        return *(const volatile uint32_t *)at;
+    default:
+        return *(const volatile uint64_t *)at;
     }
 }
 
 void memoryPoke(volatile void *at, unsigned size, uint64_t value)
 {
     switch (size) {
-    case 1: *(volatile uint8_t *)at = (uint8_t)value; break;
-    case 2: *(volatile uint16_t *)at = (uint16_t)value; break;
-    case 4: *(volatile uint32_t *)at = (uint32_t)value; break;
-    default: *(volatile uint64_t *)at = value; break;
+    case 1:
+        *(volatile uint8_t *)at = (uint8_t)value;
+        break;
+    case 2:
+        *(volatile uint16_t *)at = (uint16_t)value;
+        break;
+    case 4:
+        *(volatile uint32_t *)at = (uint32_t)value;
+        break;
+    default:
+        *(volatile uint64_t *)at = value;
+        break;
     }
 }
 
 uint64_t memoryArithmetic(int arithmetic, uint64_t old, uint64_t operand)
 {
     switch (arithmetic) {
-    case SMP_ADD: return old + operand;
-    case SMP_OR: return old | operand;
-    case SMP_AND: return old & operand;
-    default: return operand;
+    case SMP_ADD:
+        return old + operand;
+    case SMP_OR:
+        return old | operand;
+    case SMP_AND:
+        return old & operand;
+    default:
+        return operand;
     }
 }
 
@@ -115,7 +133,8 @@ void memoryReset(int threads)
 /* A store at the end of the location's list; NULL when the pool is empty. */
 static Store *appendStore(int location, uint64_t value, int step)
 {
-    if (memory.store_count == STORES_MAX) return NULL;
+    if (memory.store_count == STORES_MAX)
+        return NULL;
     Location *where = &memory.locations[location];
     Store *store = &memory.stores[memory.store_count++];
     store->older = where->newest;
@@ -161,8 +180,10 @@ int memoryLocate(volatile void *at, unsigned size, const char **problem)
             break;
         }
     }
-    if (found < 0) found = addLocation(at, size, &memory.hash[slot], problem);
-    if (found < 0) return -1;
+    if (found < 0)
+        found = addLocation(at, size, &memory.hash[slot], problem);
+    if (found < 0)
+        return -1;
     Location *where = &memory.locations[found];
     if (!where->newest && !appendStore(found, memoryPeek(at, size), -1)) {
         *problem = "more than STORES_MAX stores in one execution";
@@ -177,9 +198,11 @@ bool memoryForget(const volatile void *at, size_t size)
     for (int i = 0; i < memory.count; i++) {
         Location *where = &memory.locations[i];
         uintptr_t here = (uintptr_t)where->at;
-        if (!where->newest || here < first || here >= end) continue;
+        if (!where->newest || here < first || here >= end)
+            continue;
         Store *store = appendStore(i, memoryPeek(where->at, where->size), where->newest->step);
-        if (!store) return false;
+        if (!store)
+            return false;
         store->older = NULL;
     }
     return true;
@@ -189,11 +212,14 @@ Store *memoryCandidate(int thread, const Op *op, int floor, int index)
 {
     const Location *where = &memory.locations[op->location];
     Stamp bound = memory.views[thread].at[op->location];
-    if (op->order == SMP_SEQ_CST) raiseStamp(&bound, where->sc_bound);
+    if (op->order == SMP_SEQ_CST)
+        raiseStamp(&bound, where->sc_bound);
     for (Store *store = where->newest; store; store = store->older) {
-        if (store->stamp < bound || store->stamp <= floor) return NULL;
+        if (store->stamp < bound || store->stamp <= floor)
+            return NULL;
         bool wanted = op->kind == OpLoad || store == where->newest || store->value != op->expected;
-        if (wanted && index-- == 0) return store;
+        if (wanted && index-- == 0)
+            return store;
     }
     return NULL;
 }
@@ -207,7 +233,8 @@ static void readStore(int thread, Step *step, const Store *from, int order)
     step->read_value = from->value;
     step->read_step = from->step;
     raiseStamp(&view->at[step->op.location], from->stamp);
-    if (orderAcquires(order) && from->released) joinView(view, &from->view);
+    if (orderAcquires(order) && from->released)
+        joinView(view, &from->view);
     if (order == SMP_SEQ_CST && where->sc_bound < from->stamp) {
         where->sc_bound = from->stamp;
         step->raised = true;
@@ -225,18 +252,21 @@ static bool writeStore(int thread, Step *step, uint64_t value, const Store *from
     value &= where->size == 8 ? UINT64_MAX : (UINT64_C(1) << (8 * where->size)) - 1;
     step->mo_step = where->newest->step;
     Store *store = appendStore(location, value, step_index);
-    if (!store) return false;
+    if (!store)
+        return false;
     view->at[location] = store->stamp;
     if (orderReleases(order)) {
         store->released = true;
         store->view = *view;
-        if (from && from->released) joinView(&store->view, &from->view);
+        if (from && from->released)
+            joinView(&store->view, &from->view);
     } else if (from && from->released) {
         store->released = true;
         store->view = from->view;
         store->view.at[location] = store->stamp;
     }
-    if (order == SMP_SEQ_CST) where->sc_bound = store->stamp;
+    if (order == SMP_SEQ_CST)
+        where->sc_bound = store->stamp;
     memoryPoke(where->at, where->size, value);
     step->wrote = true;
     step->written_value = value;
@@ -274,13 +304,15 @@ void memoryRefresh(int thread)
 {
     for (int i = 0; i < memory.count; i++) {
         const Store *newest = memory.locations[i].newest;
-        if (newest) memory.views[thread].at[i] = newest->stamp;
+        if (newest)
+            memory.views[thread].at[i] = newest->stamp;
     }
 }
 
 void memoryBarrier(int threads)
 {
-    for (int i = 0; i < threads; i++) memoryRefresh(i);
+    for (int i = 0; i < threads; i++)
+        memoryRefresh(i);
 }
 
 LocationSet memoryWatched(int thread)
@@ -303,7 +335,8 @@ void memoryRenew(int thread, const LocationSet *watched)
 {
     for (int i = 0; i < memory.count; i++) {
         const Store *newest = memory.locations[i].newest;
-        if (locationSetHas(watched, i) && newest) memory.views[thread].at[i] = newest->stamp;
+        if (locationSetHas(watched, i) && newest)
+            memory.views[thread].at[i] = newest->stamp;
     }
     memset(&memory.watched[thread], 0, sizeof memory.watched[thread]);
 }

@@ -1,9 +1,9 @@
-/* Memory.h -- weak memory: every location's stores in order, and how much of them a thread must see.
+/* Memory.h -- weak memory: the stores of each location, and which of them a thread must see.
  *
  * Note [Model memory]
- *   Operational C11 without load buffering.  A location is a list of stores, oldest first; a store goes
- *   to the end.  A thread's *view* says, per location, the oldest store it may still read: a load picks
- *   any store from there on and moves the view up to it.
+ *   Operational C11 without load buffering.  A location is a list of stores, oldest first; a store
+ *   goes to the end.  A thread's *view* says, per location, the oldest store it may still read: a
+ *   load picks any store from there on and moves the view up to it.
  *     release   the store carries the writer's view        acquire   the load joins what it carries
  *     RMW       reads the newest store; carries on what that one carried (release sequence)
  *     CAS       succeeds on the newest store only; a failed one is a load of any store it may see
@@ -13,10 +13,11 @@
  *               all seq_cst, cannot both miss; a *relaxed* load after a seq_cst RMW may.
  *               (That is C++20's seq_cst for programs without stand-alone fences.)
  *     membarrier  every thread's view moves up to the newest store of every location
- *   Weaker machines than this exist in one respect: C11 lets two relaxed stores by two threads to two
- *   locations settle in opposite orders (2+2W) and a load see a store that depends on it (LB).
- *   A location starts with what memory holds when it is first touched; memory itself always holds the
- *   newest value, so that setup, check and predicates are plain C.
+ *   C11 allows two things more, which are not explored: relaxed stores of two threads to two
+ *   locations that settle in opposite orders (2+2W), and a relaxed load that sees a store which
+ *   comes after it in its own thread's future (load buffering).
+ *   A location starts with what memory holds when it is first touched; memory itself always holds
+ *   the newest value, so that setup, check and predicates are plain C.
  */
 #ifndef MODEL_MEMORY_H
 #define MODEL_MEMORY_H
@@ -36,8 +37,8 @@ void memoryReset(int threads);
 /* The number of a location, or -1 after *problem was set to what is wrong. */
 int memoryLocate(volatile void *at, unsigned size, const char **problem);
 
-/* The bytes were made anew (freed, initialised by plain stores): all may see only what is there now.
- * Returns false when there is no room for more stores. */
+/* The bytes were made anew (freed, initialised by plain stores): all may see only what is there
+ * now. Returns false when there is no room for more stores. */
 bool memoryForget(const volatile void *at, size_t size);
 
 /* The index-th store, newest first, that op (a load or compare-and-swap) of the thread may read,
@@ -48,10 +49,10 @@ Store *memoryCandidate(int thread, const Op *op, int floor, int index);
  * results.  Returns NULL or what is wrong. */
 const char *memoryApply(int thread, Step *step, Store *from, int step_index);
 
-void memoryBarrier(int threads);              /* everybody sees everything */
-void memoryRefresh(int thread);               /* the thread sees everything */
-LocationSet memoryWatched(int thread);        /* read by the thread since its last memoryRenew */
-bool memoryChanged(int thread);               /* does one of them hold another value now? */
+void memoryBarrier(int threads);       /* everybody sees everything */
+void memoryRefresh(int thread);        /* the thread sees everything */
+LocationSet memoryWatched(int thread); /* read by the thread since its last memoryRenew */
+bool memoryChanged(int thread);        /* does one of them hold another value now? */
 void memoryRenew(int thread, const LocationSet *watched); /* see their newest; watch none */
 
 Stamp memoryNewestStamp(int location);

@@ -44,8 +44,7 @@ static bool runModel(const Model *model, ModelOptions options, ModelResult *resu
                result->executions, result->choices);
     else
         printf("%s: %s: %s (after %" PRIu64 " executions)\n", model->name,
-               verdict == ModelFailed ? "FAILED" : "TRUNCATED", result->reason,
-               result->executions);
+               verdict == ModelFailed ? "FAILED" : "TRUNCATED", result->reason, result->executions);
     fflush(stdout);
     return verdict == ModelHolds;
 }
@@ -55,19 +54,25 @@ int modelMain(int argc, char **argv, const Model *models, int count)
     static ModelResult result;
     Arguments arguments = {0};
     if (!parseArguments(argc, argv, &arguments)) {
-        fprintf(stderr, "usage: %s [--list] [--only NAME] [--full] [--limit EXECUTIONS]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--list] [--only NAME] [--full] [--limit EXECUTIONS]\n",
+                argv[0]);
         return 2;
     }
-    if (!sitesStart()) return 2;
+    if (!sitesStart())
+        return 2;
     int run = 0, failed = 0;
     for (int i = 0; i < count; i++) {
-        if (arguments.list) printf("%s\n", models[i].name);
+        if (arguments.list)
+            printf("%s\n", models[i].name);
         if (arguments.list || (arguments.only && strcmp(arguments.only, models[i].name) != 0))
             continue;
         run++;
-        if (!runModel(&models[i], arguments.options, &result)) failed++;
-        if (!sitesWrite(models[i].name)) return 2;
-        if (failed && sitesWeakening()) break; /* one model is enough to notice */
+        if (!runModel(&models[i], arguments.options, &result))
+            failed++;
+        if (!sitesWrite(models[i].name))
+            return 2;
+        if (failed && sitesWeakening())
+            break; /* one model is enough to notice */
     }
     if (!arguments.list && run == 0) {
         fprintf(stderr, "no such model\n");

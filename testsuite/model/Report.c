@@ -1,7 +1,7 @@
 /* Report.c -- the trace of a failed execution, one line a step.
  *
  * Before  testsuite/model/Explorer.c.      After  Search.c (the steps), Memory.c (the addresses).
- * Tests   testsuite/model/ExplorerTest.c (traceIsPrinted).
+ * Tests   testsuite/model/ExplorerTest.c (runTrace).
  */
 #include "testsuite/model/Report.h"
 
@@ -13,7 +13,8 @@
 
 static void printPlace(const Op *op, const void *state, size_t state_size)
 {
-    if (op->location < 0) return;
+    if (op->location < 0)
+        return;
     uintptr_t at = (uintptr_t)memoryAddress(op->location), base = (uintptr_t)state;
     if (at - base < state_size)
         printf("  state+0x%02" PRIxPTR, at - base);
@@ -24,7 +25,8 @@ static void printPlace(const Op *op, const void *state, size_t state_size)
 static void printOp(int thread, const Op *op, const void *state, size_t state_size)
 {
     printf("T%d  %s", thread, op->site);
-    if (op->location >= 0 && !op->plain) printf(" [%s]", orderName(op->order));
+    if (op->location >= 0 && !op->plain)
+        printf(" [%s]", orderName(op->order));
     printPlace(op, state, state_size);
 }
 
@@ -39,13 +41,15 @@ static void printStep(int index, const Step *step, const void *state, size_t sta
         if (step->op.kind == OpCas && !step->wrote)
             printf(" failed, expected %#" PRIx64, step->op.expected);
     }
-    if (step->wrote) printf("  wrote %#" PRIx64, step->written_value);
+    if (step->wrote)
+        printf("  wrote %#" PRIx64, step->written_value);
     printf("\n");
 }
 
 void reportTrace(const void *state, size_t state_size)
 {
-    for (int i = 0; i < searchDepth(); i++) printStep(i, searchStep(i), state, state_size);
+    for (int i = 0; i < searchDepth(); i++)
+        printStep(i, searchStep(i), state, state_size);
 }
 
 void reportWaiting(int thread, const Op *op, const void *state, size_t state_size)

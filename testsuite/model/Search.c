@@ -2,7 +2,7 @@
  *
  * Owns    the nodes, the steps of the current execution, the clocks.
  * Before  testsuite/model/Explorer.c.      After  testsuite/model/Memory.c.
- * Tests   testsuite/model/ReductionTest.c, ExplorerTest.c.
+ * Tests   testsuite/model/ReductionTest.c, LitmusTest.c.
  *
  * How executions are left out: See Note [Reduction] in Search.h.
  */
@@ -32,22 +32,24 @@ static struct {
     unsigned sleeping; /* in the state now */
     int floor[THREADS_MAX];
     Clock clocks[THREADS_MAX];
-    Clock barrier, blocked, wrote;   /* joined over such steps */
-    Clock sc_reads[LOCATIONS_MAX];   /* seq_cst reads ... */
-    Clock sc_below[LOCATIONS_MAX];   /* ... of less than the bound: before later seq_cst steps */
-    Clock pauses[LOCATIONS_MAX];     /* pauses that watched it: before later writes */
+    Clock barrier, blocked, wrote; /* joined over such steps */
+    Clock sc_reads[LOCATIONS_MAX]; /* seq_cst reads ... */
+    Clock sc_below[LOCATIONS_MAX]; /* ... of less than the bound: before later seq_cst steps */
+    Clock pauses[LOCATIONS_MAX];   /* pauses that watched it: before later writes */
     uint64_t choices;
 } search;
 
 static void joinClock(Clock *into, const Clock *from)
 {
     for (int i = 0; i < THREADS_MAX; i++)
-        if (into->of[i] < from->of[i]) into->of[i] = from->of[i];
+        if (into->of[i] < from->of[i])
+            into->of[i] = from->of[i];
 }
 
 static void joinStep(Clock *into, int step)
 {
-    if (step >= 0) joinClock(into, &search.steps[step].clock);
+    if (step >= 0)
+        joinClock(into, &search.steps[step].clock);
 }
 
 void searchStart(int threads, bool full)
@@ -79,14 +81,22 @@ void searchRestart(void)
 static bool stepRaces(const Step *done, const Op *next, bool next_writes)
 {
     const Op *op = &done->op;
-    if (op->kind == OpBarrier || next->kind == OpBarrier) return op->kind != next->kind;
-    if (next->kind == OpBlock) return done->wrote;
-    if (op->kind == OpBlock) return next_writes;
-    if (next->kind == OpPause) return done->wrote && locationSetHas(&next->watched, op->location);
-    if (op->kind == OpPause) return next_writes && locationSetHas(&op->watched, next->location);
-    if (op->location != next->location) return false;
-    if (next_writes || (done->wrote && next->kind == OpCas)) return true;
-    if (next->order != SMP_SEQ_CST || op->order != SMP_SEQ_CST) return false;
+    if (op->kind == OpBarrier || next->kind == OpBarrier)
+        return op->kind != next->kind;
+    if (next->kind == OpBlock)
+        return done->wrote;
+    if (op->kind == OpBlock)
+        return next_writes;
+    if (next->kind == OpPause)
+        return done->wrote && locationSetHas(&next->watched, op->location);
+    if (op->kind == OpPause)
+        return next_writes && locationSetHas(&op->watched, next->location);
+    if (op->location != next->location)
+        return false;
+    if (next_writes || (done->wrote && next->kind == OpCas))
+        return true;
+    if (next->order != SMP_SEQ_CST || op->order != SMP_SEQ_CST)
+        return false;
     return done->wrote || done->raised;
 }
 
@@ -94,21 +104,27 @@ static bool stepRaces(const Step *done, const Op *next, bool next_writes)
 static bool sleeperStays(const Op *op, const Step *done)
 {
     const Op *other = &done->op;
-    if (op->kind == OpBarrier || other->kind == OpBarrier) return false;
-    if (op->kind == OpBlock) return !done->wrote;
-    if (other->kind == OpBlock) return !opWrites(op);
+    if (op->kind == OpBarrier || other->kind == OpBarrier)
+        return false;
+    if (op->kind == OpBlock)
+        return !done->wrote;
+    if (other->kind == OpBlock)
+        return !opWrites(op);
     if (op->kind == OpPause)
         return !done->wrote || !locationSetHas(&op->watched, other->location);
     if (other->kind == OpPause)
         return !opWrites(op) || !locationSetHas(&other->watched, op->location);
-    if (op->location != other->location) return true;
-    if (done->wrote) return opChooses(op); /* the floor leaves only what is new */
-    if (op->order != SMP_SEQ_CST || other->order != SMP_SEQ_CST) return true;
+    if (op->location != other->location)
+        return true;
+    if (done->wrote)
+        return opChooses(op); /* the floor leaves only what is new */
+    if (op->order != SMP_SEQ_CST || other->order != SMP_SEQ_CST)
+        return true;
     return op->kind == OpLoad && done->read_stamp == done->newest_stamp;
 }
 
-/* Threads that begin what came after step `index` and does not depend on it; *own says whether `next`
- * of the thread could come first, too.  `clock` is next's, NULL if it was not made. */
+/* Threads that begin what came after step `index` and does not depend on it; *own says whether
+ * `next` of the thread could come first, too.  `clock` is next's, NULL if it was not made. */
 static unsigned findInitials(int index, int thread, const Op *next, const Clock *clock, bool *own)
 {
     const Node *node = &search.nodes[index];
@@ -117,18 +133,23 @@ static unsigned findInitials(int index, int thread, const Op *next, const Clock 
     *own = node->enabled >> thread & 1;
     for (int i = index + 1; i < search.depth; i++) {
         const Step *step = &search.steps[i];
-        if (step->clock.of[early->thread] >= early->number) continue; /* depends on `early` */
-        if (step->thread == thread) *own = false;
-        if (opChooses(next)) /* reads something else without `early`: no telling on what it depends */
-            ;
-        else if (clock ? clock->of[step->thread] >= step->number : stepRaces(step, next, false))
+        if (step->clock.of[early->thread] >= early->number)
+            continue; /* depends on `early` */
+        bool needed =
+            clock ? clock->of[step->thread] >= step->number : stepRaces(step, next, false);
+        if (opChooses(next))
+            needed = false; /* without `early` it may read something else */
+        if (step->thread == thread || needed)
             *own = false;
-        if (seen >> step->thread & 1) continue;
+        if (seen >> step->thread & 1)
+            continue;
         seen |= 1U << step->thread;
         bool first = true;
         for (int j = 0; j < search.threads; j++)
-            if (j != step->thread && step->clock.of[j] > node->before.of[j]) first = false;
-        if (first) initials |= 1U << step->thread;
+            if (j != step->thread && step->clock.of[j] > node->before.of[j])
+                first = false;
+        if (first)
+            initials |= 1U << step->thread;
     }
     return initials;
 }
@@ -136,7 +157,8 @@ static unsigned findInitials(int index, int thread, const Op *next, const Clock 
 /* One of the threads is to be explored at the node, unless one already is or was (it sleeps). */
 static void requireOne(Node *node, unsigned threads)
 {
-    if (!(threads & (node->backtrack | ~node->awake))) node->backtrack |= threads & -threads;
+    if (!(threads & (node->backtrack | ~node->awake)))
+        node->backtrack |= threads & -threads;
 }
 
 /* See to it that `next` of the thread is also explored before step `index`. */
@@ -149,22 +171,25 @@ static void addBacktrack(int index, int thread, const Op *next, const Clock *clo
         node->backtrack = node->enabled;
     } else if (own && opChooses(next)) {
         requireOne(node, 1U << thread);
-        if (initials) requireOne(node, initials);
+        if (initials)
+            requireOne(node, initials);
     } else {
         requireOne(node, own ? initials | 1U << thread : initials);
     }
 }
 
-/* `next` of the thread is also to be tried before each earlier step with which it races; `before` is
- * what has to come before any step of the thread. */
+/* `next` of the thread is also to be tried before each earlier step with which it races; `before`
+ * is what has to come before any step of the thread. */
 static void addBacktracks(int thread, const Op *next, bool writes, const Clock *before,
                           const Clock *clock)
 {
     for (int i = 0; i < search.depth; i++) {
         const Step *early = &search.steps[i];
         const Node *node = &search.nodes[i];
-        if (early->thread == thread || before->of[early->thread] >= early->number) continue;
-        if (node->backtrack == node->enabled || !stepRaces(early, next, writes)) continue;
+        if (early->thread == thread || before->of[early->thread] >= early->number)
+            continue;
+        if (node->backtrack == node->enabled || !stepRaces(early, next, writes))
+            continue;
         addBacktrack(i, thread, next, clock);
     }
 }
@@ -176,7 +201,8 @@ void searchAnnounce(int thread, const Op *op)
 
 void searchStop(void)
 {
-    if (search.full || search.depth <= search.fresh_from) return;
+    if (search.full || search.depth <= search.fresh_from)
+        return;
     for (int i = 0; i < search.threads; i++) {
         const Op *op = search.pending[i];
         if (op && (op->kind == OpPause || op->kind == OpBlock))
@@ -199,7 +225,8 @@ static int countChoices(const Node *node, int thread)
 {
     const Op *op = search.pending[thread];
     bool sleeping = node->sleeping >> thread & 1;
-    if (!opChooses(op)) return sleeping ? 0 : 1;
+    if (!opChooses(op))
+        return sleeping ? 0 : 1;
     int count = 0;
     while (memoryCandidate(thread, op, floorOf(node, thread), count) && !(op->plain && count))
         count++;
@@ -208,7 +235,8 @@ static int countChoices(const Node *node, int thread)
 
 static int pickFirst(unsigned threads, int preferred)
 {
-    if (threads >> preferred & 1) return preferred;
+    if (threads >> preferred & 1)
+        return preferred;
     return __builtin_ctz(threads);
 }
 
@@ -220,9 +248,11 @@ static bool createNode(Node *node, unsigned enabled)
     node->awake = 0;
     for (int i = 0; i < search.threads; i++) {
         node->before.of[i] = search.clocks[i].of[i];
-        if (enabled >> i & 1 && countChoices(node, i) > 0) node->awake |= 1U << i;
+        if (enabled >> i & 1 && countChoices(node, i) > 0)
+            node->awake |= 1U << i;
     }
-    if (!node->awake) return false;
+    if (!node->awake)
+        return false;
     int last = search.depth ? search.steps[search.depth - 1].thread : 0;
     node->thread = pickFirst(node->awake, last);
     node->backtrack = search.full ? enabled : 1U << node->thread;
@@ -233,10 +263,12 @@ static bool createNode(Node *node, unsigned enabled)
 
 int searchPick(unsigned enabled)
 {
-    if (search.depth == STEPS_MAX) return SearchLong;
+    if (search.depth == STEPS_MAX)
+        return SearchLong;
     Node *node = &search.nodes[search.depth];
     if (search.depth == search.node_count) {
-        if (!createNode(node, enabled)) return SearchCut;
+        if (!createNode(node, enabled))
+            return SearchCut;
         search.node_count++;
         search.choices++;
     }
@@ -260,7 +292,8 @@ Step *searchBegin(int thread, Store **from)
     if (opChooses(&step->op))
         *from = memoryCandidate(thread, &step->op, floorOf(node, thread), node->choice);
     else if (step->op.kind == OpRmw)
-        *from = memoryCandidate(thread, &(Op){.kind = OpLoad, .location = step->op.location}, -1, 0);
+        *from =
+            memoryCandidate(thread, &(Op){.kind = OpLoad, .location = step->op.location}, -1, 0);
     return step;
 }
 
@@ -271,21 +304,27 @@ static void orderStep(const Step *step, Clock *clock)
     joinClock(clock, &search.barrier);
     switch (op->kind) {
     case OpBarrier:
-        for (int i = 0; i < search.threads; i++) joinClock(clock, &search.clocks[i]);
+        for (int i = 0; i < search.threads; i++)
+            joinClock(clock, &search.clocks[i]);
         break;
-    case OpBlock: joinClock(clock, &search.wrote); break;
+    case OpBlock:
+        joinClock(clock, &search.wrote);
+        break;
     case OpPause:
         for (int i = 0; i < memoryLocationCount(); i++)
-            if (locationSetHas(&op->watched, i)) joinStep(clock, memoryNewestStep(i));
+            if (locationSetHas(&op->watched, i))
+                joinStep(clock, memoryNewestStep(i));
         break;
     default:
         joinStep(clock, step->read_step);
         if (op->order == SMP_SEQ_CST) {
             Clock *below = &search.sc_below[op->location];
-            if (step->wrote || step->raised) joinClock(below, &search.sc_reads[op->location]);
+            if (step->wrote || step->raised)
+                joinClock(below, &search.sc_reads[op->location]);
             joinClock(clock, below);
         }
-        if (!step->wrote) break;
+        if (!step->wrote)
+            break;
         joinStep(clock, step->mo_step);
         joinClock(clock, &search.blocked);
         joinClock(clock, &search.pauses[op->location]);
@@ -296,14 +335,18 @@ static void orderStep(const Step *step, Clock *clock)
 static void publishStep(const Step *step)
 {
     const Op *op = &step->op;
-    if (step->wrote) joinClock(&search.wrote, &step->clock);
+    if (step->wrote)
+        joinClock(&search.wrote, &step->clock);
     if (step->read && !step->wrote && op->order == SMP_SEQ_CST)
         joinClock(&search.sc_reads[op->location], &step->clock);
-    if (op->kind == OpBarrier) joinClock(&search.barrier, &step->clock);
-    if (op->kind == OpBlock) joinClock(&search.blocked, &step->clock);
+    if (op->kind == OpBarrier)
+        joinClock(&search.barrier, &step->clock);
+    if (op->kind == OpBlock)
+        joinClock(&search.blocked, &step->clock);
     if (op->kind == OpPause)
         for (int i = 0; i < memoryLocationCount(); i++)
-            if (locationSetHas(&op->watched, i)) joinClock(&search.pauses[i], &step->clock);
+            if (locationSetHas(&op->watched, i))
+                joinClock(&search.pauses[i], &step->clock);
 }
 
 void searchEnd(Step *step)
@@ -321,9 +364,11 @@ void searchEnd(Step *step)
         search.sleeping = 0;
         for (int i = 0; i < search.threads; i++) {
             const Op *op = search.pending[i];
-            if (!op) continue;
+            if (!op)
+                continue;
             search.floor[i] = node->floor[i];
-            if (node->sleeping >> i & 1 && sleeperStays(op, step)) search.sleeping |= 1U << i;
+            if (node->sleeping >> i & 1 && sleeperStays(op, step))
+                search.sleeping |= 1U << i;
         }
     }
     search.depth++;
@@ -334,7 +379,8 @@ bool searchAdvance(void)
     while (search.node_count > 0) {
         Node *node = &search.nodes[search.node_count - 1];
         search.fresh_from = search.node_count - 1;
-        if (++node->choice < node->choices) return true;
+        if (++node->choice < node->choices)
+            return true;
         unsigned bit = 1U << node->thread;
         node->done |= bit;
         if (!search.full) {

@@ -1,17 +1,21 @@
 /* Search.h -- which thread goes next: depth first over all executions that can differ.
  *
  * Note [Reduction]
- *   Two steps commute unless they touch one location and at least one writes it.  Because a load may
- *   read an old store (See Note [Model memory]), "load, then store by another" is the same execution
- *   as "store, then load of the old value", so of the two orders only the second is explored.
- *     Backtracking (Flanagan and Godefroid's dynamic partial-order reduction): when a step meets an
- *   earlier one of another thread with which it does not commute and which does not have to come first
- *   (vector clocks), the thread is also tried *before* that earlier step; a thread that could not run
- *   there has all tried that could.
- *     Sleep sets: a thread whose step was fully explored at a node sleeps in its later siblings until
- *   a step that does not commute with its own.  A load sleeps with a *floor*, the newest store at that
- *   node: a later store lets it read only what is above the floor.
- *   ReductionTest.c compares outcome sets with and without all this on random programs.
+ *   Two steps commute unless they touch one location and at least one writes it.  Because a load
+ *   may read an old store (See Note [Model memory]), "load, then store by another" is the same
+ *   execution as "store, then load of the old value": of the two only the second must be explored.
+ *     Backtracking (source sets: Abdulla, Aronis, Jonsson and Sagonas): when a step is made, each
+ *   earlier step of another thread with which it does not commute, and which need not come first
+ *   (vector clocks), is a race.  At the node before the earlier step one thread is added that
+ *   begins what came since and does not depend on it.  Merely adding the later step's own thread is
+ *   not enough: it may sleep there.  Where the later step waits (pause, block) and might not be
+ *   possible without the earlier one, every thread that can run is added; threads that still wait
+ *   at the end are treated so, too.
+ *     Sleep sets: a thread whose step was fully explored at a node sleeps in the later siblings
+ *   until a step that does not commute with its own.  A load sleeps with a *floor*, the newest
+ *   store at that node: a later store wakes it only for what is above the floor.
+ *   ReductionTest.c compares outcome sets with and without all this on random programs; each
+ *   rule above that sounds fussy was once a program that it found.
  */
 #ifndef MODEL_SEARCH_H
 #define MODEL_SEARCH_H

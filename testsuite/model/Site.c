@@ -2,7 +2,7 @@
  *
  * Owns    the table of sites.
  * Before  testsuite/model/Explorer.c.      After  testsuite/model/mutate.py reads the list.
- * Tests   testsuite/model/ExplorerTest.c (weakenedSiteFails), mutate.py --self-test.
+ * Tests   testsuite/model/ExplorerTest.c (runWeakened), mutate.py --self-test.
  */
 #include "testsuite/model/Site.h"
 
@@ -32,7 +32,8 @@ static struct {
 enum { ONE_STEP = -2 };
 
 static const char *const order_names[] = {"RELAXED", "ACQUIRE", "RELEASE", "ACQ_REL", "SEQ_CST"};
-static const char *const kind_names[] = {"load", "store", "rmw", "cas", "barrier", "pause", "block"};
+static const char *const kind_names[] = {"load",    "store", "rmw",  "cas",
+                                         "barrier", "pause", "block"};
 
 const char *orderName(int order)
 {
@@ -42,9 +43,11 @@ const char *orderName(int order)
 /* RELAXED .. SEQ_CST, SITE_NOTHING, or ONE_STEP for anything else. */
 static int parseOrder(const char *name)
 {
-    if (strcmp(name, "NOTHING") == 0) return SITE_NOTHING;
+    if (strcmp(name, "NOTHING") == 0)
+        return SITE_NOTHING;
     for (int i = SMP_RELAXED; i <= SMP_SEQ_CST; i++)
-        if (strcmp(name, order_names[i]) == 0) return i;
+        if (strcmp(name, order_names[i]) == 0)
+            return i;
     return ONE_STEP;
 }
 
@@ -54,26 +57,32 @@ bool sitesStart(void)
     sites.list_path = getenv("CAPRI_MODEL_SITES");
     sites.weaken_to = ONE_STEP;
     const char *weaken = getenv("CAPRI_MODEL_WEAKEN");
-    if (!weaken || !*weaken) return true;
+    if (!weaken || !*weaken)
+        return true;
     if (strlen(weaken) >= sizeof sites.weaken) {
         fprintf(stderr, "CAPRI_MODEL_WEAKEN is too long\n");
         return false;
     }
     memcpy(sites.weaken, weaken, strlen(weaken) + 1);
     char *suffix = strrchr(sites.weaken, '=');
-    if (!suffix) return true;
+    if (!suffix)
+        return true;
     *suffix = '\0';
     sites.weaken_to = parseOrder(suffix + 1);
-    if (sites.weaken_to != ONE_STEP) return true;
+    if (sites.weaken_to != ONE_STEP)
+        return true;
     fprintf(stderr, "CAPRI_MODEL_WEAKEN: no such order: %s\n", suffix + 1);
     return false;
 }
 
 static int weakerOrder(OpKind kind, int order)
 {
-    if (kind == OpBarrier) return SITE_NOTHING;
-    if (order == SMP_ACQ_REL) return SMP_RELEASE;
-    if (order != SMP_SEQ_CST) return SMP_RELAXED;
+    if (kind == OpBarrier)
+        return SITE_NOTHING;
+    if (order == SMP_ACQ_REL)
+        return SMP_RELEASE;
+    if (order != SMP_SEQ_CST)
+        return SMP_RELAXED;
     return kind == OpLoad ? SMP_ACQUIRE : kind == OpStore ? SMP_RELEASE : SMP_ACQ_REL;
 }
 
@@ -94,9 +103,11 @@ static Site *addSite(Site *slot, const char *text, OpKind kind, int order)
 int siteVisit(const char *site, OpKind kind, int order)
 {
     size_t slot = (size_t)((uintptr_t)site * UINT64_C(0x9E3779B97F4A7C15) >> 40) % SITE_SLOTS;
-    while (sites.slots[slot].text && sites.slots[slot].text != site) slot = (slot + 1) % SITE_SLOTS;
+    while (sites.slots[slot].text && sites.slots[slot].text != site)
+        slot = (slot + 1) % SITE_SLOTS;
     Site *found = &sites.slots[slot];
-    if (!found->text) found = addSite(found, site, kind, order);
+    if (!found->text)
+        found = addSite(found, site, kind, order);
     return found->weakened ? found->weak_order : order;
 }
 
@@ -110,12 +121,15 @@ bool sitesWrite(const char *model)
     }
     for (int i = 0; list && i < SITE_SLOTS; i++) {
         const Site *site = &sites.slots[i];
-        if (!site->text) continue;
+        if (!site->text)
+            continue;
         fprintf(list, "%s\t%s\t%s\t%s\n", model, kind_names[site->kind],
                 order_names[site->written_order], site->text);
     }
-    if (list && fclose(list) != 0) written = false;
-    if (!written) fprintf(stderr, "%s: %s\n", sites.list_path, strerror(errno));
+    if (list && fclose(list) != 0)
+        written = false;
+    if (!written)
+        fprintf(stderr, "%s: %s\n", sites.list_path, strerror(errno));
     memset(sites.slots, 0, sizeof sites.slots);
     sites.count = 0;
     return written;

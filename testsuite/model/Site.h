@@ -1,10 +1,11 @@
 /* Site.h -- the places in the source where an atomic stands, and weakening one of them.
  *
  * Environment
- *   CAPRI_MODEL_SITES=path       append "model <tab> kind <tab> order <tab> site" for each site executed
- *   CAPRI_MODEL_WEAKEN=SITE=ORDER  run that one site with ORDER (RELAXED, ACQUIRE, RELEASE, ACQ_REL;
- *                                NOTHING for a SMP_MEMBARRIER); without =ORDER: one step weaker, of an
- *                                ACQ_REL the RELEASE stays
+ *   CAPRI_MODEL_SITES=PATH         append "model <tab> kind <tab> order <tab> site" for each site
+ *   CAPRI_MODEL_WEAKEN=SITE=ORDER  run that one site with ORDER: RELAXED, ACQUIRE, RELEASE,
+ *   ACQ_REL,
+ *                                  or NOTHING for a SMP_MEMBARRIER.  Without =ORDER: one step
+ *                                  weaker; of an ACQ_REL the RELEASE stays
  */
 #ifndef MODEL_SITE_H
 #define MODEL_SITE_H

@@ -72,13 +72,13 @@ typedef struct Op {
 typedef struct Step {
     Op op;
     int thread;
-    uint16_t number;         /* of this thread's steps */
-    bool read, wrote;        /* a failed compare-and-swap only reads */
-    bool raised;             /* seq_cst read that moved its location's seq_cst bound */
-    Stamp read_stamp;        /* which store was read ... */
-    Stamp newest_stamp;      /* ... and which was the newest then */
+    uint16_t number;    /* of this thread's steps */
+    bool read, wrote;   /* a failed compare-and-swap only reads */
+    bool raised;        /* seq_cst read that moved its location's seq_cst bound */
+    Stamp read_stamp;   /* which store was read ... */
+    Stamp newest_stamp; /* ... and which was the newest then */
     uint64_t read_value, newest_value, written_value;
-    int read_step, mo_step;  /* steps that made the store read / the store overwritten; -1: setup */
+    int read_step, mo_step; /* steps that made the store read / the store overwritten; -1: setup */
     Clock clock;
 } Step;
 

@@ -58,7 +58,8 @@ TEST(CapabilityTable, startsTheMostAndFreesThem)
     CHECK_EQ(budget.out_bytes, 0);
 }
 
-/* Goal: a start-up that runs out of memory anywhere leaves nothing behind.  Method: fail each request. */
+/* Goal: a start-up that runs out of memory anywhere leaves nothing behind.  Method: fail each
+ * request. */
 TEST(CapabilityTable, startsAllOrNone)
 {
     int failures = 0;

@@ -126,9 +126,9 @@ TEST(FdHome, freshEndsTheWaitsOfThePast)
     CHECK_EQ(pipe(ends), 0);
     uint32_t word = fdHomeSettle(ends[0], capabilities.items[0]);
     WatchNode node = {.fire = tell, .number = 17};
-    CHECK_EQ(eventManagerAwait(fdHomeManager(word), ends[0], 0, FdRead, (FdSeen){.who = 1}, &node,
-                               NULL),
-             0);
+    CHECK_EQ(
+        eventManagerAwait(fdHomeManager(word), ends[0], 0, FdRead, (FdSeen){.who = 1}, &node, NULL),
+        0);
     told = 0;
     CHECK_EQ(fdHomeFresh(ends[0], FdAdopted, NULL), 0);
     CHECK_EQ(told, -EBADF);

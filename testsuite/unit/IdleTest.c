@@ -1,15 +1,13 @@
-/* IdleTest.c -- searching, sleeping and waking: first alone and step by step, then with real workers. */
+/* IdleTest.c -- searching, sleeping and waking, step by step on one OS thread. */
 #include "capability/Idle.h"
 
 #include "capability/CapabilityTable.h"
-#include "capability/Worker.h"
 #include "testsuite/support/Test.h"
 
 #include <poll.h>
-#include <string.h>
 #include <unistd.h>
 
-enum { ITEMS = 64, POLL_EVERY = 61 };
+enum { ITEMS = 64 };
 
 static int64_t pretended_ns;
 
@@ -44,6 +42,17 @@ static bool isSignalled(Capability *capability)
 
 /* ---- Searching, on a clock that stands still. ---- */
 
+static void layDown(Capability *capability)
+{
+    CHECK(sleepLieDown(&idle, &capability->sleep, capability->index, &capability->inbox,
+                       &capability->stop));
+}
+
+static void standUp(Capability *capability, IdleState expected)
+{
+    CHECK_EQ(sleepGetUp(&idle, &capability->sleep, capability->index), expected);
+}
+
 TEST(Idle, searchTakesTheOlderHalfAndKeepsItsOrder)
 {
     begin(2, &pretended);
@@ -73,6 +82,22 @@ TEST(Idle, loneRunnableIsLeftToItsOwnerForAWhile)
     pretended_ns += STEAL_YOUNGEST_NS;
     CHECK(idleSearch(self));
     CHECK_EQ(capabilityPopOld(self), &items[0]);
+    end();
+}
+
+TEST(Idle, sleepIsNotHeldAgainstAPeer)
+{
+    begin(2, &pretended);
+    Capability *self = capabilities.items[0], *peer = capabilities.items[1];
+    CHECK(!idleSearch(self));
+    layDown(peer);
+    pretended_ns += 10 * STEAL_YOUNGEST_NS;
+    CHECK(!idleSearch(self));
+    standUp(peer, IdleAsleep);
+    capabilityPush(peer, &items[0]);
+    CHECK(!idleSearch(self)); /* it has only just got something to do */
+    pretended_ns += STEAL_YOUNGEST_NS;
+    CHECK(idleSearch(self));
     end();
 }
 
@@ -125,17 +150,6 @@ TEST(Idle, aloneThereIsNobodyToSearch)
     begin(1, &pretended);
     CHECK(!idleSearch(capabilities.items[0]));
     end();
-}
-
-static void layDown(Capability *capability)
-{
-    CHECK(sleepLieDown(&idle, &capability->sleep, capability->index, &capability->inbox,
-                       &capability->stop));
-}
-
-static void standUp(Capability *capability, IdleState expected)
-{
-    CHECK_EQ(sleepGetUp(&idle, &capability->sleep, capability->index), expected);
 }
 
 /* ---- Waking. ---- */
@@ -224,13 +238,10 @@ TEST(Idle, doesNotSleepOverAPeersSurplusUnlessSomebodySearches)
     end();
 }
 
-static uint32_t fired; /* whichever worker fires adds */
-
 static void pushItem(Capability *capability, uint64_t number)
 {
     CHECK_LT(number, ITEMS);
     capabilityPush(capability, &items[number]);
-    ADD_SEQ_CST(&fired, 1);
 }
 
 static void fireTimer(Timer *timer, uint64_t number, void *sink)
@@ -343,193 +354,6 @@ TEST(Idle, guardSleepsInTicksOverAPendingWakeup)
     close(ends[0]);
     close(ends[1]);
     end();
-}
-
-/* ---- Real workers, with the smallest scheduler there is. ---- */
-
-static void runLoop(Worker *worker)
-{
-    Capability *capability = worker->capability;
-    uint32_t runs = 0;
-    while (SEQ_CST_LOAD(&capability->stop) == 0) {
-        capabilityReceive(capability);
-        Runnable *runnable = capabilityPopOld(capability);
-        if (runnable == NULL) {
-            if (!idleSearch(capability))
-                idleSleep(capability);
-            continue;
-        }
-        COUNT(&capability->stats.switches, 1);
-        idleSurplus(capability);
-        runnable->run(runnable, capability);
-        if (++runs % POLL_EVERY == 0 || capabilityAttend(capability, AttentionPoll) != 0)
-            eventManagerStep(&capability->manager, 0, capability);
-    }
-}
-
-static const WorkerHooks hooks = {NULL, runLoop, NULL};
-
-static void beginWorkers(uint32_t count)
-{
-    begin(count, NULL);
-    fired = 0;
-    CHECK_EQ(workerStartAll(&hooks), 0);
-}
-
-static void endWorkers(void)
-{
-    workerStopAll();
-    end();
-}
-
-/* Wait until *word is at least `value`; half a minute is for ever. */
-static void waitFor(uint32_t *word, uint32_t value)
-{
-    int64_t end_ns = clockRead(&clockMonotonic) + INT64_C(30000) * 1000 * 1000;
-    while (SEQ_CST_LOAD(word) < value) {
-        CHECK_LT(clockRead(&clockMonotonic), end_ns);
-        SMP_PAUSE();
-    }
-}
-
-static uint32_t ran; /* runnables add */
-
-static void countRun(Runnable *runnable, Capability *capability)
-{
-    (void)runnable;
-    (void)capability;
-    ADD_SEQ_CST(&ran, 1);
-}
-
-/* Goal: nothing sent from outside is left with a sleeper.  Method: one at a time, so that the receiver
- * is searching, spinning, lying down or asleep; nobody else would repair a miss (no Monitor). */
-TEST(Idle, singleSendsAreAllRun)
-{
-    for (uint32_t count = 1; count <= 3; count++) {
-        beginWorkers(count);
-        uint32_t sends = testUnderValgrind() ? 100 : 3000;
-        ran = 0;
-        for (uint32_t i = 0; i < sends; i++) {
-            for (uint64_t pauses = testRandom() % 512; pauses > 0; pauses--)
-                SMP_PAUSE();
-            items[0].run = countRun;
-            capabilitySend(capabilityTablePick(), &items[0], i % 3 == 0);
-            waitFor(&ran, i + 1);
-        }
-        endWorkers();
-        CHECK_EQ(ran, sends);
-    }
-}
-
-TEST(Idle, burstsAreAllRunOnce)
-{
-    static Runnable many[20000];
-    beginWorkers(4);
-    uint32_t sends = testUnderValgrind() ? 500 : 20000;
-    ran = 0;
-    for (uint32_t i = 0; i < sends; i++) {
-        many[i].run = countRun;
-        capabilitySend(capabilityTablePick(), &many[i], false);
-        if (i % 1000 == 999)
-            waitFor(&ran, i + 1);
-    }
-    waitFor(&ran, sends);
-    endWorkers();
-    CHECK_EQ(ran, sends);
-}
-
-/* ---- Somebody is stuck until somebody else has run. ---- */
-
-static Capability *stuck_on; /* written before its runnable is sent */
-static uint32_t entered;     /* stuck runnable sets */
-static uint32_t released;    /* whoever frees it sets */
-
-static void release(Runnable *runnable, Capability *capability)
-{
-    (void)runnable;
-    CHECK_NE(capability, stuck_on);
-    SEQ_CST_STORE(&released, 1);
-}
-
-static void beStuck(Runnable *runnable, Capability *capability)
-{
-    (void)runnable;
-    (void)capability;
-    SEQ_CST_STORE(&entered, 1);
-    waitFor(&released, 1);
-}
-
-static void pushTwoAndBeStuck(Runnable *runnable, Capability *capability)
-{
-    stuck_on = capability;
-    capabilityPush(capability, &items[2]);
-    capabilityPush(capability, &items[3]);
-    idleSurplus(capability);
-    beStuck(runnable, capability);
-}
-
-static void pushOneAndBeStuck(Runnable *runnable, Capability *capability)
-{
-    stuck_on = capability;
-    capabilityPush(capability, &items[2]);
-    beStuck(runnable, capability);
-}
-
-static void beginStuck(void)
-{
-    entered = released = ran = 0;
-    items[2].run = release;
-    items[3].run = countRun;
-    beginWorkers(2);
-    stuck_on = capabilities.items[0];
-}
-
-/* The guard is the only help in these tests, there is no Monitor.  A peer that fell asleep before the
- * other one woke up is no guard, so it is woken once: when it lies down again it becomes the guard. */
-static void nudge(Capability *capability)
-{
-    items[4].run = countRun;
-    capabilitySend(capability, &items[4], true);
-}
-
-TEST(Idle, surplusBehindAStuckOneIsRunElsewhere)
-{
-    for (int round = 0; round < 200; round++) {
-        beginStuck();
-        items[1].run = pushTwoAndBeStuck;
-        capabilitySend(capabilities.items[0], &items[1], false);
-        waitFor(&released, 1);
-        waitFor(&ran, 1);
-        endWorkers();
-    }
-}
-
-TEST(Idle, loneOneBehindAStuckOneIsRunElsewhere)
-{
-    for (int round = 0; round < 20; round++) {
-        beginStuck();
-        items[1].run = pushOneAndBeStuck;
-        capabilitySend(capabilities.items[0], &items[1], true);
-        waitFor(&entered, 1);
-        nudge(capabilities.items[1]);
-        waitFor(&released, 1);
-        endWorkers();
-    }
-}
-
-TEST(Idle, inboxOfAStuckOneIsRunElsewhereButPinnedOnesWait)
-{
-    beginStuck();
-    items[1].run = beStuck;
-    capabilitySend(capabilities.items[0], &items[1], true);
-    waitFor(&entered, 1);
-    capabilitySend(capabilities.items[0], &items[3], true);
-    capabilitySend(capabilities.items[0], &items[2], false);
-    nudge(capabilities.items[1]);
-    waitFor(&released, 1);
-    waitFor(&ran, 2);
-    CHECK_EQ(capabilities.items[0]->stats.stolen, 0);
-    endWorkers();
 }
 
 /* ---- The price of the common cycle. ---- */

@@ -23,8 +23,8 @@ enum { LIST_MOST = 4096 };
 
 typedef struct List {
     Runnable *items[LIST_MOST];
-    uint32_t first, end;   /* [first, end) is in the queue */
-    uint32_t ring;         /* of these, the youngest that are in the ring */
+    uint32_t first, end; /* [first, end) is in the queue */
+    uint32_t ring;       /* of these, the youngest that are in the ring */
 } List;
 
 static void listPush(List *list, Runnable *runnable)
@@ -77,7 +77,8 @@ static void stepBoth(RunQueue *queue, List *list, Item *item, uint64_t choice, u
     }
 }
 
-/* Goal: any sequence of operations gives what a list would.  Method: phases that grow and shrink. */
+/* Goal: any sequence of operations gives what a list would.  Method: phases that grow and shrink.
+ * */
 TEST(RunQueue, equalsAList)
 {
     static List list;
@@ -226,8 +227,7 @@ static void *stealAll(void *unused)
 
 static void popOne(bool young)
 {
-    Runnable *popped =
-        young ? runQueuePopYoung(&storm.queue) : runQueuePopOld(&storm.queue);
+    Runnable *popped = young ? runQueuePopYoung(&storm.queue) : runQueuePopOld(&storm.queue);
     if (popped != NULL)
         ADD_RELAXED(&itemOf(popped)->seen, 1);
 }

@@ -84,8 +84,8 @@ TEST(Sleep, searchersAreBounded)
 
 enum { CROSSINGS = 30000 };
 
-static uint32_t wakeups; /* sent and not yet consumed; the stand-in for an eventfd */
-static uint32_t taken;   /* receiver stores, sender reads */
+static uint32_t wakeups;   /* sent and not yet consumed; the stand-in for an eventfd */
+static uint32_t taken;     /* receiver stores, sender reads */
 static uint32_t crossings; /* constant while the receiver runs */
 
 static void *receive(void *unused)
@@ -95,7 +95,7 @@ static void *receive(void *unused)
         for (Runnable *at = inboxTakeOpen(&inbox); at != NULL; at = at->next)
             RELEASE_STORE(&taken, ++got);
         bool rest = got < crossings && lieDown(0);
-        /* Nobody else can end this sleep: a lost wake-up hangs here, and the time limit fails it. */
+        /* Nobody else ends this sleep: a lost wake-up hangs here, and the time limit fails it. */
         while (rest && SEQ_CST_LOAD(&wakeups) == 0)
             SMP_PAUSE();
         if (RELAXED_LOAD(&state) != IdleAwake && sleepGetUp(&all, &state, 0) != IdleAsleep) {
@@ -107,8 +107,9 @@ static void *receive(void *unused)
     return NULL;
 }
 
-/* Goal: whatever is put is taken, without a second look by anybody.  Method: one letter at a time, the
- * sender waits until it was taken; every letter meets the receiver somewhere around lying down. */
+/* Goal: whatever is put is taken, without a second look by anybody.  Method: one letter at a time,
+ * the sender waits until it was taken; every letter meets the receiver somewhere around lying down.
+ * */
 TEST(Sleep, noLetterIsLeftWithASleeper)
 {
     static Runnable letters[CROSSINGS];

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -61,7 +60,8 @@ TEST(Worker, isNobodyOnAPlainThread)
     CHECK_EQ(workerSelf(), NULL);
 }
 
-/* Goal: a stop that meets sleepers, starting ones and all between is seen.  Method: many short lives. */
+/* Goal: a stop that meets sleepers, starting ones and all between is seen.  Method: many short
+ * lives. */
 TEST(Worker, startsAndStopsAgainAndAgain)
 {
     for (int round = 0; round < 50; round++) {
@@ -164,7 +164,8 @@ TEST(Worker, isNamedPunctualAndInheritsTheMask)
     Probe probes[WORKERS];
     memset(probes, 0, sizeof probes);
     for (int i = 0; i < WORKERS; i++) {
-        char name[16];
+        char name[] = "capri/0";
+        name[6] = (char)('0' + i);
         probes[i].runnable.run = probe;
         capabilitySend(capabilities.items[i], &probes[i].runnable, true);
         while (SEQ_CST_LOAD(&probes[i].done) == 0) /* for ever if it is lost: the time limit */
@@ -172,7 +173,6 @@ TEST(Worker, isNamedPunctualAndInheritsTheMask)
         CHECK_EQ(probes[i].self->capability, capabilities.items[i]);
         CHECK_EQ(probes[i].slack_ns, 1);
         CHECK(probes[i].blocked);
-        snprintf(name, sizeof name, "capri/%d", i);
         CHECK_EQ(strcmp(probes[i].name, name), 0);
     }
     workerStopAll();

@@ -1,0 +1,221 @@
+/* httpd.c -- an HTTP/1.1 server: one green thread per connection, written as if every call blocked.
+ *
+ *     httpd [--port P] [--capabilities N] [--backend epoll|poll] [--seconds S] [--stats]
+ *
+ * Each capability has a listener of its own (SO_REUSEPORT) and a thread pinned to it that accepts.
+ * The threads that serve the connections run wherever there is time for them.
+ */
+#include <capri/capri.h>
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifdef CAPRI_WITH_JEMALLOC
+#include <capri/jemalloc.h>
+#endif
+
+enum { CAPABILITIES = 64, INPUT = 4096, OUTPUT = 8192, LONGEST_ANSWER = 512, SECOND = 1000000000 };
+
+#define PAGE                                                                                       \
+    "<!DOCTYPE html>\n<title>Capri</title>\n<h1>Capri</h1>\n<p>One green thread for each "         \
+    "connection, written as if every call blocked. None of them ever does.\n"
+_Static_assert(sizeof PAGE - 1 == 151, "what Content-Length says");
+#define EMPTY "Content-Length: 0\r\n"
+
+typedef struct Answer {
+    const char *head, *body;
+} Answer;
+static const Answer page = {"200 OK\r\nContent-Type: text/html\r\nContent-Length: 151\r\n", PAGE};
+static const Answer bad_request = {"400 Bad Request\r\n" EMPTY, ""};
+static const Answer not_found = {"404 Not Found\r\n" EMPTY, ""};
+static const Answer not_allowed = {"405 Method Not Allowed\r\nAllow: GET, HEAD\r\n" EMPTY, ""};
+static const Answer too_large = {"431 Request Header Fields Too Large\r\n" EMPTY, ""};
+
+/* [n][0]: requests answered on capability n, which alone writes it; a cache line each. */
+static volatile uint64_t served[CAPABILITIES][8];
+
+typedef struct Request {
+    const Answer *answer;
+    bool head; /* the method: answer without the body */
+    bool old;  /* HTTP/1.0 */
+    bool keep; /* keep the connection for more */
+} Request;
+
+/* Does a line say "name: value..."? */
+static bool hasHeader(const char *text, const char *name, const char *value)
+{
+    while ((text = strstr(text, "\r\n")) != NULL) {
+        text += 2;
+        if (strncasecmp(text, name, strlen(name)) != 0)
+            continue;
+        text += strlen(name);
+        return strncasecmp(text + strspn(text, " \t"), value, strlen(value)) == 0;
+    }
+    return false;
+}
+
+/* The request at the start of text: its size, 0 if its end has not come yet. */
+static size_t parseRequest(Request *request, char *text, size_t size)
+{
+    char *end = memmem(text, size, "\r\n\r\n", 4);
+    if (end == NULL)
+        return 0;
+    end[2] = 0;
+    const char *target = strchr(text, ' '), *version = target ? strchr(target + 1, ' ') : NULL;
+    bool new = version &&strncmp(version, " HTTP/1.1\r\n", 11) == 0;
+    bool old = version && strncmp(version, " HTTP/1.0\r\n", 11) == 0;
+    bool valid =
+        strlen(text) == (size_t)(end + 2 - text) && (old || (new &&hasHeader(text, "Host:", "")));
+    bool get = strncmp(text, "GET ", 4) == 0, head = strncmp(text, "HEAD ", 5) == 0;
+    bool body = hasHeader(text, "Content-Length:", "") || hasHeader(text, "Transfer-Encoding:", "");
+    bool keep = old ? hasHeader(text, "Connection:", "keep-alive")
+                    : !hasHeader(text, "Connection:", "close");
+    request->answer = !valid                           ? &bad_request
+                      : !get && !head                  ? &not_allowed
+                      : strncmp(target, " / ", 3) == 0 ? &page
+                                                       : &not_found;
+    request->head = head;
+    request->old = old;
+    request->keep = keep && valid && !body; /* we read no bodies: what follows one is no request */
+    return (size_t)(end + 4 - text);
+}
+
+static char *appendAnswer(char *at, const Request *request)
+{
+    served[threadCapability()][0]++;
+    at = stpcpy(stpcpy(at, "HTTP/1.1 "), request->answer->head);
+    at = stpcpy(at, !request->keep ? "Connection: close\r\n\r\n"
+                    : request->old ? "Connection: keep-alive\r\n\r\n"
+                                   : "\r\n");
+    return request->head ? at : stpcpy(at, request->answer->body);
+}
+
+/* Answers all requests in input with one write.  *size becomes what is left.  False: the last one. */
+static bool answerRequests(int fd, char *input, size_t *size)
+{
+    char output[OUTPUT], *at = output;
+    Request request = {.answer = &too_large, .keep = *size < INPUT};
+    size_t used = 0, taken;
+    while ((taken = parseRequest(&request, input + used, *size - used)) > 0) {
+        used += taken;
+        at = appendAnswer(at, &request);
+        if (request.keep && output + sizeof output - at >= LONGEST_ANSWER)
+            continue;
+        if (fdWriteAll(fd, output, (size_t)(at - output)) < 0 || !request.keep)
+            return false;
+        at = output;
+    }
+    if (used == 0 && !request.keep)
+        at = appendAnswer(at, &request); /* too large for us */
+    memmove(input, input + used, *size -= used);
+    return (at == output || fdWriteAll(fd, output, (size_t)(at - output)) > 0) && request.keep;
+}
+
+static void *serveConnection(void *env)
+{
+    int fd = (int)(intptr_t)env;
+    char input[INPUT];
+    size_t size = 0;
+    ssize_t got;
+    while ((got = fdRead(fd, input + size, sizeof input - size)) > 0) {
+        size += (size_t)got;
+        if (answerRequests(fd, input, &size))
+            continue;
+        fdShutdown(fd, SHUT_WR); /* to close over unread input would cut off our last answer */
+        for (int more = 64; more > 0 && fdRead(fd, input, sizeof input) > 0; more--)
+            continue;
+        break;
+    }
+    closeFd(fd);
+    return NULL;
+}
+
+static void *acceptConnections(void *env)
+{
+    int listener = (int)(intptr_t)env, fd;
+    while ((fd = fdAccept(listener, NULL, NULL)) != -ECANCELED) {
+        if (fd < 0)
+            threadDelay(10 * 1000); /* out of descriptors, say: let some connections end */
+        else if (threadFork(NULL, serveConnection, (void *)(intptr_t)fd) != 0)
+            closeFd(fd);
+    }
+    return NULL;
+}
+
+/* Prints what was served since `before` was taken, which becomes now; the rest counts from the start. */
+static void printCounts(const char *when, uint64_t before[CAPABILITIES])
+{
+    uint64_t here[CAPABILITIES] = {0}, all = 0;
+    RtsStats sum = {0}, one;
+    for (uint32_t i = 0; rtsStats(i, &one) == 0; i++) {
+        here[i] = served[i][0] - before[i];
+        before[i] += here[i];
+        all += here[i];
+        sum.stolen += one.stolen;
+        sum.polls += one.polls;
+        sum.sleeps += one.sleeps;
+        sum.woken += one.woken;
+        sum.changes += one.changes;
+    }
+    printf("%s: %8" PRIu64 " requests, by capability:", when, all);
+    for (uint32_t i = 0; i < capabilityCount(); i++)
+        printf(" %" PRIu64 " (%.1f%%)", here[i], all ? 100.0 * (double)here[i] / (double)all : 0);
+    printf("; %" PRIu64 " threads stolen, %" PRIu64 " polls, %" PRIu64 " sleeps, %" PRIu64
+           " wakes, %" PRIu64 " changes (epoll_ctl)\n",
+           sum.stolen, sum.polls, sum.sleeps, sum.woken, sum.changes);
+    fflush(stdout);
+}
+
+static const char *option(char **arguments, const char *name, const char *otherwise)
+{
+    for (; *arguments != NULL; arguments++)
+        if (strcmp(*arguments, name) == 0)
+            return arguments[1] ? arguments[1] : "";
+    return otherwise;
+}
+
+int main(int argc, char **argv)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    RtsConfig config = {.backend = option(argv, "--backend", NULL)};
+    int64_t seconds = atoll(option(argv, "--seconds", "0")), elapsed = 0;
+    int listeners[CAPABILITIES], yes = 1;
+    uint64_t before[CAPABILITIES] = {0}, start[CAPABILITIES] = {0};
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGINT);
+    sigaddset(&stop, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL); /* in every OS thread, for sigtimedwait */
+    config.capabilities = (uint32_t)atoi(option(argv, "--capabilities", "0"));
+    address.sin_port = htons((uint16_t)atoi(option(argv, "--port", "8080")));
+#ifdef CAPRI_WITH_JEMALLOC
+    config.allocator = jemallocAllocator();
+#endif
+    int failed = rtsInit(&config), count = (int)capabilityCount();
+    if (failed == 0)
+        failed = fdListenMany((struct sockaddr *)&address, sizeof address, 1024, count, listeners);
+    for (int i = 0; failed == 0 && i < count; i++) {
+        setsockopt(listeners[i], IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* inherited */
+        failed = threadForkOn(NULL, (uint32_t)i, acceptConnections, (void *)(intptr_t)listeners[i]);
+    }
+    if (failed != 0) {
+        fprintf(stderr, "httpd: %s\n", strerror(-failed));
+        return 1;
+    }
+    printf("http://127.0.0.1:%d/ on %d capabilities\n", ntohs(address.sin_port), count);
+    while (seconds == 0 || elapsed < seconds) {
+        if (sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) > 0)
+            break;
+        elapsed++;
+        if (option(argv, "--stats", NULL))
+            printCounts("second", before);
+    }
+    printCounts("in all", start);
+    return rtsShutdown(Cancel, rtsNow() + INT64_C(5000000000)) != 0;
+}

@@ -1,0 +1,70 @@
+/* FdAccept.c -- the next connection.
+ *
+ * Owns    nothing.
+ * After   rts/FdCall.c: the loop of trying and waiting.
+ * Tests   testsuite/unit/FdSocketTest.c, testsuite/conformance/FdCallConformance.c
+ *
+ * Note [A connection's kind]
+ *   What a connection is (FdStream or not) is what its listener is: an accepted socket has the
+ *   listener's domain, type and protocol, and a listener cannot have an upper protocol.  So the
+ *   kind comes from the listener's home, which the wait has read anyway: no system call, no address
+ *   needed.  Connections of an un-adopted listener are asked themselves (fdAdoptKind).
+ */
+#include "rts/FdAdopt.h"
+#include "rts/FdCall.h"
+
+#include <capri/fd.h>
+
+#include <errno.h>
+
+typedef struct AcceptRequest {
+    struct sockaddr *address;
+    socklen_t *size;
+    socklen_t room; /* what *size was: a failed attempt may have changed it */
+    uint32_t kind;  /* out: the listener's */
+} AcceptRequest;
+
+/* accept(2) passes on what befell one connection before it was accepted: take the next one. */
+static bool concernsConnection(int error)
+{
+    switch (error) {
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static __attribute__((noinline)) ssize_t acceptOne(int fd, uint32_t kind, void *env)
+{
+    AcceptRequest *request = env;
+    request->kind = kind;
+    if (request->size != NULL) *request->size = request->room;
+    int made = accept4(fd, request->address, request->size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (made >= 0) return made;
+    return concernsConnection(errno) ? -EINTR : -errno; /* -EINTR: at once again */
+}
+
+/* accept knows no MSG_DONTWAIT: for an un-adopted listener wait first.  See Note [Strangers]. */
+static ssize_t attemptAccept(int fd, uint32_t kind, void *request)
+{
+    if (LIKELY((kind & FdAdopted) != 0)) return acceptOne(fd, kind, request);
+    int failed = threadWaitFd(fd, FdRead, 0, DEADLINE_NEVER);
+    return failed < 0 ? failed : fdCallPlain(fd, acceptOne, request);
+}
+
+int fdAccept(int fd, struct sockaddr *address, socklen_t *size)
+{
+    AcceptRequest request = {address, size, size ? *size : 0, 0};
+    int made = (int)fdCall(fd, FdRead, 0, attemptAccept, &request);
+    if (made < 0) return made;
+    uint32_t kind = request.kind; /* See Note [A connection's kind] */
+    return fdCallRegister(made, (kind & FdAdopted) != 0 ? kind : fdAdoptKind(made));
+}
