@@ -115,7 +115,7 @@ static inline void queueHere(Capability *here, Thread *thread)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
 #ifdef CAPRI_MIGRATE
-    if (capabilities.count > 1) {
+    if (pinned == 0 && capabilities.count > 1) {
         uint32_t next = (here->index + 1) % capabilities.count;
         capabilitySend(capabilities.items[next], &thread->runnable, false);
         return;

@@ -8,7 +8,8 @@
 #include <capri/capri.h>
 
 #include <arpa/inet.h>
-#include <inttypes.h>
+#include <errno.h>
+#include <error.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,7 +21,11 @@
 #include <capri/jemalloc.h>
 #endif
 
-enum { CAPABILITIES = 64, INPUT = 4096, OUTPUT = 8192, LONGEST_ANSWER = 512, SECOND = 1000000000 };
+enum {
+    CAPABILITIES = 64,
+    INPUT = 4096,
+    OUTPUT = 10 * INPUT /* a request that keeps the connection has 25 bytes, an answer below 250 */
+};
 
 #define PAGE                                                                                       \
     "<!DOCTYPE html>\n<title>Capri</title>\n<h1>Capri</h1>\n<p>One green thread for each "         \
@@ -47,17 +52,14 @@ typedef struct Request {
     bool keep; /* keep the connection for more */
 } Request;
 
-/* Does a line say "name: value..."? */
+/* Is there a line "name value..."? */
 static bool hasHeader(const char *text, const char *name, const char *value)
 {
-    while ((text = strstr(text, "\r\n")) != NULL) {
-        text += 2;
-        if (strncasecmp(text, name, strlen(name)) != 0)
-            continue;
-        text += strlen(name);
-        return strncasecmp(text + strspn(text, " \t"), value, strlen(value)) == 0;
-    }
-    return false;
+    size_t size = strlen(name);
+    while ((text = strstr(text, "\r\n")) != NULL && strncasecmp(text += 2, name, size) != 0)
+        continue;
+    const char *found = text ? text + size + strspn(text + size, " \t") : NULL;
+    return found != NULL && strncasecmp(found, value, strlen(value)) == 0;
 }
 
 /* The request at the start of text: its size, 0 if its end has not come yet. */
@@ -68,21 +70,20 @@ static size_t parseRequest(Request *request, char *text, size_t size)
         return 0;
     end[2] = 0;
     const char *target = strchr(text, ' '), *version = target ? strchr(target + 1, ' ') : NULL;
-    bool new = version &&strncmp(version, " HTTP/1.1\r\n", 11) == 0;
-    bool old = version && strncmp(version, " HTTP/1.0\r\n", 11) == 0;
-    bool valid =
-        strlen(text) == (size_t)(end + 2 - text) && (old || (new &&hasHeader(text, "Host:", "")));
-    bool get = strncmp(text, "GET ", 4) == 0, head = strncmp(text, "HEAD ", 5) == 0;
-    bool body = hasHeader(text, "Content-Length:", "") || hasHeader(text, "Transfer-Encoding:", "");
+    bool old = version != NULL && strncmp(version, " HTTP/1.0\r\n", 11) == 0;
+    bool valid = old || (version != NULL && strncmp(version, " HTTP/1.1\r\n", 11) == 0 &&
+                         hasHeader(text, "Host:", ""));
     bool keep = old ? hasHeader(text, "Connection:", "keep-alive")
-                    : !hasHeader(text, "Connection:", "close");
-    request->answer = !valid                           ? &bad_request
-                      : !get && !head                  ? &not_allowed
-                      : strncmp(target, " / ", 3) == 0 ? &page
-                                                       : &not_found;
-    request->head = head;
-    request->old = old;
-    request->keep = keep && valid && !body; /* we read no bodies: what follows one is no request */
+                    : valid && !hasHeader(text, "Connection:", "close");
+    bool body = hasHeader(text, "Content-Length:", "") || hasHeader(text, "Transfer-Encoding:", "");
+    bool head = strncmp(text, "HEAD ", 5) == 0;
+    *request = (Request){&page, head, old, keep && !body}; /* after a body we are out of step */
+    if (!valid)
+        request->answer = &bad_request;
+    else if (!head && strncmp(text, "GET ", 4) != 0)
+        request->answer = &not_allowed;
+    else if (strncmp(target, " / ", 3) != 0)
+        request->answer = &not_found;
     return (size_t)(end + 4 - text);
 }
 
@@ -96,23 +97,20 @@ static char *appendAnswer(char *at, const Request *request)
     return request->head ? at : stpcpy(at, request->answer->body);
 }
 
-/* Answers all requests in input with one write.  *size becomes what is left.  False: the last one. */
+/* Answers all requests in input by one write.  *size becomes what is left.  False: it is over. */
 static bool answerRequests(int fd, char *input, size_t *size)
 {
     char output[OUTPUT], *at = output;
-    Request request = {.answer = &too_large, .keep = *size < INPUT};
+    Request request = {.keep = true};
     size_t used = 0, taken;
-    while ((taken = parseRequest(&request, input + used, *size - used)) > 0) {
+    while (request.keep && (taken = parseRequest(&request, input + used, *size - used)) > 0) {
         used += taken;
         at = appendAnswer(at, &request);
-        if (request.keep && output + sizeof output - at >= LONGEST_ANSWER)
-            continue;
-        if (fdWriteAll(fd, output, (size_t)(at - output)) < 0 || !request.keep)
-            return false;
-        at = output;
     }
-    if (used == 0 && !request.keep)
-        at = appendAnswer(at, &request); /* too large for us */
+    if (used == 0 && *size == INPUT) {
+        request = (Request){.answer = &too_large};
+        at = appendAnswer(at, &request);
+    }
     memmove(input, input + used, *size -= used);
     return (at == output || fdWriteAll(fd, output, (size_t)(at - output)) > 0) && request.keep;
 }
@@ -123,15 +121,14 @@ static void *serveConnection(void *env)
     char input[INPUT];
     size_t size = 0;
     ssize_t got;
-    while ((got = fdRead(fd, input + size, sizeof input - size)) > 0) {
+    bool keep = true;
+    while (keep && (got = fdRead(fd, input + size, sizeof input - size)) > 0) {
         size += (size_t)got;
-        if (answerRequests(fd, input, &size))
-            continue;
-        fdShutdown(fd, SHUT_WR); /* to close over unread input would cut off our last answer */
-        for (int more = 64; more > 0 && fdRead(fd, input, sizeof input) > 0; more--)
-            continue;
-        break;
+        keep = answerRequests(fd, input, &size);
     }
+    fdShutdown(fd, SHUT_WR); /* to close over unread input would cut off our last answer */
+    for (int most = 64; most > 0 && fdRead(fd, input, sizeof input) > 0; most--)
+        continue;
     closeFd(fd);
     return NULL;
 }
@@ -148,27 +145,26 @@ static void *acceptConnections(void *env)
     return NULL;
 }
 
-/* Prints what was served since `before` was taken, which becomes now; the rest counts from the start. */
+/* Prints what was served since `before`, which becomes now; the rest counts from the start. */
 static void printCounts(const char *when, uint64_t before[CAPABILITIES])
 {
-    uint64_t here[CAPABILITIES] = {0}, all = 0;
+    uint64_t here[CAPABILITIES], all = 0;
     RtsStats sum = {0}, one;
-    for (uint32_t i = 0; rtsStats(i, &one) == 0; i++) {
-        here[i] = served[i][0] - before[i];
-        before[i] += here[i];
-        all += here[i];
+    uint32_t count = 0;
+    for (; rtsStats(count, &one) == 0; count++) {
+        all += here[count] = served[count][0] - before[count];
+        before[count] += here[count];
         sum.stolen += one.stolen;
         sum.polls += one.polls;
         sum.sleeps += one.sleeps;
         sum.woken += one.woken;
         sum.changes += one.changes;
     }
-    printf("%s: %8" PRIu64 " requests, by capability:", when, all);
-    for (uint32_t i = 0; i < capabilityCount(); i++)
-        printf(" %" PRIu64 " (%.1f%%)", here[i], all ? 100.0 * (double)here[i] / (double)all : 0);
-    printf("; %" PRIu64 " threads stolen, %" PRIu64 " polls, %" PRIu64 " sleeps, %" PRIu64
-           " wakes, %" PRIu64 " changes (epoll_ctl)\n",
-           sum.stolen, sum.polls, sum.sleeps, sum.woken, sum.changes);
+    printf("%s: %lu requests, by capability:", when, all);
+    for (uint32_t i = 0; i < count; i++)
+        printf(" %lu (%.1f%%)", here[i], all != 0 ? 100.0 * (double)here[i] / (double)all : 0);
+    printf("; threads stolen %lu, polls %lu, sleeps %lu, wakes %lu, epoll_ctl %lu\n", sum.stolen,
+           sum.polls, sum.sleeps, sum.woken, sum.changes);
     fflush(stdout);
 }
 
@@ -184,8 +180,7 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     RtsConfig config = {.backend = option(argv, "--backend", NULL)};
-    int64_t seconds = atoll(option(argv, "--seconds", "0")), elapsed = 0;
-    int listeners[CAPABILITIES], yes = 1;
+    int seconds = atoi(option(argv, "--seconds", "-1")), listeners[CAPABILITIES], yes = 1;
     uint64_t before[CAPABILITIES] = {0}, start[CAPABILITIES] = {0};
     sigset_t stop;
     sigemptyset(&stop);
@@ -204,15 +199,12 @@ int main(int argc, char **argv)
         setsockopt(listeners[i], IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* inherited */
         failed = threadForkOn(NULL, (uint32_t)i, acceptConnections, (void *)(intptr_t)listeners[i]);
     }
-    if (failed != 0) {
-        fprintf(stderr, "httpd: %s\n", strerror(-failed));
-        return 1;
-    }
+    if (failed != 0)
+        error(1, -failed, "cannot serve");
     printf("http://127.0.0.1:%d/ on %d capabilities\n", ntohs(address.sin_port), count);
-    while (seconds == 0 || elapsed < seconds) {
+    for (int second = 0; second != seconds; second++) {
         if (sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) > 0)
             break;
-        elapsed++;
         if (option(argv, "--stats", NULL))
             printCounts("second", before);
     }

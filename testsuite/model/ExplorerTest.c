@@ -4,6 +4,9 @@
  *
  * What weak memory allows is LitmusTest.c's, the reduction ReductionTest.c's.
  */
+#ifndef CAPRI_ASSERTIONS
+#define CAPRI_ASSERTIONS /* one of the tests is that an ASSERT fails */
+#endif
 #include "testsuite/model/Explorer.h"
 #include "testsuite/model/Site.h"
 

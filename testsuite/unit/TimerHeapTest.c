@@ -405,13 +405,14 @@ TEST(TimerHeap, ownerAndRescuer)
     uint64_t waits = 0, cancelled = 0;
     openHeap(&shared.heap);
     RELAXED_STORE(&shared.now_ns, 1);
+    for (int i = 0; i < SHARED_TIMERS; i++)
+        shared.alarms[i].timer.fire = claimAlarm;
     CHECK_EQ(pthread_create(&rescuer, NULL, rescueTimers, NULL), 0);
     while (RELAXED_LOAD(&shared.rescuing) == 0)
         sched_yield();
     for (uint64_t round = 1; round <= SHARED_ROUNDS; round++) {
         SharedAlarm *alarm = &shared.alarms[testRandom() % SHARED_TIMERS];
         uint64_t claim = ACQUIRE_LOAD(&alarm->claim);
-        alarm->timer.fire = claimAlarm;
         if (claim != 0 && (claim & 1) == 0) { /* still waiting: give up, unless it was fired */
             if (CAS_ACQ_REL(&alarm->claim, &claim, claim | 1))
                 cancelled++;
