@@ -169,7 +169,10 @@ static void *runMonitor(void *env)
 int monitorStart(MonitorUpkeep *upkeep)
 {
     ASSERT(!running);
-    memset(&monitor, 0, sizeof monitor);
+    /* Workers that are up already look at `dormant`. */
+    RELAXED_STORE(&monitor.dormant, 0);
+    RELAXED_STORE(&monitor.stop, 0);
+    RELAXED_STORE(&monitor.ticks, 0);
     memset(views, 0, sizeof views);
     if (pthread_create(&thread, NULL, runMonitor, (void *)upkeep) != 0)
         return -EAGAIN;

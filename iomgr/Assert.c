@@ -43,8 +43,9 @@ _Noreturn void assertCmpFailed(const char *file, int line, const char *text, int
                                int64_t right)
 {
     char message[MESSAGE_BYTES];
-    int length = snprintf(message, sizeof message, "capri: %s:%d: assertion failed: %s (%lld, %lld)",
-                          file, line, text, (long long)left, (long long)right);
+    int length =
+        snprintf(message, sizeof message, "capri: %s:%d: assertion failed: %s (%lld, %lld)", file,
+                 line, text, (long long)left, (long long)right);
     sayAndStop(message, length);
 }
 

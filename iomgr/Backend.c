@@ -1,7 +1,8 @@
 /* Backend.c -- choosing a kernel interface at run time.
  *
  * Owns    the list of back-ends.
- * Before  iomgr/EventManager.c: eventManagerOpen.   After  iomgr/backend/EPoll.c, iomgr/backend/Poll.c.
+ * Before  iomgr/EventManager.c: eventManagerOpen.
+ * After   iomgr/backend/EPoll.c, iomgr/backend/Poll.c.
  * Tests   testsuite/unit/BackendTest.c
  */
 #include "iomgr/Backend.h"

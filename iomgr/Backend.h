@@ -1,9 +1,9 @@
 /* Backend.h -- what a kernel interface must define, and choosing one at run time.
  *
- * A back-end turns the kernel's words into (cookie, events) and knows nothing of slots, generations or
- * waiters.  All functions return 0 or a count, or -E....  `change` may be called by any OS thread at any
- * time, also while another one sleeps in `poll`; for one fd its calls are serialised by FdTable's
- * control bit.  `poll` may be called by the owner and by one or more rescuers at once.
+ * A back-end turns the kernel's words into (cookie, events) and knows nothing of slots, generations
+ * or waiters.  All functions return 0 or a count, or -E....  `change` may be called by any OS
+ * thread at any time, also while another one sleeps in `poll`; for one fd its calls are serialised
+ * by FdTable's control bit.  `poll` may be called by the owner and by one or more rescuers at once.
  */
 #ifndef IOMGR_BACKEND_H
 #define IOMGR_BACKEND_H
@@ -44,15 +44,15 @@ typedef struct Backend {
     /* Make a state that watches wake_fd under BACKEND_WAKE_COOKIE (level-triggered). */
     int (*open)(BackendState **state, int wake_fd, const Allocator *allocator);
     void (*close)(BackendState *state);
-    /* Start watching / change what is watched / stop.  interest: EventRead | EventWrite, 0 with remove.
-     * add:    -EEXIST it is watched already, -EPERM cannot be polled, -EBADF, -ENOMEM, -ENOSPC
-     * modify: -ENOENT it is not watched (the number was closed and reused), -EBADF
+    /* Start watching / change what is watched / stop.  interest: EventRead | EventWrite, 0 with
+     * remove. add:    -EEXIST it is watched already, -EPERM cannot be polled, -EBADF, -ENOMEM,
+     * -ENOSPC modify: -ENOENT it is not watched (the number was closed and reused), -EBADF
      * Both report a condition that holds already: a change is also a look. */
     int (*add)(BackendState *state, int fd, WatchMode mode, uint32_t interest, uint64_t cookie);
     int (*modify)(BackendState *state, int fd, WatchMode mode, uint32_t interest, uint64_t cookie);
     int (*remove)(BackendState *state, int fd);
-    /* Collect up to `most` records; wait at most timeout_ns (0: look only, -1: for ever), rounded up.
-     * A signal ends the wait early with 0.  Rescuers pass 0. */
+    /* Collect up to `most` records; wait at most timeout_ns (0: look only, -1: for ever), rounded
+     * up. A signal ends the wait early with 0.  Rescuers pass 0. */
     int (*poll)(BackendState *state, int64_t timeout_ns, EventRecord *records, int most);
     /* An fd that polls readable while events are pending (for the guard), or -1. */
     int (*pollable)(BackendState *state);

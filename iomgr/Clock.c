@@ -1,6 +1,7 @@
 /* Clock.c -- monotonic nanoseconds from a replaceable source.
  *
- * Owns    nothing.   Before  the kernel's CLOCK_MONOTONIC (stands still while the machine is suspended).
+ * Owns    nothing.
+ * Before  the kernel's CLOCK_MONOTONIC, which stands still while the machine is suspended.
  * After   iomgr/EventManager.c.
  * Tests   testsuite/unit/ClockTest.c
  */

@@ -23,7 +23,7 @@ enum {
 #define LONG_SLEEP_NS INT64_C(20000000)
 #define LONG_SLEEP_SHARE 500 /* the kernel adds 0.1 % to a long sleep: sleep 0.2 % less, twice */
 
-/* ---- life cycle ------------------------------------------------------------------------------- */
+/* ---- life cycle ---------------------------------------------------------------------------- */
 
 int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock *clock,
                      const Allocator *allocator)
@@ -78,7 +78,7 @@ int eventManagerPollable(EventManager *manager)
     return manager->backend->pollable(manager->state);
 }
 
-/* ---- dispatching ------------------------------------------------------------------------------ */
+/* ---- dispatching --------------------------------------------------------------------------- */
 
 /* What one batch came to. */
 typedef struct Batch {
@@ -169,7 +169,7 @@ static bool pollOwn(EventManager *manager, int64_t timeout_ns, uint32_t *fired, 
     return true;
 }
 
-/* ---- time ------------------------------------------------------------------------------------- */
+/* ---- time ---------------------------------------------------------------------------------- */
 
 static int64_t readNow(EventManager *manager)
 {
@@ -216,12 +216,13 @@ static bool isOver(const EventManager *manager, int64_t deadline_ns)
            (deadline_ns != DEADLINE_NEVER && RELAXED_LOAD(&manager->now_ns) >= deadline_ns);
 }
 
-/* ---- stepping --------------------------------------------------------------------------------- */
+/* ---- stepping ------------------------------------------------------------------------------ */
 
 uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink)
 {
     uint32_t fired = 0;
-    /* Again after a signal, after a timer that was disarmed meanwhile, after the 99.8 % of a sleep. */
+    /* Again after a signal, after a timer that was disarmed meanwhile, after the 99.8 % of
+     * a sleep. */
     for (;;) {
         int64_t timeout_ns = sleepTime(manager, deadline_ns);
         bool news = pollOwn(manager, timeout_ns, &fired, sink);

@@ -1,8 +1,8 @@
-/* EventManager.h -- one core's descriptors and deadlines: life cycle, and one step = poll, dispatch,
- * expire.
+/* EventManager.h -- one core's descriptors and deadlines: life cycle, and one step = poll,
+ * dispatch, expire.
  *
- * Knows no threads: it fires WatchNodes and Timers, whose callbacks the upper floor wrote.  `sink` is the
- * upper floor's handle; it is passed through to every callback untouched.
+ * Knows no threads: it fires WatchNodes and Timers, whose callbacks the upper floor wrote.  `sink`
+ * is the upper floor's handle; it is passed through to every callback untouched.
  */
 #ifndef IOMGR_EVENT_MANAGER_H
 #define IOMGR_EVENT_MANAGER_H
@@ -15,9 +15,9 @@
 
 enum { EVENT_BATCH = 64 }; /* records one poll collects at most */
 
-/* event_manager_verify -- debug, only with CAPRI_ASSERTIONS: every park on an adopted fd asks the kernel
- * whether the number still is the file it was, and stops the process if somebody closed it behind our
- * back.  Set while nobody waits (relaxed), or by CAPRI_VERIFY=1 in the environment. */
+/* event_manager_verify -- debug, only with CAPRI_ASSERTIONS: every park on an adopted fd asks the
+ * kernel whether the number still is the file it was, and stops the process if somebody closed it
+ * behind our back.  Set while nobody waits (relaxed), or by CAPRI_VERIFY=1 in the environment. */
 extern bool event_manager_verify;
 
 typedef struct EventManagerStats {
@@ -38,7 +38,7 @@ typedef struct EventManager {
     const Allocator *allocator;
     FdTable table;
     Wakeup wakeup;
-    uint32_t poll_count; /* owner adds 1 per poll (relaxed store); watchers compare it for staleness */
+    uint32_t poll_count; /* owner adds 1 per poll (relaxed store); watchers see by it who is busy */
     uint32_t fds;        /* anyone, relaxed: fds registered now */
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
@@ -47,22 +47,24 @@ typedef struct EventManager {
     CACHE_ALIGNED EventManagerStats stats;
 } EventManager;
 
-/* eventManagerOpen -- backend and clock NULL: the defaults.  0 or -EMFILE, -ENFILE, -ENOMEM, -ENOSYS. */
+/* eventManagerOpen -- backend and clock NULL: the defaults.  0 or -EMFILE, -ENFILE,
+ * -ENOMEM, -ENOSYS. */
 int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock *clock,
                      const Allocator *allocator);
 void eventManagerClose(EventManager *manager);
 
-/* ---- waiting for an fd ------------------------------------------------------------------------- */
+/* ---- waiting for an fd --------------------------------------------------------------------- */
 
-/* What a waiter knows of the past.  edges: fdEdges read before its failed system call, or 0: a bare wait
- * that only promises that its own last look said EAGAIN.  who: tells bare waiters apart, not 0. */
+/* What a waiter knows of the past.  edges: fdEdges read before its failed system call, or 0: a bare
+ * wait that only promises that its own last look said EAGAIN.  who: tells bare waiters apart, not
+ * 0. */
 typedef struct FdSeen {
     uint32_t edges;
     uint32_t who;
 } FdSeen;
 
-/* eventManagerAwait -- publish `node` (fire and number filled in) as a waiter of fd's direction, and see
- * to it that the kernel will tell.  See Note [Fd slot states].
+/* eventManagerAwait -- publish `node` (fire and number filled in) as a waiter of fd's direction,
+ * and see to it that the kernel will tell.  See Note [Fd slot states].
  *
  * Returns   0: published, the caller parks (its node may have been fired by now: once, as always);
  *           1: ready now, or it may be: not published, will not be fired;
@@ -70,11 +72,11 @@ typedef struct FdSeen {
  * Cost      adopted and warm: no system call;  un-adopted: one change.
  * Context   any OS thread, any time.
  */
-int eventManagerAwait(EventManager *manager, int fd, uint32_t kind, FdDirection direction, FdSeen seen,
-                      WatchNode *node, void *sink);
+int eventManagerAwait(EventManager *manager, int fd, uint32_t kind, FdDirection direction,
+                      FdSeen seen, WatchNode *node, void *sink);
 
-/* eventManagerForget -- take a published node back.  True: it was still published (nobody will fire it);
- * false: it has been fired.  The node is the caller's again either way. */
+/* eventManagerForget -- take a published node back.  True: it was still published (nobody will fire
+ * it); false: it has been fired.  The node is the caller's again either way. */
 bool eventManagerForget(EventManager *manager, int fd, FdDirection direction, WatchNode *node,
                         void *sink);
 
@@ -84,16 +86,18 @@ void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uin
 /* eventManagerEdges -- the edge counter to be passed in FdSeen; 0 if fd has no slot yet. */
 uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction);
 
-/* eventManagerDrained -- after a short read that began at `edges`: nothing is left until the next edge
- * (ignored when urgent data or the peer's end was seen).  eventManagerIsDrained: reading at `edges`
- * would say EAGAIN for certain, so wait first. */
+/* eventManagerDrained -- after a short read that began at `edges`: nothing is left until the next
+ * edge (ignored when urgent data or the peer's end was seen).  eventManagerIsDrained: reading at
+ * `edges` would say EAGAIN for certain, so wait first. */
 void eventManagerDrained(EventManager *manager, int fd, uint32_t edges);
 bool eventManagerIsDrained(EventManager *manager, int fd, uint32_t edges);
 
-/* eventManagerAdopt -- fd, which may have waiters, is adopted from now on (waiters stay). 0 or -E... */
+/* eventManagerAdopt -- fd, which may have waiters, is adopted from now on (waiters stay). 0
+ * or -E... */
 int eventManagerAdopt(EventManager *manager, int fd, void *sink);
 
-/* eventManagerFresh -- the number has just been given to a new file: whatever the slot believed is over.*/
+/* eventManagerFresh -- the number has just been given to a new file: whatever the slot
+ * believed is over.*/
 void eventManagerFresh(EventManager *manager, int fd, void *sink);
 
 /* eventManagerCloseFd -- before close(2): new generation, remove, wake everyone with -EBADF.
@@ -101,21 +105,23 @@ void eventManagerFresh(EventManager *manager, int fd, void *sink);
 void eventManagerCloseFd(EventManager *manager, int fd, void *sink);
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink);
 
-/* ---- stepping ---------------------------------------------------------------------------------- */
+/* ---- stepping ------------------------------------------------------------------------------ */
 
 /* eventManagerStep -- owner: poll until deadline_ns (0: only look), dispatch, expire what is due.
- * The next timer's deadline is taken into account.  Returns how many waiters and timers were fired. */
+ * The next timer's deadline is taken into account.  Returns how many waiters and timers
+ * were fired. */
 uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink);
 
 /* eventManagerStepOver -- owner: as above, but sleeps over other managers' pollable fds as well and
  * returns when one becomes readable; own events are dispatched, the others' are not touched.
- * *ready gets bit i when pollables[i] was readable; at most 64 of them, negative ones are passed over.
- * Where the back-end has no pollable fd of its own the others are not watched: this is eventManagerStep. */
-uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables, int count,
-                              uint64_t *ready, void *sink);
+ * *ready gets bit i when pollables[i] was readable; at most 64 of them, negative ones are passed
+ * over. Where the back-end has no pollable fd of its own the others are not watched: this is
+ * eventManagerStep. */
+uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
+                              int count, uint64_t *ready, void *sink);
 
-/* eventManagerRescue -- anybody but the owner: look without waiting, dispatch what there is, expire due
- * timers; never drains the Wakeup.  Returns how many were fired. */
+/* eventManagerRescue -- anybody but the owner: look without waiting, dispatch what there is, expire
+ * due timers; never drains the Wakeup.  Returns how many were fired. */
 uint32_t eventManagerRescue(EventManager *manager, void *sink);
 
 /* eventManagerWake -- any OS thread, signal handlers too: end the owner's sleep. */

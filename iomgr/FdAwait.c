@@ -51,7 +51,7 @@ static uint32_t fireOlder(WatchNode *older[2], int result, void *sink)
     return watchListFire(older[FdRead], result, sink) + watchListFire(older[FdWrite], result, sink);
 }
 
-/* ---- under CONTROL ---------------------------------------------------------------------------- */
+/* ---- under CONTROL ------------------------------------------------------------------------- */
 
 static void noteMode(EventManager *manager, FdSlot *slot, WatchMode mode)
 {
@@ -87,7 +87,8 @@ static int changeInterest(EventManager *manager, FdSlot *slot, int fd, bool know
     return result;
 }
 
-/* Modify what is registered.  If the number is another file now, or none, the waiters are older[]'s. */
+/* Modify what is registered.  If the number is another file now, or none, the waiters
+ * are older[]'s. */
 static int modifyWatched(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
                          uint32_t interest, WatchNode *older[2])
 {
@@ -105,7 +106,8 @@ static void verifyAdopted(int fd, uint32_t control, int result)
 }
 #endif
 
-/* Make the kernel watch fd for `direction` too, and look now.  *edges: the count before its look. */
+/* Make the kernel watch fd for `direction` too, and look now.  *edges: the count before
+ * its look. */
 static int watchFd(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
                    FdDirection direction, uint32_t *edges, WatchNode *older[2])
 {
@@ -132,7 +134,7 @@ static int watchFd(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
     return -EBADF;
 }
 
-/* ---- waiting ---------------------------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------------------------- */
 
 static bool isEdge(const EventManager *manager, uint32_t kind)
 {
@@ -159,7 +161,7 @@ static int awaitWarm(FdSlot *slot, FdDirection direction, FdSeen seen, WatchNode
     } else {
         uint64_t last = RELAXED_LOAD(&slot->last[direction]);
         if (last >> 32 != seen.who)
-            return ASK_KERNEL; /* what somebody else saw says nothing about this waiter's last look */
+            return ASK_KERNEL; /* what somebody else saw says nothing of this one's last look */
         if ((uint32_t)last != now)
             return 1;
     }
@@ -246,7 +248,7 @@ uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction)
     return slot == NULL ? 0 : SEQ_CST_LOAD(&slot->edges[direction]);
 }
 
-/* ---- short reads ------------------------------------------------------------------------------ */
+/* ---- short reads --------------------------------------------------------------------------- */
 
 static bool canBeDrained(FdSlot *slot)
 {
@@ -268,7 +270,7 @@ bool eventManagerIsDrained(EventManager *manager, int fd, uint32_t edges)
            canBeDrained(slot) && SEQ_CST_LOAD(&slot->edges[FdRead]) == edges;
 }
 
-/* ---- adopting and closing --------------------------------------------------------------------- */
+/* ---- adopting and closing ------------------------------------------------------------------ */
 
 int eventManagerAdopt(EventManager *manager, int fd, void *sink)
 {

@@ -83,7 +83,8 @@ int fdSlotRecheck(FdSlot *slot, FdDirection direction, uint16_t generation, uint
 {
     if (LIKELY(SEQ_CST_LOAD(&slot->edges[direction]) == edges)) /* after W1, See Note [StoreLoad] */
         return 0;
-    /* The edge may have missed us.  If it has not, we were fired, and that is as good as parking. */
+    /* The edge may have missed us.  If it has not, we were fired, and that is as good
+     * as parking. */
     return watchListRemove(&slot->waiters[direction], generation, node, sink) ? 1 : 0;
 }
 

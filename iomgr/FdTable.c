@@ -16,8 +16,7 @@ enum { CHUNK_SLOTS = 1 << FD_CHUNK_BITS };
 int fdTableInit(FdTable *table, const Allocator *allocator)
 {
     table->allocator = allocator;
-    table->chunks =
-        memoryAllocateZeroed(allocator, FD_CHUNKS * sizeof *table->chunks, CACHE_LINE);
+    table->chunks = memoryAllocateZeroed(allocator, FD_CHUNKS * sizeof *table->chunks, CACHE_LINE);
     return table->chunks == NULL ? -ENOMEM : 0;
 }
 

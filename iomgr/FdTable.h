@@ -1,51 +1,56 @@
 /* FdTable.h -- fd -> slot: a two-level array that only grows; slots are type-stable, 64 bytes.
  *
  * Note [Fd slot]
- *   Each direction (read, write) of an fd has a WatchList (who waits; generation inside the word) and an
- *   edge counter.  An event first adds 1 to the counter, then takes the list; a waiter first publishes
- *   itself, then compares the counter with the one it had read before its system call said EAGAIN.  All
- *   four are seq_cst, so at least one of the two sees the other (See Note [StoreLoad]).  Nobody consumes
- *   the counter: any number of waiters may share a direction.
+ *   Each direction (read, write) of an fd has a WatchList (who waits; generation inside the word)
+ *   and an edge counter.  An event first adds 1 to the counter, then takes the list; a waiter first
+ *   publishes itself, then compares the counter with the one it had read before its system call
+ *   said EAGAIN.  All four are seq_cst, so at least one of the two sees the other (See Note
+ *   [StoreLoad]).  Nobody consumes the counter: any number of waiters may share a direction.
  *
- *   Changes of the kernel's interest (add, modify, remove) and of the generation are serialised by the
- *   CONTROL bit of `control`; warm waits of adopted fds never take it.
+ *   Changes of the kernel's interest (add, modify, remove) and of the generation are serialised by
+ *   the CONTROL bit of `control`; warm waits of adopted fds never take it.
  *
  * Note [Fd slot states]   kernel side, all transitions under CONTROL unless said otherwise
- *   from          on              to            by               what
- *   Unregistered  await           Edge          first waiter     add(edge, both), then publish, re-check
- *   Unregistered  await           OneShot       first waiter     un-adopted: add(one-shot, dirs waited)
- *   Edge          await, warm     Edge          waiter           no CONTROL, no system call: publish,
- *                                                                compare the edge counter
- *   Edge          await, unsure   Edge          waiter           (bare wait by another waiter than the
- *                 last one, or HANGUP seen) publish, then modify = the kernel looks again
- *   OneShot       await           OneShot       waiter           modify(dirs waited + mine), publish,
- *                                                                re-check the edge counter
- *   OneShot       event           OneShot       poller           fires; if the other direction still has
- *                                                                waiters: modify(other)
- *   Edge,OneShot  modify: ENOENT  as await      waiter           the number was closed behind our back and
- *                 reused: generation + 1, older waiters get -EBADF, then add
- *   any           close           Unregistered  closer           generation + 1, remove, CONTROL given
- *                                                                back, only then waiters get -EBADF
- *   any           fresh           Unregistered  fdAccept & co.   generation + 1, older waiters -EBADF, no
- *                                                                remove (the number is another file now)
- *   Unregistered  add: EPERM      Unregistered  waiter           cannot be polled: ready now
- *   Edge          adopt           Edge          adopter          modify: is it the same file still?
- *   OneShot       adopt           Edge          adopter          if somebody waits: modify(edge, both)
+ *   from          on             to            by         what
+ *   Unregistered  await          Edge          waiter     adopted: add(edge, both), then publish,
+ *                                                         re-check
+ *   Unregistered  await          OneShot       waiter     un-adopted: add(one-shot, mine), likewise
+ *   Unregistered  add: EPERM     Unregistered  waiter     cannot be polled: ready now (READY, if
+ *                                                         adopted)
+ *   Edge          await, warm    Edge          waiter     no CONTROL, no system call: publish, then
+ *                                                         compare the edge counter
+ *   Edge          await, unsure  Edge          waiter     bare wait by another than the last, or
+ *                                                         SUSPECT: modify = the kernel looks again,
+ *                                                         publish, re-check
+ *   OneShot       await          as above      waiter     modify(dirs waited + mine, or edge and
+ *                                                         both), publish, re-check
+ *   OneShot       event          OneShot       poller     fires; if the other direction still has
+ *                                                         waiters: modify(dirs waited)
+ *   Edge,OneShot  ENOENT, EPERM  as await      waiter     modify tells that the number was closed
+ *                                                         behind our back and reused: generation
+ *                                                         + 1, older waiters get -EBADF, then add
+ *   Edge,OneShot  EBADF          Unregistered  anyone     likewise, and there is nothing to add
+ *   any           close          Unregistered  closer     generation + 1, remove, CONTROL given
+ *                                                         back, only then waiters get -EBADF
+ *   any           fresh          Unregistered  fdAccept   generation + 1, older waiters -EBADF, no
+ *                                              & co.      remove (the number is another file now)
+ *   Edge          adopt          Edge          adopter    modify: is it the same file still?
+ *   OneShot       adopt          Edge          adopter    if somebody waits: modify(edge, both)
  *   An event whose generation is not the slot's is dropped without any effect.
- *   Publishing under CONTROL *after* the modify means that whoever finds ENOENT knows every published
- *   waiter to belong to the older file.
+ *   Publishing under CONTROL *after* the modify means that whoever finds ENOENT knows every
+ *   published waiter to belong to the older file.
  *
  * Note [Fd slot generation]
- *   16 bits, in both waiter words and in the upper half of `control`; they change under CONTROL, first
- *   in `control` (which loses all its other bits by the same CAS), then in the words.  So
- *     a waiter reads its word first and `control` second: if both say g, then the bits are of g, and
- *     publishing under g fails should g pass meanwhile;
+ *   16 bits, in both waiter words and in the upper half of `control`; they change under CONTROL,
+ *   first in `control` (which loses all its other bits by the same CAS), then in the words.  So
+ *     a waiter reads its word first and `control` second: if both say g, then the bits are of g,
+ *     and publishing under g fails should g pass meanwhile;
  *     a poller sets PEER_CLOSED, SUSPECT, URGENT by CAS under its event's g.  Were they set without
- *     comparing, a close and a new file in between would inherit them, and a sticky PEER_CLOSED makes
- *     every wait of the new file return at once: a busy loop.  It sets them *before* it counts the
- *     edge, hence whoever has seen the new count sees the bits.  It sets them whatever the mode
- *     (add's first event may be here before its caller has noted the mode); only edge mode reads
- *     them, and going to edge mode clears them before the kernel looks.
+ *     comparing, a close and a new file in between would inherit them, and a sticky PEER_CLOSED
+ *     makes every wait of the new file return at once: a busy loop.  It sets them *before* it
+ *     counts the edge, hence whoever has seen the new count sees the bits.  It sets them whatever
+ *     the mode (add's first event may be here before its caller has noted the mode); only edge mode
+ *     reads them, and going to edge mode clears them before the kernel looks.
  *   An event is mistaken for a new file's only if it is held up for 65536 closes of one number.
  */
 #ifndef IOMGR_FD_TABLE_H
@@ -65,30 +70,30 @@ typedef enum FdKind {
 
 /* Bits of FdSlot.control. */
 enum {
-    SLOT_CONTROL = 1,      /* somebody is changing the kernel's interest */
-    SLOT_EDGE = 2,         /* registered edge-triggered, both directions */
-    SLOT_ONESHOT = 4,      /* registered one-shot */
-    SLOT_PEER_CLOSED = 8,  /* sticky: reading will never block again */
-    SLOT_SUSPECT = 16,     /* HUP or ERR was seen: the next wait asks the kernel again */
-    SLOT_URGENT = 32,      /* sticky: out-of-band data was seen, short reads prove nothing */
-    SLOT_READY = 64,       /* adopted, and the kernel cannot poll it (EPERM): always ready */
-    SLOT_STATE = 126,      /* all of these but CONTROL; 0: the slot believes nothing */
+    SLOT_CONTROL = 1,          /* somebody is changing the kernel's interest */
+    SLOT_EDGE = 2,             /* registered edge-triggered, both directions */
+    SLOT_ONESHOT = 4,          /* registered one-shot */
+    SLOT_PEER_CLOSED = 8,      /* sticky: reading will never block again */
+    SLOT_SUSPECT = 16,         /* HUP or ERR was seen: the next wait asks the kernel again */
+    SLOT_URGENT = 32,          /* sticky: out-of-band data was seen, short reads prove nothing */
+    SLOT_READY = 64,           /* adopted, and the kernel cannot poll it (EPERM): always ready */
+    SLOT_STATE = 126,          /* all of these but CONTROL; 0: the slot believes nothing */
     SLOT_GENERATION_SHIFT = 16 /* the upper half, See Note [Fd slot generation] */
 };
 
 typedef struct FdSlot {
     WatchList waiters[2]; /* by FdDirection; see WatchList.h */
-    uint64_t last[2];     /* who << 32 | edges: the last waiter that was woken, and the count it saw */
-    uint32_t edges[2];    /* added to by pollers (seq_cst), read by waiters; never 0 */
-    uint32_t drained;     /* edge count of FdRead at which a short read proved the stream empty, or 0 */
-    uint32_t control;     /* generation and bits above; by CAS and fetch-and, never a plain store */
+    uint64_t last[2];  /* who << 32 | edges: the last waiter that was woken, and the count it saw */
+    uint32_t edges[2]; /* added to by pollers (seq_cst), read by waiters; never 0 */
+    uint32_t drained; /* edge count of FdRead at which a short read proved the stream empty, or 0 */
+    uint32_t control; /* generation and bits above; by CAS and fetch-and, never a plain store */
     uint32_t spare[2];
 } CACHE_ALIGNED FdSlot;
 
 _Static_assert(sizeof(FdSlot) == CACHE_LINE, "a slot is one cache line");
 
-#define FD_CHUNK_BITS 8                    /* slots in a chunk: 256 */
-#define FD_MAX (1 << 20)                   /* numbers above it are -EMFILE */
+#define FD_CHUNK_BITS 8  /* slots in a chunk: 256 */
+#define FD_MAX (1 << 20) /* numbers above it are -EMFILE */
 #define FD_CHUNKS (FD_MAX >> FD_CHUNK_BITS)
 
 typedef struct FdTable {
@@ -109,8 +114,8 @@ FdSlot *fdTableGet(FdTable *table, int fd);
 void fdSlotLock(FdSlot *slot);
 void fdSlotUnlock(FdSlot *slot);
 
-/* fdSlotFire -- an event on `direction` under `generation`: count the edge, take and fire the waiters.
- * Returns how many were fired. */
+/* fdSlotFire -- an event on `direction` under `generation`: count the edge, take and fire the
+ * waiters. Returns how many were fired. */
 uint32_t fdSlotFire(FdSlot *slot, FdDirection direction, uint16_t generation, void *sink);
 
 /* fdSlotPublish -- publish node if the edge counter still is `edges`, re-check after publishing.
@@ -126,8 +131,8 @@ int fdSlotRecheck(FdSlot *slot, FdDirection direction, uint16_t generation, uint
 /* fdSlotMark -- set sticky bits, unless the generation has passed (false). */
 bool fdSlotMark(FdSlot *slot, uint16_t generation, uint32_t bits);
 
-/* fdSlotAdvance -- under CONTROL: next generation, Unregistered, nothing believed.  The waiters are put
- * into older[]; fire them after fdSlotUnlock. */
+/* fdSlotAdvance -- under CONTROL: next generation, Unregistered, nothing believed.  The waiters are
+ * put into older[]; fire them after fdSlotUnlock. */
 void fdSlotAdvance(FdSlot *slot, WatchNode *older[2]);
 
 static inline uint16_t fdControlGeneration(uint32_t control)

@@ -1,22 +1,23 @@
 /* OwnerGate.h -- a gate its owner passes without a locked operation until somebody else asks.
  *
  * Guards a structure that one OS thread uses all the time (its run queue, its timer heap) and that
- * others visit rarely (a thief, a rescuer).  While *biased* the owner enters with two plain stores and
- * one load.  The first visitor makes the gate *shared* and pays one membarrier; from then on the owner
- * enters by an exchange on `lock` like everybody else, until gateRebias finds that nobody has come for
- * a while.  Where the kernel has no membarrier the gate is shared for ever.
+ * others visit rarely (a thief, a rescuer).  While *biased* the owner enters with two plain stores
+ * and one load.  The first visitor makes the gate *shared* and pays one membarrier; from then on
+ * the owner enters by an exchange on `lock` like everybody else, until gateRebias finds that nobody
+ * has come for a while.  Where the kernel has no membarrier the gate is shared for ever.
  *
  * Note [OwnerGate states]
  *   field    from  to  by        when                                   order    partner
- *   busy     0     1   owner     entering                               relaxed  (G1) membarrier of G2
- *   busy     1     0   owner     leaving, or on finding shared = 1      release  (G3) visitor's wait
+ *   busy     0     1   owner     entering                               relaxed  (G1) G2's barrier
+ *   busy     1     0   owner     leaving, or on finding shared = 1      release  (G3) visitor waits
  *   shared   0     1   visitor   holding lock, before membarrier        relaxed  (G2) owner's load
  *   shared   1     0   owner     holding lock, in gateRebias            relaxed  lock's release
  *   lock     0     1   anyone    visitor always, owner only if shared   acquire  lock's release
  *   lock     1     0   holder                                           release  next acquire
  * Invariant: at most one of {owner inside by busy, owner inside by lock, visitor inside}.
  *   Biased: after G2 the membarrier splits the owner's code: either its busy = 1 is visible to the
- *   visitor, who waits for G3, or its load of shared comes later and sees 1.  Shared: lock excludes.
+ *   visitor, who waits for G3, or its load of shared comes later and sees 1.  Shared: lock
+ *   excludes.
  * Tests  testsuite/unit/OwnerGateTest.c, testsuite/model/RunQueueModel.c
  */
 #ifndef IOMGR_OWNER_GATE_H
@@ -63,8 +64,9 @@ static inline void ownerGateLeave(OwnerGate *gate, GateWay way)
         RELEASE_STORE(&gate->lock, 0);
 }
 
-/* ownerGateVisit -- come in as a stranger.  Returns false when another visitor (or the owner, shared)
- * holds the gate, or when the owner stays inside for more than a bounded spin: come back later. */
+/* ownerGateVisit -- come in as a stranger.  Returns false when another visitor (or the owner,
+ * shared) holds the gate, or when the owner stays inside for more than a bounded spin: come back
+ * later. */
 bool ownerGateVisit(OwnerGate *gate);
 
 static inline void ownerGateVisitEnd(OwnerGate *gate)
@@ -72,8 +74,8 @@ static inline void ownerGateVisitEnd(OwnerGate *gate)
     RELEASE_STORE(&gate->lock, 0);
 }
 
-/* ownerGateRebias -- owner only, outside the gate: go back to biased if `visits` has not moved since
- * *seen_visits (which is brought up to date).  Returns true when the gate is biased now. */
+/* ownerGateRebias -- owner only, outside the gate: go back to biased if `visits` has not moved
+ * since *seen_visits (which is brought up to date).  Returns true when the gate is biased now. */
 bool ownerGateRebias(OwnerGate *gate, uint32_t *seen_visits);
 
 #endif

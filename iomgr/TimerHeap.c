@@ -27,7 +27,7 @@ enum {
 #define KEY_MASK UINT64_C(0x0000ffffffffffff)
 #define HORIZON_NS (INT64_C(1) << 57)
 
-/* ---- numbers of heaps ------------------------------------------------------------------------- */
+/* ---- numbers of heaps ---------------------------------------------------------------------- */
 
 typedef struct RemoteCount {
     uint32_t dead; /* anyone, relaxed */
@@ -67,7 +67,7 @@ static uint32_t *remoteCount(uint64_t id)
     return &remote_counts[id % REMOTE_COUNTERS].dead;
 }
 
-/* ---- entry words ------------------------------------------------------------------------------ */
+/* ---- entry words --------------------------------------------------------------------------- */
 
 static uint64_t keyBits(int64_t key_ns)
 {
@@ -82,7 +82,8 @@ static uint64_t wordOf(const TimerHeap *heap, int64_t key_ns)
 /* The key a deadline goes in with. */
 static int64_t keyOf(const TimerHeap *heap, int64_t deadline_ns)
 {
-    int64_t horizon = heap->seen_ns > INT64_MAX - HORIZON_NS ? INT64_MAX : heap->seen_ns + HORIZON_NS;
+    int64_t horizon =
+        heap->seen_ns > INT64_MAX - HORIZON_NS ? INT64_MAX : heap->seen_ns + HORIZON_NS;
     return deadline_ns < horizon ? deadline_ns : horizon;
 }
 
@@ -94,7 +95,7 @@ static bool isCovered(const TimerHeap *heap, uint64_t entry, int64_t deadline_ns
            later < (KEY_MASK >> 1);
 }
 
-/* ---- the heap proper -------------------------------------------------------------------------- */
+/* ---- the heap proper ----------------------------------------------------------------------- */
 
 static bool isBefore(TimerEntry a, TimerEntry b)
 {
@@ -168,7 +169,7 @@ static int growEntries(TimerHeap *heap)
     return 0;
 }
 
-/* ---- what an entry stands for ----------------------------------------------------------------- */
+/* ---- what an entry stands for -------------------------------------------------------------- */
 
 typedef enum Verdict { EntryLive, EntryMoved, EntryGone } Verdict;
 
@@ -239,7 +240,7 @@ static void compactEntries(TimerHeap *heap)
     }
 }
 
-/* ---- arming ----------------------------------------------------------------------------------- */
+/* ---- arming -------------------------------------------------------------------------------- */
 
 /* Under the gate: see to it that an entry surfaces for the timer no later than the deadline. */
 static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool was_armed)
@@ -321,7 +322,7 @@ void timerHeapDisarm(TimerHeap *heap, Timer *timer)
     ownerGateLeave(&heap->gate, way);
 }
 
-/* ---- expiring --------------------------------------------------------------------------------- */
+/* ---- expiring ------------------------------------------------------------------------------ */
 
 typedef struct DueTimer {
     Timer *timer;
@@ -335,8 +336,8 @@ typedef struct DueTimer {
 static void sortNewest(DueTimer *due, uint32_t count)
 {
     DueTimer newest = due[count];
-    for (; count > 0 && due[count - 1].key_ns == newest.key_ns &&
-           due[count - 1].order > newest.order;
+    for (;
+         count > 0 && due[count - 1].key_ns == newest.key_ns && due[count - 1].order > newest.order;
          count--)
         due[count] = due[count - 1];
     due[count] = newest;
@@ -402,7 +403,7 @@ int64_t timerHeapEarliest(TimerHeap *heap)
     return RELAXED_LOAD(&heap->earliest_ns);
 }
 
-/* ---- life cycle ------------------------------------------------------------------------------- */
+/* ---- life cycle ---------------------------------------------------------------------------- */
 
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
 {
@@ -438,7 +439,8 @@ void timerHeapFree(TimerHeap *heap)
 bool timerHeapSane(const TimerHeap *heap)
 {
     int64_t earliest = heap->size == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
-    if (heap->size > heap->capacity || heap->id == 0 || RELAXED_LOAD(&heap->earliest_ns) != earliest)
+    if (heap->size > heap->capacity || heap->id == 0 ||
+        RELAXED_LOAD(&heap->earliest_ns) != earliest)
         return false;
     for (uint32_t i = ROOT + 1; i < ROOT + heap->size; i++) {
         if (heap->entries[i / 4 + 2].key_ns > heap->entries[i].key_ns)

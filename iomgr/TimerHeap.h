@@ -1,10 +1,10 @@
 /* TimerHeap.h -- deadlines of one manager: a 4-ary heap with the deadlines inline.
  *
- * Who waits owns a Timer (embedded in type-stable memory, reused for every wait); the heap holds small
- * entries (deadline, Timer *).  The owner works under the heap's OwnerGate without a locked operation, a
- * rescuer comes in as its visitor.  Cancelling is one store; the entry stays and is dropped when it
- * surfaces, when it is the newest, or by a compaction once more than half of the entries are dead.
- * Re-arming for later re-uses the entry: two stores, no heap operation.
+ * Who waits owns a Timer (embedded in type-stable memory, reused for every wait); the heap holds
+ * small entries (deadline, Timer *).  The owner works under the heap's OwnerGate without a locked
+ * operation, a rescuer comes in as its visitor.  Cancelling is one store; the entry stays and is
+ * dropped when it surfaces, when it is the newest, or by a compaction once more than half of the
+ * entries are dead. Re-arming for later re-uses the entry: two stores, no heap operation.
  *
  * Note [Timer entries]
  *   number       0 = disarmed, else the wait it stands for.  Written by the timer's user, release.
@@ -28,9 +28,9 @@
  *   are pushed again when that surfaces, as if re-armed.
  *
  * Note [Timer order]
- *   Equal deadlines fire in order of arming.  Timer.order breaks ties inside the heap, but it changes
- *   when a timer is re-armed while an older entry of it still lies there, so the heap's own order of
- *   equal keys is not exact; what is due is sorted again, batch by batch, before it fires.
+ *   Equal deadlines fire in order of arming.  Timer.order breaks ties inside the heap, but it
+ *   changes when a timer is re-armed while an older entry of it still lies there, so the heap's own
+ *   order of equal keys is not exact; what is due is sorted again, batch by batch, before it fires.
  */
 #ifndef IOMGR_TIMER_HEAP_H
 #define IOMGR_TIMER_HEAP_H
@@ -60,16 +60,17 @@ typedef struct TimerEntry {
 
 typedef struct TimerHeap {
     OwnerGate gate;
-    TimerEntry *entries;  /* gate; root at index 3 so that siblings share a cache line */
-    uint32_t size;        /* gate: number of entries */
-    uint32_t capacity;    /* gate */
-    uint64_t next_order;  /* gate */
-    uint32_t dead;        /* gate: entries here known to be dead or stale (a hint) */
+    TimerEntry *entries;   /* gate; root at index 3 so that siblings share a cache line */
+    uint32_t size;         /* gate: number of entries */
+    uint32_t capacity;     /* gate */
+    uint64_t next_order;   /* gate */
+    uint32_t dead;         /* gate: entries here known to be dead or stale (a hint) */
     uint32_t *dead_remote; /* anyone, relaxed: cancelled or moved away elsewhere (a hint, shared by
                               heaps whose ids agree in their low bits) */
-    int64_t seen_ns;      /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
-    int64_t earliest_ns;  /* stored under the gate, read by anyone: key of the root or DEADLINE_NEVER */
-    uint32_t id;          /* constant: this heap's number in Timer.entry, > 0 */
+    int64_t seen_ns; /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
+    int64_t
+        earliest_ns; /* stored under the gate, read by anyone: key of the root or DEADLINE_NEVER */
+    uint32_t id;     /* constant: this heap's number in Timer.entry, > 0 */
     uint32_t seen_visits; /* owner: for ownerGateRebias */
     const Allocator *allocator;
     uint64_t fired;       /* gate: statistics */
@@ -78,22 +79,22 @@ typedef struct TimerHeap {
 } TimerHeap;
 
 /* timerHeapInit -- 0, -ENOMEM, -ENOSPC (65535 heaps).
- * timerHeapFree -- its entries are forgotten; timers that were armed in it may be armed elsewhere (an
- * id is given out again only after all others). */
+ * timerHeapFree -- its entries are forgotten; timers that were armed in it may be armed elsewhere
+ * (an id is given out again only after all others). */
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator);
 void timerHeapFree(TimerHeap *heap);
 
-/* timerHeapArm -- owner: fire wait `number` (> 0) of timer at deadline_ns (DEADLINE_NEVER: just set).
- * 0 or -ENOMEM (then nothing is armed). */
+/* timerHeapArm -- owner: fire wait `number` (> 0) of timer at deadline_ns (DEADLINE_NEVER: just
+ * set). 0 or -ENOMEM (then nothing is armed). */
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns);
 
-/* timerHeapDisarm -- the timer's user: forget its wait.  `heap`: the heap that the calling OS thread
- * owns (or NULL); the entry may be in another one.  A fire already under way still comes. */
+/* timerHeapDisarm -- the timer's user: forget its wait.  `heap`: the heap that the calling OS
+ * thread owns (or NULL); the entry may be in another one.  A fire already under way still comes. */
 void timerHeapDisarm(TimerHeap *heap, Timer *timer);
 
-/* timerHeapExpire -- fire everything due at now_ns, in deadline order, equal ones in order of arming.
- * fire() runs outside the gate.  owner: true for the owner, false for a rescuer (which may find the
- * gate taken and do nothing).  Returns how many were fired. */
+/* timerHeapExpire -- fire everything due at now_ns, in deadline order, equal ones in order of
+ * arming. fire() runs outside the gate.  owner: true for the owner, false for a rescuer (which may
+ * find the gate taken and do nothing).  Returns how many were fired. */
 uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink);
 
 /* timerHeapEarliest -- owner, before sleeping: drop dead roots, return the next true deadline. */

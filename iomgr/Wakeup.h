@@ -1,4 +1,4 @@
-/* Wakeup.h -- interrupting a sleeping poll: one eventfd, level-triggered, drained by its owner only. */
+/* Wakeup.h -- interrupting a sleeping poll: one eventfd, level-triggered, its owner drains it. */
 #ifndef IOMGR_WAKEUP_H
 #define IOMGR_WAKEUP_H
 

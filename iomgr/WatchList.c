@@ -4,7 +4,7 @@
  * Before  iomgr/FdTable.c: an event names a slot.   After  rts/Wait.c: the watcher's claim.
  * Tests   testsuite/unit/WatchListTest.c, testsuite/model/WatchListModel.c (every interleaving)
  *
- * See Note [WatchList states] and Note [StoreLoad].
+ * See Note [WatchList word], Note [WatchList states] and Note [StoreLoad].
  */
 #include "iomgr/WatchList.h"
 
@@ -46,7 +46,7 @@ static void waitTurn(int *spins)
 
 bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node)
 {
-    uint64_t old = RELAXED_LOAD(list);
+    uint64_t old = ACQUIRE_LOAD(list); /* who learns that it was closed sees what came before that */
     RELAXED_STORE(&node->linked, 1);
     do {
         if (watchListGeneration(old) != generation) {

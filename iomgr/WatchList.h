@@ -1,23 +1,24 @@
 /* WatchList.h -- one word that holds everybody who waits for one thing.
  *
  * An fd's direction, a TVar and a thread's end each own one such word.  Watchers push themselves,
- * whoever makes the thing happen takes the whole list, and a watcher that gives up takes itself out.
- * Pushing and taking are lock-free; only two removals from one list wait for each other.
+ * whoever makes the thing happen takes the whole list, and a watcher that gives up takes itself
+ * out. Pushing and taking are lock-free; only two removals from one list wait for each other.
  *
  * Note [WatchList word]
- *   63..48 generation   47..4 head of a list of WatchNode (16-byte aligned)   bit 1 FIRED   bit 0 BUSY
+ *   63..48 generation   47..4 head of a list of WatchNode (16-byte aligned)   1 FIRED   0 BUSY
  *
  * Note [WatchList states]   (g = generation, L = list)
  *   from          on       to             by        order    meaning
- *   g,L           add n    g,n->L         waiter    seq_cst  (W1) publish; flags kept; then re-check
+ *   g,L           add n    g,n->L         waiter    seq_cst  (W1) publish, flags kept; re-check
  *   g,L           take     g,empty        event     seq_cst  (W2) the taker owns L now
- *   g,L,BUSY      take     g,L,BUSY,FIRED event     seq_cst  (W3) the remover will fire L in its stead
+ *   g,L,BUSY      take     g,L,BUSY,FIRED event     seq_cst  (W3) the remover will fire L
  *   g,L           remove   g,L,BUSY       remover   acquire  (W4) L below its head is the remover's
- *   g,n           remove   g,empty        remover   release  n alone: no BUSY needed (n->next is NULL
- *                                                            for good, so the CAS cannot meet ABA)
+ *   g,n           remove   g,empty        remover   release  n alone: no BUSY needed (n->next is
+ *                                                            NULL for good, so the CAS cannot meet
+ *                                                            ABA)
  *   g,L,BUSY      release  g,L-n          remover   release  pairs with the next W2/W4
- *   g,L,BUSY,FIRED release g,empty        remover   acq_rel  and the remover fires L-n with result 0
- *   g,L           close    g',empty       closer    acq_rel  waits while BUSY; later add/take with g fail
+ *   g,L,BUSY,FIRED release g,empty        remover   acq_rel  and the remover fires L-n (result 0)
+ *   g,L           close    g',empty       closer    acq_rel  waits while BUSY; add/take of g fail
  *   node->linked  1        before W1      waiter    relaxed
  *   node->linked  0        fire           event     release  (W5) the last touch of the node
  * Invariant: a node that was added leaves exactly once: by take, close, or its own remove.
@@ -64,8 +65,8 @@ static inline bool watchListHasWatchers(WatchList *list)
 /* watchListAdd -- publish a filled node (fire, number).  False: the generation has passed. */
 bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node);
 
-/* watchListTake -- everyone who waits, newest first, or NULL: nobody, other generation, or a remover
- * is at work and will fire them (result 0) itself. */
+/* watchListTake -- everyone who waits, newest first, or NULL: nobody, other generation, or a
+ * remover is at work and will fire them (result 0) itself. */
 WatchNode *watchListTake(WatchList *list, uint16_t generation);
 
 /* watchListClose -- move to another generation and return everyone of the old one. */

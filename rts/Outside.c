@@ -99,9 +99,10 @@ static void outsiderFired(WatchNode *node, uint64_t number, int result, void *si
 /* Nanoseconds from now until deadline_ns as a timespec for the kernel; false: it has passed. */
 static bool timeLeft(int64_t deadline_ns, struct timespec *left)
 {
-    int64_t left_ns = deadline_ns - clockRead(&clockMonotonic);
-    if (left_ns <= 0)
+    int64_t now_ns = clockRead(&clockMonotonic);
+    if (deadline_ns <= now_ns) /* it may be as far back as INT64_MIN */
         return false;
+    int64_t left_ns = deadline_ns - now_ns;
     left->tv_sec = left_ns / 1000000000;
     left->tv_nsec = left_ns % 1000000000;
     return true;

@@ -141,8 +141,9 @@ static inline void afterSwitch(Scheduler *scheduler)
         if (UNLIKELY(!claimCommit(&left->claim)))
             queueHere(scheduler->capability, left);
     } else if (after == AfterEnd) {
+        size_t region = stackSizeOf(scheduler->left_stack);
         stackGive(&scheduler->stacks, scheduler->left_stack, scheduler->last_look_ns);
-        starvedRetry(scheduler);
+        starvedRetry(scheduler, region);
     }
 }
 
@@ -168,15 +169,15 @@ NO_INSTRUMENT static inline Capability *switchStack(Scheduler *scheduler, void *
     return capability;
 }
 
-static inline Capability *switchToThread(Scheduler *scheduler, void **save, StackTools *from,
-                                         Thread *next)
+NO_INSTRUMENT static inline Capability *switchToThread(Scheduler *scheduler, void **save,
+                                                       StackTools *from, Thread *next)
 {
     RELAXED_STORE(&scheduler->capability->current, next);
     COUNT(&scheduler->capability->stats.switches, 1);
     return switchStack(scheduler, save, from, next->sp, next->stack);
 }
 
-static Capability *switchToLoop(Scheduler *scheduler, void **save, StackTools *from)
+NO_INSTRUMENT static Capability *switchToLoop(Scheduler *scheduler, void **save, StackTools *from)
 {
     RELAXED_STORE(&scheduler->capability->current, NULL);
     return switchStack(scheduler, save, from, scheduler->loop_sp, NULL);
@@ -248,7 +249,7 @@ void scheduleSafepointSlow(Capability *capability)
 }
 
 /* A thread's body has returned: take the next newborn onto this stack, if one is next, else leave. */
-static Thread *endThread(Scheduler *scheduler, Thread *self)
+NO_INSTRUMENT NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self)
 {
     Stack *stack = self->stack;
     Runnable *other = NULL;
@@ -284,7 +285,7 @@ static Thread *endThread(Scheduler *scheduler, Thread *self)
 }
 
 /* The bottom of every green thread. */
-static void threadMain(void *pass)
+NO_INSTRUMENT static void threadMain(void *pass)
 {
     Capability *capability = pass;
 #ifdef SANITIZE_ADDRESS

@@ -42,13 +42,20 @@ static void enqueue(Thread *thread)
     spinUnlock(&starved_lock);
 }
 
-/* Take the oldest, or `which` if it is given.  NULL: not there. */
-static Thread *dequeue(WatchNode *which)
+static bool wantsRegion(Thread *thread, size_t region)
+{
+    unsigned shift = (thread->node.tag & TAG_STACK) >> TAG_STACK_SHIFT;
+    return stackRegionFor(shift == 0 ? 0 : (size_t)1 << shift) == region;
+}
+
+/* Take `which`, or the oldest that wants such a region if it is NULL.  NULL: not there. */
+static Thread *dequeue(WatchNode *which, size_t region)
 {
     WatchNode *before = NULL;
     spinLock(&starved_lock);
     WatchNode *found = starved_oldest;
-    while (which != NULL && found != NULL && found != which) {
+    while (found != NULL &&
+           (which != NULL ? found != which : !wantsRegion(threadOfNode(found), region))) {
         before = found;
         found = found->next;
     }
@@ -75,7 +82,7 @@ static void endStarved(Scheduler *scheduler, Thread *thread)
 void starvedLeaveSlow(Scheduler *scheduler, Thread *thread)
 {
     timerHeapDisarm(&scheduler->capability->manager.timers, &thread->timer);
-    dequeue(&thread->node);
+    dequeue(&thread->node, 0);
 }
 
 void starvedAdd(Scheduler *scheduler, Thread *thread)
@@ -97,9 +104,12 @@ void starvedAdd(Scheduler *scheduler, Thread *thread)
         scheduleReady(thread, scheduler->capability);
 }
 
-void starvedRetrySlow(Scheduler *scheduler)
+void starvedRetrySlow(Scheduler *scheduler, size_t region)
 {
-    for (Thread *thread = dequeue(NULL); thread != NULL; thread = dequeue(NULL)) {
+    for (;;) {
+        Thread *thread = dequeue(NULL, region);
+        if (thread == NULL)
+            return;
         uint64_t number = claimNumber(RELAXED_LOAD(&thread->claim));
         ClaimOutcome outcome = claimTry(&thread->claim, number, 0);
         if (outcome == ClaimLost)

@@ -2,7 +2,8 @@
  *
  * Note [Starved newborns]
  *   A newborn that finds no memory for a stack waits like any other thread: a claim, a timer of STARVED_NS.
- *   Whoever gives a stack back claims the oldest one; it is queued and tries again.  When the timer wins,
+ *   Whoever gives a stack back claims the oldest one that wants such a region (another one would fail
+ *   again, and the stack would lie idle); it is queued and tries again.  When the timer wins,
  *   or when no thread holds a stack at all (nobody could ever give one back), the newborn ends, and its
  *   joiners get -ENOMEM.
  */
@@ -25,16 +26,16 @@ static inline void starvedLeave(Scheduler *scheduler, Thread *thread)
         starvedLeaveSlow(scheduler, thread);
 }
 
-/* starvedRetrySlow -- a stack is free and somebody waits for one. */
-void starvedRetrySlow(Scheduler *scheduler);
+/* starvedRetrySlow -- a stack of such a region is free and somebody waits for one. */
+void starvedRetrySlow(Scheduler *scheduler, size_t region);
 
 /* How many wait: under the list's lock, read relaxed as a hint. */
 extern uint32_t starved_count;
 
-static inline void starvedRetry(Scheduler *scheduler)
+static inline void starvedRetry(Scheduler *scheduler, size_t region)
 {
     if (UNLIKELY(RELAXED_LOAD(&starved_count) != 0))
-        starvedRetrySlow(scheduler);
+        starvedRetrySlow(scheduler, region);
 }
 
 #endif

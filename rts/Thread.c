@@ -198,7 +198,9 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
     if (!hasEnded(thread)) {
         int status = parkOnList(&thread->ended, 0, neverChanged, NULL, ThreadBlockedOnThread,
                                 deadline_ns);
-        if (status != 0 && status != -EALREADY)
+        if (status == -EALREADY)
+            (void)hasEnded(thread); /* acquire: a list found closed gives no order */
+        else if (status != 0)
             return status;
     }
     if (thread->node.tag & TAG_NO_STACK)

@@ -5,6 +5,7 @@
 #include <capri/capri.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,40 +15,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #ifdef CAPRI_WITH_JEMALLOC
 #include <capri/jemalloc.h>
 #endif
 
-enum {
-    CAPABILITIES = 64,
-    INPUT = 4096,
-    OUTPUT = 10 * INPUT /* a request that keeps the connection has 25 bytes, an answer below 250 */
-};
+/* A request that keeps the connection has 25 bytes at least, its answer 250 at most. */
+enum { CAPABILITIES = 64, INPUT = 4096, OUTPUT = 10 * INPUT };
 
 #define PAGE                                                                                       \
     "<!DOCTYPE html>\n<title>Capri</title>\n<h1>Capri</h1>\n<p>One green thread for each "         \
     "connection, written as if every call blocked. None of them ever does.\n"
 _Static_assert(sizeof PAGE - 1 == 151, "what Content-Length says");
 #define EMPTY "Content-Length: 0\r\n"
-
-typedef struct Answer {
-    const char *head, *body;
-} Answer;
-static const Answer page = {"200 OK\r\nContent-Type: text/html\r\nContent-Length: 151\r\n", PAGE};
-static const Answer bad_request = {"400 Bad Request\r\n" EMPTY, ""};
-static const Answer not_found = {"404 Not Found\r\n" EMPTY, ""};
-static const Answer not_allowed = {"405 Method Not Allowed\r\nAllow: GET, HEAD\r\n" EMPTY, ""};
-static const Answer too_large = {"431 Request Header Fields Too Large\r\n" EMPTY, ""};
+static const char page[] = "200 OK\r\nContent-Type: text/html\r\nContent-Length: 151\r\n";
+static const char bad_request[] = "400 Bad Request\r\n" EMPTY;
+static const char not_found[] = "404 Not Found\r\n" EMPTY;
+static const char not_allowed[] = "405 Method Not Allowed\r\nAllow: GET, HEAD\r\n" EMPTY;
+static const char too_large[] = "431 Request Header Fields Too Large\r\n" EMPTY;
 
 /* [n][0]: requests answered on capability n, which alone writes it; a cache line each. */
 static volatile uint64_t served[CAPABILITIES][8];
 
 typedef struct Request {
-    const Answer *answer;
+    const char *answer;
     bool head; /* the method: answer without the body */
-    bool old;  /* HTTP/1.0 */
     bool keep; /* keep the connection for more */
 } Request;
 
@@ -63,54 +54,50 @@ static bool hasHeader(const char *text, const char *name, const char *value)
 }
 
 /* The request at the start of text: its size, 0 if its end has not come yet. */
-static size_t parseRequest(Request *request, char *text, size_t size)
+static size_t parseRequest(Request *request, char *text)
 {
-    char *end = memmem(text, size, "\r\n\r\n", 4);
+    char *end = strstr(text, "\r\n\r\n");
     if (end == NULL)
         return 0;
     end[2] = 0;
     const char *target = strchr(text, ' '), *version = target ? strchr(target + 1, ' ') : NULL;
+    bool modern = version != NULL && strncmp(version, " HTTP/1.1\r\n", 11) == 0;
     bool old = version != NULL && strncmp(version, " HTTP/1.0\r\n", 11) == 0;
-    bool valid = old || (version != NULL && strncmp(version, " HTTP/1.1\r\n", 11) == 0 &&
-                         hasHeader(text, "Host:", ""));
-    bool keep = old ? hasHeader(text, "Connection:", "keep-alive")
-                    : valid && !hasHeader(text, "Connection:", "close");
+    bool valid = old || (modern && hasHeader(text, "Host:", ""));
     bool body = hasHeader(text, "Content-Length:", "") || hasHeader(text, "Transfer-Encoding:", "");
     bool head = strncmp(text, "HEAD ", 5) == 0;
-    *request = (Request){&page, head, old, keep && !body}; /* after a body we are out of step */
+    bool keep = modern && valid && !hasHeader(text, "Connection:", "close");
+    *request = (Request){page, head, keep && !body}; /* we read no bodies */
     if (!valid)
-        request->answer = &bad_request;
+        request->answer = bad_request;
     else if (!head && strncmp(text, "GET ", 4) != 0)
-        request->answer = &not_allowed;
+        request->answer = not_allowed;
     else if (strncmp(target, " / ", 3) != 0)
-        request->answer = &not_found;
+        request->answer = not_found;
     return (size_t)(end + 4 - text);
 }
 
 static char *appendAnswer(char *at, const Request *request)
 {
     served[threadCapability()][0]++;
-    at = stpcpy(stpcpy(at, "HTTP/1.1 "), request->answer->head);
-    at = stpcpy(at, !request->keep ? "Connection: close\r\n\r\n"
-                    : request->old ? "Connection: keep-alive\r\n\r\n"
-                                   : "\r\n");
-    return request->head ? at : stpcpy(at, request->answer->body);
+    at = stpcpy(stpcpy(at, "HTTP/1.1 "), request->answer);
+    at = stpcpy(at, request->keep ? "\r\n" : "Connection: close\r\n\r\n");
+    return request->answer != page || request->head ? at : stpcpy(at, PAGE);
 }
 
 /* Answers all requests in input by one write.  *size becomes what is left.  False: it is over. */
 static bool answerRequests(int fd, char *input, size_t *size)
 {
     char output[OUTPUT], *at = output;
-    Request request = {.keep = true};
+    Request request = {.answer = too_large, .keep = *size < INPUT};
     size_t used = 0, taken;
-    while (request.keep && (taken = parseRequest(&request, input + used, *size - used)) > 0) {
+    for (bool more = true; more && (taken = parseRequest(&request, input + used)) > 0;) {
         used += taken;
         at = appendAnswer(at, &request);
+        more = request.keep;
     }
-    if (used == 0 && *size == INPUT) {
-        request = (Request){.answer = &too_large};
+    if (used == 0 && !request.keep)
         at = appendAnswer(at, &request);
-    }
     memmove(input, input + used, *size -= used);
     return (at == output || fdWriteAll(fd, output, (size_t)(at - output)) > 0) && request.keep;
 }
@@ -118,16 +105,15 @@ static bool answerRequests(int fd, char *input, size_t *size)
 static void *serveConnection(void *env)
 {
     int fd = (int)(intptr_t)env;
-    char input[INPUT];
+    char input[INPUT + 1];
     size_t size = 0;
-    ssize_t got;
-    bool keep = true;
-    while (keep && (got = fdRead(fd, input + size, sizeof input - size)) > 0) {
-        size += (size_t)got;
-        keep = answerRequests(fd, input, &size);
+    for (ssize_t got; (got = fdRead(fd, input + size, INPUT - size)) > 0;) {
+        input[size += (size_t)got] = 0;
+        if (!answerRequests(fd, input, &size))
+            break;
     }
     fdShutdown(fd, SHUT_WR); /* to close over unread input would cut off our last answer */
-    for (int most = 64; most > 0 && fdRead(fd, input, sizeof input) > 0; most--)
+    for (int most = 64; most > 0 && fdRead(fd, input, INPUT) > 0; most--)
         continue;
     closeFd(fd);
     return NULL;
@@ -168,27 +154,27 @@ static void printCounts(const char *when, uint64_t before[CAPABILITIES])
     fflush(stdout);
 }
 
-static const char *option(char **arguments, const char *name, const char *otherwise)
+static const char *option(int argc, char **argv, const char *name, const char *otherwise)
 {
-    for (; *arguments != NULL; arguments++)
-        if (strcmp(*arguments, name) == 0)
-            return arguments[1] ? arguments[1] : "";
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return i + 1 < argc ? argv[i + 1] : "";
     return otherwise;
 }
 
 int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    RtsConfig config = {.backend = option(argv, "--backend", NULL)};
-    int seconds = atoi(option(argv, "--seconds", "-1")), listeners[CAPABILITIES], yes = 1;
+    RtsConfig config = {.backend = option(argc, argv, "--backend", NULL)};
+    int seconds = atoi(option(argc, argv, "--seconds", "-1")), listeners[CAPABILITIES], yes = 1;
     uint64_t before[CAPABILITIES] = {0}, start[CAPABILITIES] = {0};
     sigset_t stop;
     sigemptyset(&stop);
     sigaddset(&stop, SIGINT);
     sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* in every OS thread, for sigtimedwait */
-    config.capabilities = (uint32_t)atoi(option(argv, "--capabilities", "0"));
-    address.sin_port = htons((uint16_t)atoi(option(argv, "--port", "8080")));
+    config.capabilities = (uint32_t)atoi(option(argc, argv, "--capabilities", "0"));
+    address.sin_port = htons((uint16_t)atoi(option(argc, argv, "--port", "8080")));
 #ifdef CAPRI_WITH_JEMALLOC
     config.allocator = jemallocAllocator();
 #endif
@@ -205,7 +191,7 @@ int main(int argc, char **argv)
     for (int second = 0; second != seconds; second++) {
         if (sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) > 0)
             break;
-        if (option(argv, "--stats", NULL))
+        if (option(argc, argv, "--stats", NULL))
             printCounts("second", before);
     }
     printCounts("in all", start);

@@ -46,7 +46,11 @@ void smpModelPause(const char *site); /* this thread spins: run it again only af
 #define SMP_STORE(p, v, order, name)                                                               \
     smpModelStore((p), sizeof *(p), SMP_VALUE(p, v), SMP_##order, SMP_SITE(name))
 #define SMP_RMW(p, v, op, order, name)                                                             \
-    SMP_TYPED(p, smpModelRmw((p), sizeof *(p), op, SMP_VALUE(p, v), SMP_##order, SMP_SITE(name)))
+    __extension__({                                                                                \
+        uint64_t smp_old = smpModelRmw((p), sizeof *(p), op, SMP_VALUE(p, v), SMP_##order,         \
+                                       SMP_SITE(name));                                            \
+        SMP_TYPED(p, smp_old);                                                                     \
+    })
 #define SMP_CAS(p, expected, desired, order, fail, name)                                           \
     __extension__({                                                                                \
         uint64_t smp_expected = SMP_VALUE(p, *(expected));                                         \

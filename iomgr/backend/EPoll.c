@@ -4,8 +4,8 @@
  * Before  the kernel.   After  iomgr/EventManager.c: dispatch, by cookie.
  * Tests   testsuite/unit/EPollTest.c, testsuite/conformance/EventManagerConformance.c
  *
- * The state is constant once it is open, so any number of OS threads may change and poll at once; edge
- * and one-shot mode hand each event to one of them.
+ * The state is constant once it is open, so any number of OS threads may change and poll at once;
+ * edge and one-shot mode hand each event to one of them.
  */
 #include "iomgr/Backend.h"
 
@@ -22,8 +22,8 @@
 enum { MOST_RECORDS = 64 };
 
 struct BackendState {
-    int epoll_fd;              /* constant */
-    uint32_t no_pwait2;        /* anyone, relaxed, 0 -> 1: the kernel knows no epoll_pwait2 */
+    int epoll_fd;               /* constant */
+    uint32_t no_pwait2;         /* anyone, relaxed, 0 -> 1: the kernel knows no epoll_pwait2 */
     const Allocator *allocator; /* constant */
 };
 

@@ -32,7 +32,7 @@ typedef struct MockEvent {
 } MockEvent;
 
 struct BackendState {
-    pthread_mutex_t lock; /* over all that follows but the constants */
+    pthread_mutex_t lock;       /* over all that follows but the constants */
     const Allocator *allocator; /* constant */
     int wake_fd;                /* constant */
     int script_fd;              /* constant: eventfd, readable when something was delivered */
@@ -81,7 +81,7 @@ static void closeMock(BackendState *state)
     memoryRelease(state->allocator, state, sizeof *state, CACHE_LINE);
 }
 
-/* ---- changes ---------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------- */
 
 /* Under lock: what the script says about this change, or 0. */
 static int takeFailure(BackendState *state, int fd)
@@ -111,8 +111,7 @@ static int applyChange(BackendState *state, const MockChange *change)
         return -EEXIST;
     if (change->operation != MockAdd && !fd->watched)
         return -ENOENT;
-    *fd = (MockFd){change->operation != MockRemove, change->mode, change->interest,
-                   change->cookie};
+    *fd = (MockFd){change->operation != MockRemove, change->mode, change->interest, change->cookie};
     return 0;
 }
 
@@ -147,7 +146,7 @@ static int removeMock(BackendState *state, int fd)
     return changeMock(state, (MockChange){MockRemove, fd, WatchOneShot, 0, 0, 0});
 }
 
-/* ---- polling ---------------------------------------------------------------------------------- */
+/* ---- polling ------------------------------------------------------------------------------- */
 
 /* Under lock: the records that are due, wake fd first. */
 static int takeScripted(BackendState *state, EventRecord *records, int most)
@@ -204,7 +203,7 @@ static int pollableMock(BackendState *state)
     return -1;
 }
 
-/* ---- the script ------------------------------------------------------------------------------- */
+/* ---- the script ---------------------------------------------------------------------------- */
 
 uint32_t mockChangeCount(BackendState *state)
 {
@@ -319,7 +318,8 @@ void mockOnChange(BackendState *state, void (*hook)(void *context, const MockCha
     pthread_mutex_unlock(&state->lock);
 }
 
-void mockOnSleep(BackendState *state, void (*hook)(void *context, int64_t timeout_ns), void *context)
+void mockOnSleep(BackendState *state, void (*hook)(void *context, int64_t timeout_ns),
+                 void *context)
 {
     pthread_mutex_lock(&state->lock);
     state->on_sleep = hook;

@@ -4,16 +4,19 @@
  * Before  the kernel.   After  iomgr/EventManager.c: dispatch, by cookie.
  * Tests   testsuite/unit/PollTest.c, testsuite/conformance/EventManagerConformance.c
  *
+ * BackendState works as See Note [Poll back-end] says.
+ *
  * Note [Poll back-end]
- *   Every poll copies the armed entries (fd, sequence) under the lock, polls without it, and under the
- *   lock again takes what is still true: an entry whose sequence has moved was changed or taken by
- *   somebody else meanwhile.  Any number of polls may run at once, and each arming is reported once.
- *   A change while somebody sleeps writes to `nudge`; the sleeper then returns 0, as for a signal, and
- *   its caller polls again with a new copy.
+ *   Every poll copies the armed entries (fd, sequence) under the lock, polls without it, and under
+ *   the lock again takes what is still true: an entry whose sequence has moved was changed or taken
+ *   by somebody else meanwhile.  Any number of polls may run at once, and each arming is reported
+ *   once. A change while somebody sleeps writes to `nudge`; the sleeper then returns 0, as for a
+ *   signal, and its caller polls again with a new copy.
  *   epoll forgets an fd when its file is closed; here the entry stays.  The file's (device, inode)
- *   tells a number that was closed and given to another file; what has no inode of its own (eventfd,
- *   timerfd, an epoll fd) cannot be told from another of its kind.  An armed entry whose number is not
- *   open any more is reported as ready with EventError (epoll stays silent): the retry sees EBADF.
+ *   tells a number that was closed and given to another file; what has no inode of its own
+ *   (eventfd, timerfd, an epoll fd) cannot be told from another of its kind.  An armed entry whose
+ *   number is not open any more is reported as ready with EventError (epoll stays silent): the
+ *   retry sees EBADF.
  */
 #include "iomgr/Backend.h"
 
@@ -64,7 +67,7 @@ struct BackendState {
     Snapshot *spare;            /* lock */
 };
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------- */
 
 /* Under lock: an array of at least `needed` elements, the new ones zeroed.  0 or -ENOMEM. */
 static int growArray(const Allocator *allocator, void **array, uint32_t *size, uint32_t needed,
@@ -90,8 +93,8 @@ static void freeSnapshot(const Allocator *allocator, Snapshot *snapshot)
 {
     memoryRelease(allocator, snapshot->fds, (snapshot->capacity + FIXED) * sizeof *snapshot->fds,
                   CACHE_LINE);
-    memoryRelease(allocator, snapshot->sequences,
-                  snapshot->capacity * sizeof *snapshot->sequences, CACHE_LINE);
+    memoryRelease(allocator, snapshot->sequences, snapshot->capacity * sizeof *snapshot->sequences,
+                  CACHE_LINE);
     memoryRelease(allocator, snapshot, sizeof *snapshot, CACHE_LINE);
 }
 
@@ -125,7 +128,7 @@ static Snapshot *takeSnapshot(BackendState *state)
     return makeSnapshot(state->allocator, needed);
 }
 
-/* ---- life cycle ------------------------------------------------------------------------------- */
+/* ---- life cycle ---------------------------------------------------------------------------- */
 
 static void closePoll(BackendState *state)
 {
@@ -136,8 +139,7 @@ static void closePoll(BackendState *state)
         freeSnapshot(allocator, snapshot);
     }
     memoryRelease(allocator, state->entries, state->capacity * sizeof *state->entries, CACHE_LINE);
-    memoryRelease(allocator, state->places, state->places_size * sizeof *state->places,
-                  CACHE_LINE);
+    memoryRelease(allocator, state->places, state->places_size * sizeof *state->places, CACHE_LINE);
     if (state->nudge >= 0)
         close(state->nudge);
     pthread_mutex_destroy(&state->lock);
@@ -162,7 +164,7 @@ static int openPoll(BackendState **state, int wake_fd, const Allocator *allocato
     return 0;
 }
 
-/* ---- changes ---------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------- */
 
 static WatchedFd *findEntry(const BackendState *state, int fd)
 {
@@ -203,8 +205,7 @@ static int changeEntry(BackendState *state, int fd, uint32_t interest, uint64_t 
     struct stat file;
     WatchedFd *entry = fd < 0 ? NULL : findEntry(state, fd);
     int failed = fd < 0 || fstat(fd, &file) < 0;
-    if (entry != NULL &&
-        (failed || file.st_dev != entry->device || file.st_ino != entry->inode)) {
+    if (entry != NULL && (failed || file.st_dev != entry->device || file.st_ino != entry->inode)) {
         dropEntry(state, entry); /* as epoll would have, when the file was closed */
         entry = NULL;
     }
@@ -263,7 +264,7 @@ static int removePoll(BackendState *state, int fd)
     return entry == NULL ? -ENOENT : 0;
 }
 
-/* ---- polling ---------------------------------------------------------------------------------- */
+/* ---- polling ------------------------------------------------------------------------------- */
 
 static void copyArmed(const BackendState *state, Snapshot *snapshot)
 {
@@ -339,7 +340,8 @@ static int pollPoll(BackendState *state, int64_t timeout_ns, EventRecord *record
     state->sleepers += timeout_ns != 0;
     pthread_mutex_unlock(&state->lock);
 
-    int count = ppoll(snapshot->fds, snapshot->count + FIXED, timeout_ns < 0 ? NULL : &timeout, NULL);
+    int count =
+        ppoll(snapshot->fds, snapshot->count + FIXED, timeout_ns < 0 ? NULL : &timeout, NULL);
     int reason = count < 0 ? errno : 0;
 
     pthread_mutex_lock(&state->lock);

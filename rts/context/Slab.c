@@ -93,6 +93,11 @@ size_t stackDefaultSize(void)
     return slabs.region;
 }
 
+size_t stackRegionFor(size_t size)
+{
+    return size > slabs.region ? regionFor(size) : slabs.region;
+}
+
 bool stackGuardsByMadvise(void)
 {
     return slabs.madvise_guards;

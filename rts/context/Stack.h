@@ -59,6 +59,9 @@ void stackPoolEnd(void);
 /* stackDefaultSize -- region size of default stacks. */
 size_t stackDefaultSize(void);
 
+/* stackRegionFor -- the region that stackTake would give for `size`. */
+size_t stackRegionFor(size_t size);
+
 /* stackTake -- a stack of at least `size` bytes (0: the default), NULL: none to be had. */
 Stack *stackTake(StackCache *cache, size_t size);
 

@@ -97,10 +97,13 @@ static bool hasChanged(void *env)
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 {
     Seen seen = {.tvar = tvar, .version = version};
-    if (hasChanged(&seen))
-        return 0;
-    int result = parkOnList(&tvar->watchers, 0, hasChanged, &seen, ThreadBlockedOnTVar, deadline_ns);
-    return result == -EALREADY ? -EINVAL : result;
+    /* Again when the writer that made `version` looked for watchers only after we had become one. */
+    while (!hasChanged(&seen)) {
+        int result = parkOnList(&tvar->watchers, 0, hasChanged, &seen, ThreadBlockedOnTVar, deadline_ns);
+        if (result != 0)
+            return result == -EALREADY ? -EINVAL : result;
+    }
+    return 0;
 }
 
 int tvarAwait(TVar *tvar, uint64_t version)

@@ -1,8 +1,8 @@
 /* AdoptConformance.c -- adopted fds: what they cost and what is remembered of them.
  *
  * Run once per back-end: --backend epoll, --backend poll.  Where poll(2) cannot do as epoll does,
- * the test says so: `edges` of the back-end is false, every wait of an adopted fd costs one change, and an
- * urgent byte, a short read and the peer's end leave no memory.
+ * the test says so: `edges` of the back-end is false, every wait of an adopted fd costs one change,
+ * and an urgent byte, a short read and the peer's end leave no memory.
  */
 #include "testsuite/conformance/Conformance.h"
 
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* ---- adopting --------------------------------------------------------------------------------- */
+/* ---- adopting ------------------------------------------------------------------------------ */
 
 TEST(EventManager, adoptKeepsItsWaiters)
 {
@@ -160,7 +160,7 @@ TEST(EventManager, unadoptedWaitCostsOneChange)
     eventManagerClose(&manager);
 }
 
-/* ---- memory of what came ---------------------------------------------------------------------- */
+/* ---- memory of what came ------------------------------------------------------------------- */
 
 TEST(EventManager, thePeersEndIsRemembered)
 {
@@ -229,8 +229,7 @@ TEST(EventManager, hangUpOfAFifoPasses)
 
 static void tcpPairOpen(int ends[2])
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_EQ(bind(listener, (struct sockaddr *)&address, sizeof address), 0);

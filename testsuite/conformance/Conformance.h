@@ -1,4 +1,4 @@
-/* Conformance.h -- what the conformance suites share: one manager on the back-end that --backend names.
+/* Conformance.h -- one manager on the back-end that --backend names.
  *
  * Tests  testsuite/conformance.
  */

@@ -1,4 +1,4 @@
-/* EventManagerConformance.c -- waiting for pipes and sockets, numbers that change their file, closing.
+/* EventManagerConformance.c -- waiting, numbers that change their file, closing.
  *
  * Run once per back-end: --backend epoll, --backend poll.
  */
@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-/* ---- both kinds ------------------------------------------------------------------------------- */
+/* ---- both kinds ---------------------------------------------------------------------------- */
 
 static void checkBothDirections(uint32_t kind)
 {
@@ -136,7 +136,7 @@ TEST(EventManager, readyBeforeTheWaitIsReported)
     eventManagerClose(&manager);
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------- */
+/* ---- numbers ------------------------------------------------------------------------------- */
 
 TEST(EventManager, badNumbers)
 {
@@ -272,7 +272,7 @@ TEST(EventManager, regularFilesAreReadyNow)
     eventManagerClose(&manager);
 }
 
-/* ---- closing ---------------------------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------------------------- */
 
 TEST(EventManager, closeWakesAThousandInBothDirections)
 {

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-/* ---- time and other OS threads ---------------------------------------------------------------- */
+/* ---- time and other OS threads ------------------------------------------------------------- */
 
 enum { TIMERS = 40 };
 static struct {
@@ -35,9 +35,9 @@ TEST(EventManager, timersAreNeverEarlyAndInOrder)
         int64_t delay_us = turn == TIMERS - 1 ? 30000 : (int64_t)turn * 50;
         fired_timers.deadline_ns[turn] = start + delay_us * 1000;
         timers[turn].fire = noteTimer;
-        CHECK_EQ(timerHeapArm(&manager.timers, &timers[turn], turn + 1,
-                              fired_timers.deadline_ns[turn]),
-                 0);
+        CHECK_EQ(
+            timerHeapArm(&manager.timers, &timers[turn], turn + 1, fired_timers.deadline_ns[turn]),
+            0);
     }
     while (fired_timers.count < TIMERS)
         eventManagerStep(&manager, DEADLINE_NEVER, NULL);

@@ -110,7 +110,7 @@ NO_INSTRUMENT static uint64_t registersAcross(void **save, void **load, uint64_t
                      "pushq %%rbx\n\t"
                      "pushq %%rax\n\t"
                      "xorl %%edx, %%edx\n\t"
-                     "call contextSwitch\n\t"
+                     "call contextSwap\n\t"
                      "popq %%rcx\n\t"
                      "popq %%rdx\n\t"
                      "movq %%rcx, %%rsp\n\t"

@@ -170,12 +170,8 @@ TEST(EventManager, directionsOfEvents)
         uint32_t events;
         bool read, write;
     } cases[] = {
-        {EventRead, true, false},
-        {EventWrite, false, true},
-        {EventRead | EventWrite, true, true},
-        {EventHangUp, true, true},
-        {EventError, true, true},
-        {EventPeerClosed, true, false},
+        {EventRead, true, false},   {EventWrite, false, true}, {EventRead | EventWrite, true, true},
+        {EventHangUp, true, true},  {EventError, true, true},  {EventPeerClosed, true, false},
         {EventUrgent, true, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -199,9 +195,9 @@ TEST(EventManager, aBatchIsDispatchedWholeAndStrangersAreStale)
     openManager(1000);
     for (int i = 0; i < FDS; i++)
         CHECK_EQ(park(&readers[i], 3 + i, FdRead), 0);
-    mockDeliver(manager.state, (UINT64_C(9) << 32) | 3, EventRead);  /* another generation */
-    mockDeliver(manager.state, 100000, EventRead);                   /* no slot */
-    mockDeliver(manager.state, UINT64_C(0xffffffff), EventRead);     /* no number */
+    mockDeliver(manager.state, (UINT64_C(9) << 32) | 3, EventRead); /* another generation */
+    mockDeliver(manager.state, 100000, EventRead);                  /* no slot */
+    mockDeliver(manager.state, UINT64_C(0xffffffff), EventRead);    /* no number */
     for (int i = 0; i < FDS; i++)
         CHECK(mockDeliverFd(manager.state, 3 + i, EventRead));
     CHECK_EQ(eventManagerRescue(&manager, NULL), 29); /* 32 records, 3 of them stale */
@@ -318,8 +314,7 @@ static void *sendAndWait(void *arg)
         CHECK_EQ(fdEmpty(ends[0]), 0);
         if (trip % 2)
             byteSend(ends[1]);
-        int result =
-            watcherAwait(&real.manager, &reader, ends[0], kind, FdRead, edges, 1);
+        int result = watcherAwait(&real.manager, &reader, ends[0], kind, FdRead, edges, 1);
         if (trip % 2 == 0)
             byteSend(ends[1]);
         CHECK(result == 0 || result == 1);

@@ -1,4 +1,4 @@
-/* FdAwaitTest.c -- each row of the slot's state table on the Mock back-end, races made by its hook. */
+/* FdAwaitTest.c -- each row of the slot's state table on Mock, races made by its hook. */
 #include "internal/Assert.h"
 #include "iomgr/backend/Mock.h"
 #include "testsuite/support/IoFixture.h"

@@ -1,4 +1,4 @@
-/* FdSlotTest.c -- edges, generations and sticky bits of one slot, and storms of all that touch it. */
+/* FdSlotTest.c -- edges, generations, sticky bits of one slot; storms of all that touch it. */
 #include "testsuite/support/IoFixture.h"
 
 #include <pthread.h>
@@ -158,8 +158,7 @@ static void *waitForEdges(void *arg)
         uint32_t before = ACQUIRE_LOAD(&waiter.fired);
         uint16_t generation = watchListGeneration(ACQUIRE_LOAD(&shared.slot.waiters[FdRead]));
         uint32_t edges = SEQ_CST_LOAD(&shared.slot.edges[FdRead]);
-        int result =
-            fdSlotPublish(&shared.slot, FdRead, generation, edges, &waiter.node, NULL);
+        int result = fdSlotPublish(&shared.slot, FdRead, generation, edges, &waiter.node, NULL);
         if (result == 0) {
             while (ACQUIRE_LOAD(&waiter.fired) == before)
                 sched_yield();

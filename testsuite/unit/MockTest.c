@@ -131,7 +131,7 @@ TEST(Mock, sleepsForRealUntilDeliveryOrWake)
     CHECK_EQ(backendMock.poll(state, -1, records, 8), 1);
     CHECK_EQ(records[0].cookie, 7);
     pthread_join(thread, NULL);
-    CHECK_EQ(pthread_create(&thread, NULL, deliverElsewhere, &thread), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, deliverElsewhere, &wake_fd), 0);
     CHECK_EQ(backendMock.poll(state, -1, records, 8), 1);
     CHECK_EQ(records[0].cookie, BACKEND_WAKE_COOKIE);
     pthread_join(thread, NULL);

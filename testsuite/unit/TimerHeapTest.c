@@ -166,7 +166,7 @@ TEST(TimerHeap, theDeadAreBounded)
         CHECK_LE(heap.size, 2 * MANY + 64);
     }
     CHECK_GT(heap.compactions, 0);
-    CHECK_LT(heap.compactions, 6 * ROUNDS); /* each halves the heap: a round has about log2(MANY/64) */
+    CHECK_LT(heap.compactions, 6 * ROUNDS); /* each halves the heap */
     CHECK_EQ(timerHeapExpire(&heap, INT64_MAX - 1, true, NULL), 0);
     CHECK_EQ(heap.size, 0);
     timerHeapFree(&heap);
@@ -369,9 +369,9 @@ typedef struct SharedAlarm {
 static struct {
     TimerHeap heap;
     SharedAlarm alarms[SHARED_TIMERS];
-    uint64_t claimed; /* anyone */
-    uint64_t late;    /* anyone: fires that lost their claim */
-    int64_t now_ns;   /* owner stores, rescuer reads */
+    uint64_t claimed;  /* anyone */
+    uint64_t late;     /* anyone: fires that lost their claim */
+    int64_t now_ns;    /* owner stores, rescuer reads */
     uint32_t rescuing; /* rescuer */
     bool stop;
 } shared;
@@ -421,9 +421,9 @@ TEST(TimerHeap, ownerAndRescuer)
         RELEASE_STORE(&alarm->claim, round << 1);
         waits++;
         int64_t delay = (int64_t)(testRandom() % 4000);
-        CHECK_EQ(timerHeapArm(&shared.heap, &alarm->timer, round,
-                              RELAXED_LOAD(&shared.now_ns) + delay),
-                 0);
+        CHECK_EQ(
+            timerHeapArm(&shared.heap, &alarm->timer, round, RELAXED_LOAD(&shared.now_ns) + delay),
+            0);
         RELAXED_STORE(&shared.now_ns, RELAXED_LOAD(&shared.now_ns) + 100);
         if (round % 8 == 0)
             timerHeapExpire(&shared.heap, RELAXED_LOAD(&shared.now_ns), true, NULL);

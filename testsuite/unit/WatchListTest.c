@@ -1,4 +1,4 @@
-/* WatchListTest.c -- every node leaves once, whoever adds, takes, removes and closes at the same time. */
+/* WatchListTest.c -- every node leaves once, whoever adds, takes, removes and closes. */
 #include "iomgr/WatchList.h"
 #include "testsuite/support/IoFixture.h"
 
@@ -102,8 +102,8 @@ enum { WAITERS = 3, WAITS = 20000, CLOSE_EVERY = 64 };
 
 static struct {
     WatchList list;
-    uint32_t running; /* waiters at work */
-    uint64_t events;  /* taker: how many it fired */
+    uint32_t running;        /* waiters at work */
+    uint64_t events;         /* taker: how many it fired */
     uint64_t removed, fired; /* waiters, at their end */
     bool close;
 } storm;
