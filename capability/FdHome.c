@@ -136,7 +136,10 @@ int fdHomeAdopt(int fd, uint32_t kind, void *sink)
     uint32_t *word = getWord(fd);
     if (word == NULL)
         return explainNoWord(fd);
-    EventManager *manager = fdHomeManager(OR_SEQ_CST(word, kind << 16));
+    uint32_t old = RELAXED_LOAD(word);
+    while (!CAS_SEQ_CST(word, &old, (old & 0xffffu) | kind << 16))
+        continue; /* the kind is replaced: an fd may have lost what it had (see fdAdopt) */
+    EventManager *manager = fdHomeManager(old);
     return manager == NULL ? 0 : eventManagerAdopt(manager, fd, sink);
 }
 

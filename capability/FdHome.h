@@ -39,7 +39,7 @@ uint32_t fdHomeSettle(int fd, Capability *near);
  * -EMFILE, -EBADF (negative). */
 int fdHomeFresh(int fd, uint32_t kind, void *sink);
 
-/* fdHomeAdopt -- set kind bits on an fd that may be in use.  0 or -E... */
+/* fdHomeAdopt -- set the kind of an fd that may be in use.  0 or -E... */
 int fdHomeAdopt(int fd, uint32_t kind, void *sink);
 
 /* fdHomeLeave -- closing: forget the home; returns the word it had. */

@@ -113,9 +113,11 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
     if (record->events & (EventWrite | both))
         batch->fired += fdSlotFire(slot, FdWrite, generation, sink);
     /* Edge mode, and nobody about to change that: everything stays armed. */
-    if ((SEQ_CST_LOAD(&slot->control) & (SLOT_EDGE | SLOT_CONTROL)) == SLOT_EDGE)
+    uint32_t control = SEQ_CST_LOAD(&slot->control) & (SLOT_EDGE | SLOT_CONTROL);
+    if (control == SLOT_EDGE)
         return;
-    if (watchListHasWatchers(&slot->waiters[FdRead]) ||
+    /* See Note [One-shot in flux]: whoever holds CONTROL may be about to publish. */
+    if ((control & SLOT_CONTROL) || watchListHasWatchers(&slot->waiters[FdRead]) ||
         watchListHasWatchers(&slot->waiters[FdWrite]))
         batch->fired += fdAwaitRearm(manager, slot, fd, generation, sink);
 }

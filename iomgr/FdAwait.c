@@ -5,6 +5,13 @@
  * Tests   testsuite/unit/FdAwaitTest.c, testsuite/conformance/EventManagerConformance.c
  *
  * Waiters are detached under CONTROL and fired after it was given back: a callback may do anything.
+ *
+ * Note [One-shot in flux]
+ *   A writer arms (read and write, for a reader waits) and publishes only then.  If the read event
+ *   comes in between, it uses up the arming of both, and its poller finds no writer to arm again
+ *   for; nor does the writer's re-check see an edge of its own direction.  So a poller that finds
+ *   CONTROL taken waits for it: then the writer is published.  If it finds CONTROL free, a writer
+ *   is either published or will arm after this event.
  */
 #include "iomgr/FdAwait.h"
 

@@ -49,22 +49,24 @@ void fdSlotUnlock(FdSlot *slot)
     AND_RELEASE(&slot->control, ~(uint32_t)SLOT_CONTROL);
 }
 
-/* Count one edge: seq_cst, before the list is looked at.  0 is no count. */
+/* Count one edge: seq_cst, before the list is looked at.  0 is no count, not even for a moment. */
 static void countEdge(FdSlot *slot, FdDirection direction)
 {
-    if (ADD_SEQ_CST(&slot->edges[direction], 1) == UINT32_MAX)
-        ADD_SEQ_CST(&slot->edges[direction], 1);
+    uint32_t old = RELAXED_LOAD(&slot->edges[direction]);
+    while (!CAS_SEQ_CST(&slot->edges[direction], &old, old == UINT32_MAX ? 1 : old + 1))
+        continue;
 }
 
+/* Relaxed: the edge that is counted next releases the bits. */
 bool fdSlotMark(FdSlot *slot, uint16_t generation, uint32_t bits)
 {
-    uint32_t old = SEQ_CST_LOAD(&slot->control);
+    uint32_t old = RELAXED_LOAD(&slot->control);
     do {
         if (fdControlGeneration(old) != generation)
             return false;
         if ((old & bits) == bits)
             return true;
-    } while (!CAS_SEQ_CST(&slot->control, &old, old | bits));
+    } while (!CAS_RELAXED(&slot->control, &old, old | bits));
     return true;
 }
 
@@ -72,7 +74,7 @@ uint32_t fdSlotFire(FdSlot *slot, FdDirection direction, uint16_t generation, vo
 {
     WatchList *list = &slot->waiters[direction];
     /* An edge counted for the next file, should it come between, only makes somebody look twice. */
-    if (watchListGeneration(ACQUIRE_LOAD(list)) != generation)
+    if (watchListGeneration(RELAXED_LOAD(list)) != generation)
         return 0;
     countEdge(slot, direction);
     return watchListFire(watchListTake(list, generation), 0, sink);
@@ -91,7 +93,7 @@ int fdSlotRecheck(FdSlot *slot, FdDirection direction, uint16_t generation, uint
 int fdSlotPublish(FdSlot *slot, FdDirection direction, uint16_t generation, uint32_t edges,
                   WatchNode *node, void *sink)
 {
-    if (SEQ_CST_LOAD(&slot->edges[direction]) != edges)
+    if (ACQUIRE_LOAD(&slot->edges[direction]) != edges)
         return 1;
     if (!watchListAdd(&slot->waiters[direction], generation, node))
         return -EBADF;
@@ -104,7 +106,7 @@ void fdSlotAdvance(FdSlot *slot, WatchNode *older[2])
     ASSERT(old & SLOT_CONTROL);
     do {
         next = (uint32_t)(uint16_t)(fdControlGeneration(old) + 1) << SLOT_GENERATION_SHIFT;
-    } while (!CAS_SEQ_CST(&slot->control, &old, next | SLOT_CONTROL));
+    } while (!CAS_RELAXED(&slot->control, &old, next | SLOT_CONTROL)); /* the words release it */
     for (int d = FdRead; d <= FdWrite; d++) {
         countEdge(slot, (FdDirection)d); /* `last` and `drained` mean nothing from here on */
         WatchNode *taken = watchListClose(&slot->waiters[d], fdControlGeneration(next));

@@ -65,9 +65,9 @@ WatchNode *watchListTake(WatchList *list, uint16_t generation)
         if (watchListGeneration(old) != generation || (old & ~WATCH_GENERATION) == 0)
             return NULL;
         if (old & WATCH_BUSY) {
-            if ((old & WATCH_FIRED) || CAS_SEQ_CST(list, &old, old | WATCH_FIRED)) /* W3 */
+            if ((old & WATCH_FIRED) || CAS_RELEASE(list, &old, old | WATCH_FIRED)) /* W3 */
                 return NULL;
-        } else if (CAS_SEQ_CST(list, &old, wordOf(generation, NULL))) { /* W2 */
+        } else if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) { /* W2 */
             return nodeOf(old);
         }
     }
@@ -81,7 +81,7 @@ WatchNode *watchListClose(WatchList *list, uint16_t generation)
         if (old & WATCH_BUSY) {
             waitTurn(&spins);
             old = RELAXED_LOAD(list);
-        } else if (CAS_SEQ_CST(list, &old, wordOf(generation, NULL))) {
+        } else if (CAS_ACQ_REL(list, &old, wordOf(generation, NULL))) {
             return nodeOf(old);
         }
     }
@@ -141,7 +141,7 @@ static WatchNode *releaseBusy(WatchList *list, uint64_t word)
     for (;;) {
         uint64_t kept = word & ~WATCH_FLAGS;
         if (word & WATCH_FIRED) {
-            if (CAS_ACQ_REL(list, &word, word & WATCH_GENERATION))
+            if (CAS_ACQUIRE(list, &word, word & WATCH_GENERATION))
                 return nodeOf(word);
         } else if (CAS_RELEASE(list, &word, kept)) {
             return NULL;
@@ -152,15 +152,15 @@ static WatchNode *releaseBusy(WatchList *list, uint64_t word)
 bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void *sink)
 {
     int spins = 0;
-    uint64_t old = ACQUIRE_LOAD(list);
+    uint64_t old = RELAXED_LOAD(list);
     for (;;) {
         if (watchListGeneration(old) != generation || nodeOf(old) == NULL)
             break;
         if (old & WATCH_BUSY) {
             waitTurn(&spins);
-            old = ACQUIRE_LOAD(list);
+            old = RELAXED_LOAD(list);
         } else if (nodeOf(old) == node && RELAXED_LOAD(&node->next) == NULL) {
-            if (CAS_ACQ_REL(list, &old, wordOf(generation, NULL))) {
+            if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) {
                 RELAXED_STORE(&node->linked, 0);
                 return true;
             }

@@ -10,14 +10,14 @@
  * Note [WatchList states]   (g = generation, L = list)
  *   from          on       to             by        order    meaning
  *   g,L           add n    g,n->L         waiter    seq_cst  (W1) publish, flags kept; re-check
- *   g,L           take     g,empty        event     seq_cst  (W2) the taker owns L now
- *   g,L,BUSY      take     g,L,BUSY,FIRED event     seq_cst  (W3) the remover will fire L
+ *   g,L           take     g,empty        event     acquire  (W2) after a seq_cst load; owns L
+ *   g,L,BUSY      take     g,L,BUSY,FIRED event     release  (W3) likewise; the remover will fire L
  *   g,L           remove   g,L,BUSY       remover   acquire  (W4) L below its head is the remover's
- *   g,n           remove   g,empty        remover   release  n alone: no BUSY needed (n->next is
+ *   g,n           remove   g,empty        remover   acquire  n alone: no BUSY needed (n->next is
  *                                                            NULL for good, so the CAS cannot meet
  *                                                            ABA)
  *   g,L,BUSY      release  g,L-n          remover   release  pairs with the next W2/W4
- *   g,L,BUSY,FIRED release g,empty        remover   acq_rel  and the remover fires L-n (result 0)
+ *   g,L,BUSY,FIRED release g,empty        remover   acquire  and the remover fires L-n (result 0)
  *   g,L           close    g',empty       closer    acq_rel  waits while BUSY; add/take of g fail
  *   node->linked  1        before W1      waiter    relaxed
  *   node->linked  0        fire           event     release  (W5) the last touch of the node

@@ -46,16 +46,19 @@ static __attribute__((noinline)) ssize_t acceptOne(int fd, uint32_t kind, void *
 {
     AcceptRequest *request = env;
     request->kind = kind;
-    if (request->size != NULL) *request->size = request->room;
+    if (request->size != NULL)
+        *request->size = request->room;
     int made = accept4(fd, request->address, request->size, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (made >= 0) return made;
+    if (made >= 0)
+        return made;
     return concernsConnection(errno) ? -EINTR : -errno; /* -EINTR: at once again */
 }
 
 /* accept knows no MSG_DONTWAIT: for an un-adopted listener wait first.  See Note [Strangers]. */
 static ssize_t attemptAccept(int fd, uint32_t kind, void *request)
 {
-    if (LIKELY((kind & FdAdopted) != 0)) return acceptOne(fd, kind, request);
+    if (LIKELY((kind & FdAdopted) != 0))
+        return acceptOne(fd, kind, request);
     int failed = threadWaitFd(fd, FdRead, 0, DEADLINE_NEVER);
     return failed < 0 ? failed : fdCallPlain(fd, acceptOne, request);
 }
@@ -64,7 +67,8 @@ int fdAccept(int fd, struct sockaddr *address, socklen_t *size)
 {
     AcceptRequest request = {address, size, size ? *size : 0, 0};
     int made = (int)fdCall(fd, FdRead, 0, attemptAccept, &request);
-    if (made < 0) return made;
+    if (made < 0)
+        return made;
     uint32_t kind = request.kind; /* See Note [A connection's kind] */
     return fdCallRegister(made, (kind & FdAdopted) != 0 ? kind : fdAdoptKind(made));
 }

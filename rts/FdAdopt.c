@@ -6,11 +6,12 @@
  *
  * Note [What is a stream]
  *   FdStream says that a short read proves the fd empty.  That holds for TCP over IPv4 and IPv6 and
- *   for pipes, but not
+ *   for pipes of our making, but not
  *     for local sockets, where a read stops between two messages that bear different descriptors or
  *     credentials (SCM_RIGHTS), for TCP under an upper layer protocol (kernel TLS), whose reads
- *     stop at record boundaries, for pipes in packet mode (O_DIRECT), for SCTP and MPTCP, for
- *     datagrams and for everything else.
+ *     stop at record boundaries, for pipes made elsewhere: they may be in packet mode (O_DIRECT),
+ *     where a read takes one packet, and only the end that writes would tell, for SCTP and MPTCP,
+ *     for datagrams and for everything else.
  *   Whoever lays TLS over an fd that is adopted already calls fdAdopt again.
  */
 #include "rts/FdAdopt.h"
@@ -51,26 +52,29 @@ static bool isPlainTcp(int fd)
 uint32_t fdAdoptKind(int fd)
 {
     struct stat about;
-    if (fstat(fd, &about) != 0) return FdAdopted;
-    if (S_ISSOCK(about.st_mode))
-        return FdAdopted | FD_KIND_SOCKET | (isPlainTcp(fd) ? (uint32_t)FdStream : 0);
-    if (S_ISFIFO(about.st_mode) && (fcntl(fd, F_GETFL) & O_DIRECT) == 0)
-        return FdAdopted | FdStream;
-    return FdAdopted;
+    if (fstat(fd, &about) != 0)
+        return FdAdopted;
+    if (!S_ISSOCK(about.st_mode))
+        return FdAdopted;
+    return FdAdopted | FD_KIND_SOCKET | (isPlainTcp(fd) ? (uint32_t)FdStream : 0);
 }
 
 static __attribute__((noinline)) int setNonBlocking(int fd)
 {
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0) return -errno;
-    if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return -errno;
+    if (flags < 0)
+        return -errno;
+    if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return -errno;
     return 0;
 }
 
 int fdAdopt(int fd)
 {
-    if (capabilities.count == 0) return -ENXIO;
+    if (capabilities.count == 0)
+        return -ENXIO;
     int failed = setNonBlocking(fd);
-    if (failed < 0) return failed;
+    if (failed < 0)
+        return failed;
     return fdHomeAdopt(fd, fdAdoptKind(fd), scheduleHere());
 }

@@ -35,10 +35,13 @@ ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, v
             fdCallDone();
             return n;
         }
-        if (n == -EINTR) continue;
-        if (n != -EAGAIN) return n;
+        if (n == -EINTR)
+            continue;
+        if (n != -EAGAIN)
+            return n;
         int failed = threadWaitFd(fd, direction, view.edges, DEADLINE_NEVER);
-        if (failed < 0) return failed;
+        if (failed < 0)
+            return failed;
     }
 }
 
@@ -55,7 +58,8 @@ ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *requ
 int fdCallBackOff(uint32_t *step)
 {
     int failed = threadDelay((int64_t)BACK_OFF_US << *step);
-    if (*step < BACK_OFF_STEPS) ++*step;
+    if (*step < BACK_OFF_STEPS)
+        ++*step;
     return failed;
 }
 
@@ -79,15 +83,18 @@ ssize_t fdCallPlain(int fd, FdAttempt *attempt, void *request)
     PlainCall call = {.attempt = attempt, .request = request, .fd = fd};
     int flags = fcntl(fd, F_GETFL);
     bool may_block = flags >= 0 && (flags & O_NONBLOCK) == 0 && scheduleSelf() != NULL;
-    if (!may_block || foreignRun(runPlainCall, &call) != 0) runPlainCall(&call);
+    if (!may_block || foreignRun(runPlainCall, &call) != 0)
+        runPlainCall(&call);
     return call.result;
 }
 
 int fdCallSort(int fd)
 {
     struct stat about;
-    if (fstat(fd, &about) != 0) return -EBADF;
-    if (S_ISSOCK(about.st_mode)) return FdSortSocket;
+    if (fstat(fd, &about) != 0)
+        return -EBADF;
+    if (S_ISSOCK(about.st_mode))
+        return FdSortSocket;
     bool is_file = S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) || S_ISBLK(about.st_mode);
     return is_file ? FdSortFile : FdSortOther;
 }
@@ -105,7 +112,8 @@ int fdCallRegister(int fd, uint32_t kind)
     if (fd < 0 || capabilities.count == 0) /* before rtsInit nothing can be adopted, but it works */
         return fd;
     int failed = fdHomeFresh(fd, kind, scheduleHere());
-    if (failed == 0) return fd;
+    if (failed == 0)
+        return fd;
     close(fd);
     return failed;
 }

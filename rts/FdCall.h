@@ -47,7 +47,8 @@ ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *requ
 static inline void fdCallDone(void)
 {
     Capability *here = scheduleHere();
-    if (here != NULL) scheduleSafepoint(here);
+    if (here != NULL)
+        scheduleSafepoint(here);
 }
 
 /* fdCallBackOff -- where the kernel tells no readiness: sleep 1, 2, 4, 8, 16, 16 ... ms.

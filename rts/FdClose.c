@@ -6,7 +6,9 @@
  *
  * Note [Closing]
  *   home forgotten -> generation + 1, removed from the kernel's set, waiters woken with -EBADF -> close(2)
- *   -> if somebody waits on the number in the old home again, look whether he still can.  No flag, lock or
+ *   -> if somebody waits on the number again, in the old home or in the one that a newcomer has given it
+ *   since, look whether he still can (he may have reached the kernel before close did, and it says nothing
+ *   of a closed fd).  No flag, lock or
  *   grace period spans close(2): Linux frees the number before close returns, and another thread may open
  *   and wait on it at once.  A close that may linger (SO_LINGER) is done on an OS thread of its own.
  */
@@ -50,10 +52,16 @@ static bool mayLinger(int fd)
 static int closeIn(Closing *closing, bool foreign)
 {
     uint32_t word = closing->fd < 0 ? 0 : fdHomeLeave(closing->fd);
-    EventManager *manager = fdHomeManager(word);
-    if (manager != NULL) eventManagerCloseFd(manager, closing->fd, scheduleHere());
-    if (!foreign || foreignRun(runClosing, closing) != 0) runClosing(closing);
-    if (manager != NULL) eventManagerClosedFd(manager, closing->fd, scheduleHere());
+    EventManager *left = fdHomeManager(word);
+    if (left != NULL)
+        eventManagerCloseFd(left, closing->fd, scheduleHere());
+    if (!foreign || foreignRun(runClosing, closing) != 0)
+        runClosing(closing);
+    EventManager *now = fdHomeManager(fdHomeLook(closing->fd)); /* of who came meanwhile */
+    if (left != NULL)
+        eventManagerClosedFd(left, closing->fd, scheduleHere());
+    if (now != NULL && now != left)
+        eventManagerClosedFd(now, closing->fd, scheduleHere());
     return closing->result;
 }
 

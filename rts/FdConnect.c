@@ -47,7 +47,8 @@ static int connectStranger(int fd, const ConnectRequest *request)
     bool known = getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &old, &size) == 0 &&
                  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tick, sizeof tick) == 0;
     int result = connectOnce(fd, request);
-    if (known) setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &old, sizeof old);
+    if (known)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &old, sizeof old);
     return result;
 }
 
@@ -77,9 +78,11 @@ static ssize_t attemptConfirm(int fd, uint32_t kind, void *env)
     (void)kind;
     (void)env;
     int result = findPeer(fd);
-    if (result != -ENOTCONN) return result;
+    if (result != -ENOTCONN)
+        return result;
     result = findError(fd);
-    if (result != 0 || !isHungUp(fd)) return result != 0 ? result : -EAGAIN;
+    if (result != 0 || !isHungUp(fd))
+        return result != 0 ? result : -EAGAIN;
     result = findError(fd);
     return result != 0 ? result : -ECONNABORTED;
 }
@@ -96,13 +99,16 @@ int fdConnect(int fd, const struct sockaddr *address, socklen_t size)
     for (;;) {
         bool adopted = (threadWaitView(fd, FdWrite).kind & FdAdopted) != 0;
         int result = adopted ? connectOnce(fd, &request) : connectStranger(fd, &request);
-        if (isUnderWay(result)) return (int)fdCall(fd, FdWrite, 0, attemptConfirm, NULL);
+        if (isUnderWay(result))
+            return (int)fdCall(fd, FdWrite, 0, attemptConfirm, NULL);
         if (result == -EAGAIN && size >= sizeof address->sa_family &&
             address->sa_family == AF_UNIX) { /* See Note [Full backlog] */
             result = fdCallBackOff(&step);
-            if (result == 0) continue;
+            if (result == 0)
+                continue;
         }
-        if (result == 0) fdCallDone();
+        if (result == 0)
+            fdCallDone();
         return result;
     }
 }

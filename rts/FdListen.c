@@ -17,18 +17,23 @@ static __attribute__((noinline)) int bindAndListen(int fd, const struct sockaddr
     if (address->sa_family != AF_UNIX &&
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0)
         return -errno;
-    if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0) return -errno;
-    if (bind(fd, address, size) != 0 || listen(fd, backlog) != 0) return -errno;
+    if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0)
+        return -errno;
+    if (bind(fd, address, size) != 0 || listen(fd, backlog) != 0)
+        return -errno;
     return 0;
 }
 
 static int openListener(const struct sockaddr *address, socklen_t size, int backlog, bool shared)
 {
-    if (address == NULL || size < sizeof address->sa_family) return -EINVAL;
+    if (address == NULL || size < sizeof address->sa_family)
+        return -EINVAL;
     int fd = fdSocket(address->sa_family, SOCK_STREAM, 0);
-    if (fd < 0) return fd;
+    if (fd < 0)
+        return fd;
     int failed = bindAndListen(fd, address, size, backlog, shared);
-    if (failed == 0) return fd;
+    if (failed == 0)
+        return fd;
     closeFd(fd);
     return failed;
 }
@@ -50,7 +55,8 @@ int fdListenMany(const struct sockaddr *address, socklen_t size, int backlog, in
 {
     struct sockaddr_storage bound;
     int failed = 0, made = 0;
-    if (count <= 0 || fds == NULL) return -EINVAL;
+    if (count <= 0 || fds == NULL)
+        return -EINVAL;
     while (failed == 0 && made < count) {
         int fd = openListener(address, size, backlog, true);
         if (fd < 0) {

@@ -46,11 +46,15 @@ static __attribute__((noinline)) ssize_t receiveNow(int fd, const ReadRequest *r
 static ssize_t readStranger(int fd, ReadRequest *request)
 {
     int sort = fdCallSort(fd);
-    if (sort < 0) return sort;
-    if (sort == FdSortFile) return readPlain(fd, 0, request);
-    if (sort == FdSortSocket) return receiveNow(fd, request);
+    if (sort < 0)
+        return sort;
+    if (sort == FdSortFile)
+        return readPlain(fd, 0, request);
+    if (sort == FdSortSocket)
+        return receiveNow(fd, request);
     ssize_t n = readNow(fd, request);
-    if (n != -EOPNOTSUPP && n != -ENOSYS) return n;
+    if (n != -EOPNOTSUPP && n != -ENOSYS)
+        return n;
     int failed = threadWaitFd(fd, FdRead, 0, DEADLINE_NEVER);
     return failed < 0 ? failed : fdCallPlain(fd, readPlain, request);
 }
@@ -70,6 +74,7 @@ ssize_t fdRead(int fd, void *buffer, size_t size)
 ssize_t fdReadv(int fd, const struct iovec *parts, int count)
 {
     ReadRequest request = {parts, count};
-    if (count < 0) return -EINVAL;
+    if (count < 0)
+        return -EINVAL;
     return fdCall(fd, FdRead, fdCallSize(parts, (size_t)count), attemptRead, &request);
 }

@@ -37,7 +37,8 @@ static __attribute__((noinline)) ssize_t attemptRecv(int fd, uint32_t kind, void
 {
     RecvRequest *request = env;
     (void)kind;
-    if (request->from_size != NULL) *request->from_size = request->from_room;
+    if (request->from_size != NULL)
+        *request->from_size = request->from_room;
     ssize_t n = recvfrom(fd, request->buffer, request->size, request->flags | MSG_DONTWAIT,
                          request->from, request->from_size);
     return n < 0 ? -errno : n;
@@ -75,11 +76,13 @@ ssize_t fdRecvFrom(int fd, void *buffer, size_t size, int flags, struct sockaddr
                    socklen_t *from_size)
 {
     RecvRequest request = {buffer, size, flags, from, from_size, from_size ? *from_size : 0};
-    if ((flags & FLAGS_ONCE) != 0) return fdCallOnce(fd, FdRead, attemptRecv, &request);
+    if ((flags & FLAGS_ONCE) != 0)
+        return fdCallOnce(fd, FdRead, attemptRecv, &request);
     size_t proves = (flags & FLAGS_UNPROVEN) != 0 ? 0 : size;
     ssize_t n = fdCall(fd, FdRead, proves, attemptRecv, &request);
     bool short_of_all = (flags & MSG_WAITALL) != 0 && n > 0 && (size_t)n < size;
-    if (LIKELY(!short_of_all) || (flags & MSG_PEEK) != 0 || !isByteStream(fd)) return n;
+    if (LIKELY(!short_of_all) || (flags & MSG_PEEK) != 0 || !isByteStream(fd))
+        return n;
     request.buffer += n;
     request.size -= (size_t)n;
     return receiveRest(fd, &request, size);
@@ -93,7 +96,8 @@ ssize_t fdRecv(int fd, void *buffer, size_t size, int flags)
 ssize_t fdRecvMsg(int fd, struct msghdr *message, int flags)
 {
     RecvMsgRequest request = {message, flags};
-    if ((flags & FLAGS_ONCE) != 0) return fdCallOnce(fd, FdRead, attemptRecvMsg, &request);
+    if ((flags & FLAGS_ONCE) != 0)
+        return fdCallOnce(fd, FdRead, attemptRecvMsg, &request);
     bool plain = (flags & FLAGS_UNPROVEN) == 0 && message->msg_controllen == 0;
     size_t proves = plain ? fdCallSize(message->msg_iov, message->msg_iovlen) : 0;
     return fdCall(fd, FdRead, proves, attemptRecvMsg, &request);

@@ -55,17 +55,21 @@ static ssize_t sendBackingOff(int fd, FdAttempt *attempt, void *request)
     uint32_t step = 0;
     for (;;) {
         ssize_t n = fdCallOnce(fd, FdWrite, attempt, request);
-        if (n != -EAGAIN) return n;
+        if (n != -EAGAIN)
+            return n;
         int failed = fdCallBackOff(&step);
-        if (failed < 0) return failed;
+        if (failed < 0)
+            return failed;
     }
 }
 
 static ssize_t sendWaiting(int fd, int flags, const struct sockaddr *to, FdAttempt *attempt,
                            void *request)
 {
-    if ((flags & MSG_DONTWAIT) != 0) return fdCallOnce(fd, FdWrite, attempt, request);
-    if (to != NULL && to->sa_family == AF_UNIX) return sendBackingOff(fd, attempt, request);
+    if ((flags & MSG_DONTWAIT) != 0)
+        return fdCallOnce(fd, FdWrite, attempt, request);
+    if (to != NULL && to->sa_family == AF_UNIX)
+        return sendBackingOff(fd, attempt, request);
     return fdCall(fd, FdWrite, 0, attempt, request);
 }
 

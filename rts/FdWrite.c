@@ -56,20 +56,26 @@ static ssize_t writeLittle(int fd, const WriteRequest *request)
     int first = 0;
     while (first + 1 < request->count && request->parts[first].iov_len == 0)
         first++;
-    if (request->count == 0) return 0;
+    if (request->count == 0)
+        return 0;
     struct iovec little = request->parts[first];
-    if (little.iov_len > PIPE_BUF) little.iov_len = PIPE_BUF;
+    if (little.iov_len > PIPE_BUF)
+        little.iov_len = PIPE_BUF;
     return fdCallPlain(fd, writePlain, &(WriteRequest){&little, 1});
 }
 
 static ssize_t writeStranger(int fd, WriteRequest *request)
 {
     int sort = fdCallSort(fd);
-    if (sort < 0) return sort;
-    if (sort == FdSortFile) return writePlain(fd, 0, request);
-    if (sort == FdSortSocket) return sendParts(fd, request);
+    if (sort < 0)
+        return sort;
+    if (sort == FdSortFile)
+        return writePlain(fd, 0, request);
+    if (sort == FdSortSocket)
+        return sendParts(fd, request);
     ssize_t n = writeNow(fd, request);
-    if (n != -EOPNOTSUPP && n != -ENOSYS) return n;
+    if (n != -EOPNOTSUPP && n != -ENOSYS)
+        return n;
     int failed = threadWaitFd(fd, FdWrite, 0, DEADLINE_NEVER);
     return failed < 0 ? failed : writeLittle(fd, request);
 }
@@ -77,8 +83,10 @@ static ssize_t writeStranger(int fd, WriteRequest *request)
 static ssize_t attemptWrite(int fd, uint32_t kind, void *request)
 {
     ssize_t n = -ENOTSOCK;
-    if (UNLIKELY((kind & FdAdopted) == 0)) return writeStranger(fd, request);
-    if (LIKELY((kind & FD_KIND_SOCKET) != 0)) n = sendParts(fd, request);
+    if (UNLIKELY((kind & FdAdopted) == 0))
+        return writeStranger(fd, request);
+    if (LIKELY((kind & FD_KIND_SOCKET) != 0))
+        n = sendParts(fd, request);
     return n == -ENOTSOCK ? writePlain(fd, 0, request) : n;
 }
 
@@ -94,7 +102,8 @@ ssize_t fdWriteAll(int fd, const void *buffer, size_t size)
     size_t done = 0;
     do {
         ssize_t n = fdWrite(fd, (const char *)buffer + done, size - done);
-        if (n < 0) return n;
+        if (n < 0)
+            return n;
         if (n == 0 && done < size)
             return -EIO; /* a device that takes nothing and does not say why */
         done += (size_t)n;
@@ -105,6 +114,7 @@ ssize_t fdWriteAll(int fd, const void *buffer, size_t size)
 ssize_t fdWritev(int fd, const struct iovec *parts, int count)
 {
     WriteRequest request = {parts, count};
-    if (count < 0) return -EINVAL;
+    if (count < 0)
+        return -EINVAL;
     return fdCall(fd, FdWrite, 0, attemptWrite, &request);
 }

@@ -51,6 +51,8 @@ int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
     uint64_t number = claimNumber(RELAXED_LOAD(&self->claim));
     if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0)) /* See Note [Cancelling everything] */
         claimTry(&self->claim, number, -ECANCELED);
+    if (deadline_ns < 0)
+        deadline_ns = 0; /* as long past, and within what the heap can order */
     if (deadline_ns != DEADLINE_NEVER &&
         timerHeapArm(&here->manager.timers, &self->timer, number, deadline_ns) != 0)
         claimTry(&self->claim, number, -ENOMEM);

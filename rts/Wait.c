@@ -16,7 +16,7 @@ static Claim wordOf(uint64_t number, int result, ClaimState state)
 uint64_t claimBegin(Claim *claim)
 {
     uint64_t number = claimNumber(RELAXED_LOAD(claim)) + 1;
-    RELEASE_STORE(claim, wordOf(number, 0, ClaimArmed));
+    RELAXED_STORE(claim, wordOf(number, 0, ClaimArmed));
     return number;
 }
 
@@ -47,7 +47,7 @@ bool claimEnd(Claim *claim)
 {
     Claim old = RELAXED_LOAD(claim);
     while (claimState(old) == ClaimArmed) {
-        if (CAS_ACQ_REL(claim, &old, wordOf(claimNumber(old), 0, ClaimIdle)))
+        if (CAS_RELAXED(claim, &old, wordOf(claimNumber(old), 0, ClaimIdle)))
             return true;
     }
     return false;

@@ -5,14 +5,15 @@
  *
  * Note [Claim states]   word = wait number << 20 | result (16 bits) << 4 | state
  *   from         on      to           by         order    meaning
- *   any          begin   n+1,Armed    waiter     release  about to wait; sources get n+1 after this
+ *   any          begin   n+1,Armed    waiter     relaxed  about to wait; sources get n+1 by a release
  *   n,Armed      commit  n,Parked     scheduler  release  (C1) stack saved, off it: resumable anywhere
  *   n,Armed      claim   n,Fired      source     acq_rel  (C2) came first: the waiter will not park, or
  *                                                         the commit fails and the scheduler queues it
  *   n,Parked     claim   n,Fired      source     acq_rel  (C3) pairs with C1; the winner queues the waiter
- *   n,Armed      end     n,Idle       waiter     acq_rel  gave up before parking (ready already)
+ *   n,Armed      end     n,Idle       waiter     relaxed  gave up before parking (ready already)
  *   n,Fired      claim   -            source     -        lost
  *   m != n       claim   -            source     -        a later wait: lost
+ * Who finds Fired other than by claimFired loads the word again (acquire) before it looks at the result.
  * Invariant: of all claims for one number exactly one wins; a Parked waiter is queued exactly once.
  * A plain OS thread never commits: it sleeps on the word as a futex while it is Armed, and the winner
  * wakes the futex.

@@ -16,7 +16,8 @@ void contextSwap(void);
 
 /* contextSwitch -- save the caller's context into *save, go on in the context `load`.  There,
  * contextSwitch returns `pass` (or a fresh context's entry is called with it). */
-static inline __attribute__((always_inline)) void *contextSwitch(void **save, void *load, void *pass)
+static inline __attribute__((always_inline)) void *contextSwitch(void **save, void *load,
+                                                                 void *pass)
 {
 #if defined(__x86_64__)
     void *result;
@@ -40,10 +41,11 @@ static inline __attribute__((always_inline)) void *contextSwitch(void **save, vo
                          "1:"
                          : "+r"(x0), "+r"(x1), "+r"(x2)
                          :
-                         : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
-                           "x15", "x16", "x17", "x30", "memory", "cc", "v0", "v1", "v2", "v3", "v4",
-                           "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23",
-                           "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+                         : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+                           "x14", "x15", "x16", "x17", "x18", "x30", "memory", "cc", "v0", "v1",
+                           "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",
+                           "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22",
+                           "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
     return x0;
 #endif
 }

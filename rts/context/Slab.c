@@ -221,8 +221,12 @@ void slabEnd(void)
 {
     for (uint32_t i = 0; i < slabs.count; i++) {
         Slab *slab = slabs.list[i];
+        size_t bytes = (size_t)slab->regions * slab->region;
         RELEASE_STORE(&slabs.list[i], NULL);
-        munmap(slab->base, (size_t)slab->regions * slab->region);
+#ifdef SANITIZE_ADDRESS
+        __asan_unpoison_memory_region(slab->base, bytes); /* whoever maps it next must not inherit that */
+#endif
+        munmap(slab->base, bytes);
         munmap(slab, sizeof(Slab) + slab->regions * sizeof(uint32_t));
     }
     RELEASE_STORE(&slabs.count, 0);

@@ -1,7 +1,7 @@
 /* Jemalloc.c -- jemalloc as the runtime's allocator, one arena per capability.
  *
  * Owns    arenas: which jemalloc arena belongs to which capability.
- * Tests   testsuite/unit/JemallocTest.c
+ * Tests   docs/examples/httpd.c runs on it
  *
  * For programs only (Capri::jemalloc): nothing of libcapri refers to this file.
  */
@@ -36,8 +36,10 @@ static unsigned makeArena(unsigned *slot)
     size_t size = sizeof arena;
     bool made = mallctl("arenas.create", &arena, &size, NULL, 0) == 0;
     unsigned word = made ? arena + 2 : ARENA_AUTOMATIC;
-    if (CAS_RELAXED(slot, &found, word)) return word;
-    if (made) destroyArena(arena);
+    if (CAS_RELAXED(slot, &found, word))
+        return word;
+    if (made)
+        destroyArena(arena);
     return found;
 }
 
@@ -45,9 +47,11 @@ static unsigned makeArena(unsigned *slot)
 static int arenaFlag(void)
 {
     int capability = threadCapability();
-    if (capability < 0 || capability >= ARENAS) return 0;
+    if (capability < 0 || capability >= ARENAS)
+        return 0;
     unsigned word = RELAXED_LOAD(&arenas[capability]);
-    if (__builtin_expect(word == ARENA_UNKNOWN, 0)) word = makeArena(&arenas[capability]);
+    if (__builtin_expect(word == ARENA_UNKNOWN, 0))
+        word = makeArena(&arenas[capability]);
     return word == ARENA_AUTOMATIC ? 0 : MALLOCX_ARENA(word - 2);
 }
 

@@ -40,14 +40,15 @@ void *tvarReadVersionIO(TVar *tvar, uint64_t *version)
 {
     for (;;) {
         uint64_t before = ACQUIRE_LOAD(&tvar->version);
-        if (LIKELY((before & 1) == 0)) {
-            void *value = ACQUIRE_LOAD(&tvar->value);
-            if (LIKELY(RELAXED_LOAD(&tvar->version) == before)) {
-                *version = before;
-                return value;
-            }
+        if (UNLIKELY((before & 1) != 0)) {
+            SMP_PAUSE();
+            continue;
         }
-        SMP_PAUSE();
+        void *value = ACQUIRE_LOAD(&tvar->value);
+        if (LIKELY(RELAXED_LOAD(&tvar->version) == before)) {
+            *version = before;
+            return value;
+        }
     }
 }
 

@@ -31,6 +31,7 @@ typedef struct State {
     WatchList list;
     WatchList other;   /* where a node goes next */
     uint32_t happened; /* the thing that is waited for */
+    uint32_t closing;  /* relaxed: what was done before the list was closed */
     uint32_t news;     /* relaxed: what was done before it happened */
 } State;
 
@@ -42,6 +43,8 @@ static void noteFired(WatchNode *node, uint64_t number, int result, void *sink)
     MODEL_CHECK(number != 0 && number <= 2);
     if (result == 0)
         MODEL_CHECK(RELAXED_LOAD(&state->news) == 1);
+    else
+        MODEL_CHECK(RELAXED_LOAD(&state->closing) == 1);
     if (number == 2)
         ADD_RELAXED(&watcher->fired, 1);
     else
@@ -183,6 +186,7 @@ static void checkRest(void *at)
 static void closeList(void *at)
 {
     State *state = at;
+    RELAXED_STORE(&state->closing, 1);
     watchListFire(watchListClose(&state->list, 1), -EBADF, state);
 }
 
@@ -209,6 +213,7 @@ static void awaitClose(void *at)
     Watcher *watcher = &state->watchers[0];
     fill(watcher, 2);
     if (!watchListAdd(&state->list, 0, &watcher->node)) {
+        MODEL_CHECK(RELAXED_LOAD(&state->closing) == 1);
         reuse(watcher);
         return;
     }

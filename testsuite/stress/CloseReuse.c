@@ -1,18 +1,17 @@
 /* CloseReuse.c -- threads wait on numbers that others close and open again as other files.
  *
- * Each driver opens one socket pair after the other and shows its near end to all workers, which read
- * or write it, or wait for it for a while.  Every socket has a tag; whatever passes through a socket is
- * its tag.  Two kinds:
- *   silent   both directions of the near end are blocked (nothing to read, buffer full); it is closed when
- *            all workers at it have parked, so every one of them must get -EBADF, and none may touch the
- *            file that has the number next.
+ * Each driver opens one socket pair after the other and shows its near end to all workers, which
+ * read or write it, or wait for it for a while.  Every socket has a tag; whatever passes through a
+ * socket is its tag.  Two kinds:
+ *   silent   both directions of the near end are blocked (nothing to read, buffer full); it is
+ *            closed when all workers at it have parked, so every one of them must get -EBADF, and
+ *            none may touch the file that has the number next.
  *   talking  tags flow both ways; it is closed when all workers have left it.
- * Near ends are adopted (closed by closeFd) or not (closed by closeFd or by plain close).  Who waits for a
- * number closed by plain close is told when the number is waited for again, or closed by closeFd.
+ * Near ends are adopted (closed by closeFd) or not (closed by closeFd or by plain close).  Who
+ * waits for a number closed by plain close is told when the number is waited for again, or closed
+ * by closeFd.
  */
 #include "testsuite/support/Crowd.h"
-
-#include "rts/Thread.h"
 
 #include <sys/ioctl.h>
 
@@ -22,7 +21,7 @@ typedef struct Socket {
     int near_fd, far_fd;
     bool adopted;
     uint64_t tag;
-    uint32_t closing; /* driver sets it (seq_cst), workers look after they have entered */
+    uint32_t closing;    /* driver sets it (seq_cst), workers look after they have entered */
     struct Socket *next; /* the driver's list of all its sockets, freed at the end */
 } Socket;
 
@@ -44,11 +43,12 @@ typedef struct Worker {
 static Driver drivers[MOST_DRIVERS];
 static Worker workers[MOST_WORKERS];
 static size_t driver_count, worker_count;
-static uint32_t stopping, resting; /* main stores, drivers and workers read */
-static uint64_t next_tag;          /* drivers, relaxed add */
+static uint32_t stopping, resting;  /* main stores, drivers and workers read */
+static uint64_t next_tag;           /* drivers, relaxed add */
 static uint32_t used[MOST_NUMBERS]; /* numbers that were ever near ends; relaxed */
 
-/* ---- workers ----------------------------------------------------------------------------------- */
+/* ---- workers -----------------------------------------------------------------------------------
+ * */
 
 static void workOn(Worker *worker, Socket *socket)
 {
@@ -91,9 +91,11 @@ static void *runWorker(void *env)
     return NULL;
 }
 
-/* ---- drivers ----------------------------------------------------------------------------------- */
+/* ---- drivers -----------------------------------------------------------------------------------
+ * */
 
-/* Is everyone at this socket parked in it?  Then nobody is between a look at its number and a call. */
+/* Is everyone at this socket parked in it?  Then nobody is between a look at its number and a call.
+ * */
 static bool allParked(const Socket *socket)
 {
     for (size_t i = 0; i < worker_count; i++) {
@@ -229,7 +231,8 @@ static void *runDriver(void *env)
     return NULL;
 }
 
-/* ---- the test ---------------------------------------------------------------------------------- */
+/* ---- the test ----------------------------------------------------------------------------------
+ * */
 
 /* Those who still wait for a number that was closed by plain close and never came again. */
 static void releaseLast(void)
@@ -273,8 +276,8 @@ TEST(CloseReuse, nobodySeesAnotherFilesBytes)
     for (size_t i = 0; i < worker_count; i++) {
         workers[i].seed = crowdSeed(100 + i);
         workers[i].writes = i % 2;
-        workers[i].thread = crowdFork(&working, runWorker, &workers[i],
-                                      workers[i].writes ? "writer" : "reader");
+        workers[i].thread =
+            crowdFork(&working, runWorker, &workers[i], workers[i].writes ? "writer" : "reader");
     }
     for (size_t i = 0; i < driver_count; i++)
         crowdFork(&driving, runDriver, &drivers[i], "driver");

@@ -1,9 +1,10 @@
 /* LostWakeup.c -- a thousand keep-alive pairs ping-pong; then quiet: no byte may wait for a reader.
  *
  * Rounds: each pair has a green thread at both ends.  The client sends messages of random length,
- * computes or yields at random, reads the answer in random pieces; its last message says so.  When all
- * have stopped, FIONREAD is 0 on every socket and as many answers as messages were seen.  A lost wake-up
- * leaves a thread parked over bytes that are there: it never ends, and is named with its descriptor.
+ * computes or yields at random, reads the answer in random pieces; its last message says so.  When
+ * all have stopped, FIONREAD is 0 on every socket and as many answers as messages were seen.  A
+ * lost wake-up leaves a thread parked over bytes that are there: it never ends, and is named with
+ * its descriptor.
  */
 #include "testsuite/support/Crowd.h"
 

@@ -1,8 +1,8 @@
 /* Signals.c -- a storm of SIGUSR1 without SA_RESTART on every OS thread, while sockets talk.
  *
- * Every blocking system call of the runtime meets EINTR: epoll_pwait, the futex sleeps, reads and writes.
- * Nothing may be lost, nothing be early, no call return -EINTR.  The handler runs on green threads' stacks
- * in one round and on the alternate stack in the next.
+ * Every blocking system call of the runtime meets EINTR: epoll_pwait, the futex sleeps, reads and
+ * writes. Nothing may be lost, nothing be early, no call return -EINTR.  The handler runs on green
+ * threads' stacks in one round and on the alternate stack in the next.
  */
 #include "testsuite/support/Crowd.h"
 
@@ -22,11 +22,11 @@ typedef struct Side {
     uint64_t bytes;
 } Side;
 
-static uint32_t stopping;    /* main stores, all threads read */
-static uint32_t storm_over;  /* main stores, the storm reads */
-static uint64_t handled;     /* handlers add */
-static uint64_t sent;        /* the storm; main reads after the join */
-static TVar *beat;           /* constant while the threads run */
+static uint32_t stopping;   /* main stores, all threads read */
+static uint32_t storm_over; /* main stores, the storm reads */
+static uint64_t handled;    /* handlers add */
+static uint64_t sent;       /* the storm; main reads after the join */
+static TVar *beat;          /* constant while the threads run */
 
 static void countSignal(int signal_number)
 {

@@ -1,8 +1,9 @@
-/* StartStop.c -- the runtime starts, carries a random load, and stops: again and again in one process.
+/* StartStop.c -- the runtime starts, carries a random load, and stops: again and again in one
+ * process.
  *
- * Cancel ends threads that would wait for ever: each wait returns -ECANCELED.  Drain waits for threads that
- * end by themselves.  Afterwards nothing is left: as many descriptors and OS threads as before, all bodies
- * ran to their end.
+ * Cancel ends threads that would wait for ever: each wait returns -ECANCELED.  Drain waits for
+ * threads that end by themselves.  Afterwards nothing is left: as many descriptors and OS threads
+ * as before, all bodies ran to their end.
  */
 #include "testsuite/support/Crowd.h"
 
@@ -153,6 +154,7 @@ static void playCycle(uint64_t *seed)
     }
     CHECK_EQ(rtsShutdown(Cancel, deadline_ns), -ENXIO);
     CHECK_EQ(threadFork(NULL, runTask, tasks), -ENXIO);
+    tvarFree(never);
     for (size_t i = 0; i < started; i++)
         CHECK_EQ(ACQUIRE_LOAD(&tasks[i].ended), 1);
 }

@@ -1,8 +1,8 @@
 /* Stealing.c -- one capability makes all the work, in bursts; every piece runs exactly once.
  *
  * The producers are pinned to capability 0, their pieces are free to go: from nothing at all to
- * computations of 1 to 20 ms without a safepoint, so that thieves, the overflow list, the owner's pops
- * from both ends and long silence meet.  Each piece adds 1 to its own cell.
+ * computations of 1 to 20 ms without a safepoint, so that thieves, the overflow list, the owner's
+ * pops from both ends and long silence meet.  Each piece adds 1 to its own cell.
  */
 #include "testsuite/support/Crowd.h"
 
@@ -67,7 +67,8 @@ static void *runProducer(void *env)
         }
         producer->bursts++;
         producer->pieces += count;
-        threadDelay((int64_t)crowdDraw(&producer->seed, 500)); /* everyone falls asleep, or nearly */
+        threadDelay(
+            (int64_t)crowdDraw(&producer->seed, 500)); /* everyone falls asleep, or nearly */
     }
     CHECK_EQ(threadCapability(), 0);
     free(threads);
@@ -98,8 +99,7 @@ TEST(Stealing, everyPieceRunsExactlyOnce)
         CHECK_EQ(rtsStats(i, &stats), 0);
         stolen += stats.stolen;
     }
-    printf("%llu bursts, %llu pieces on %u capabilities, %llu stolen\n",
-           (unsigned long long)bursts, (unsigned long long)pieces, capability_count,
-           (unsigned long long)stolen);
+    printf("%llu bursts, %llu pieces on %u capabilities, %llu stolen\n", (unsigned long long)bursts,
+           (unsigned long long)pieces, capability_count, (unsigned long long)stolen);
     crowdStop(&crowd);
 }

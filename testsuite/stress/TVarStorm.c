@@ -1,9 +1,9 @@
 /* TVarStorm.c -- many awaiters and writers on few variables, green threads and OS threads alike.
  *
- * Storm: one writer per variable counts up to a last value as fast as it can; readers of all kinds see
- * values and versions that never go back, and stop at the last value: a missed wake-up leaves one behind.
- * Lockstep: the writer goes on only when every awaiter has acknowledged the round, so that every single
- * wake-up counts.
+ * Storm: one writer per variable counts up to a last value as fast as it can; readers of all kinds
+ * see values and versions that never go back, and stop at the last value: a missed wake-up leaves
+ * one behind. Lockstep: the writer goes on only when every awaiter has acknowledged the round, so
+ * that every single wake-up counts.
  */
 #include "testsuite/support/Crowd.h"
 
@@ -36,7 +36,8 @@ static Seen look(TVar *tvar, Seen before)
     return now;
 }
 
-/* ---- storm ------------------------------------------------------------------------------------- */
+/* ---- storm -------------------------------------------------------------------------------------
+ * */
 
 static void *followToTheEnd(void *env)
 {
@@ -94,8 +95,8 @@ static void freeVariables(void)
     }
 }
 
-/* `fn` on OS_AWAITERS OS threads and AWAITERS green threads, `writer` for each variable, the last of them
- * on an OS thread. */
+/* `fn` on OS_AWAITERS OS threads and AWAITERS green threads, `writer` for each variable, the last
+ * of them on an OS thread. */
 static void runAll(Crowd *crowd, ThreadFn *fn, ThreadFn *writer)
 {
     pthread_t os_threads[OS_AWAITERS + 1];
@@ -130,7 +131,8 @@ TEST(TVarStorm, everyFollowerSeesTheLastValue)
     crowdStop(&crowd);
 }
 
-/* ---- lockstep ---------------------------------------------------------------------------------- */
+/* ---- lockstep ----------------------------------------------------------------------------------
+ * */
 
 static void *acknowledgeEach(void *env)
 {

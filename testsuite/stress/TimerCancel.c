@@ -1,9 +1,10 @@
 /* TimerCancel.c -- deadlines against events: never early, every wait ends, nothing is left behind.
  *
- * Waits with a deadline on sockets that are written at random moments, delays, and registerDelay variables
- * that are awaited and freed.  A result is checked against the clock: -ETIMEDOUT before the deadline is a
- * failure, however small the difference.  Then a hundred thousand time-outs, and as many waits that an
- * event ended first, must leave the timer heaps and the descriptor's slot as small as before.
+ * Waits with a deadline on sockets that are written at random moments, delays, and registerDelay
+ * variables that are awaited and freed.  A result is checked against the clock: -ETIMEDOUT before
+ * the deadline is a failure, however small the difference.  Then a hundred thousand time-outs, and
+ * as many waits that an event ended first, must leave the timer heaps and the descriptor's slot as
+ * small as before.
  */
 #include "testsuite/support/Crowd.h"
 
@@ -22,16 +23,22 @@ typedef struct Waiter {
 static uint32_t stopping; /* main stores, all threads read */
 static Waiter waiters[PAIRS > DELAYERS ? PAIRS : DELAYERS];
 
-/* Entries in all heaps. */
+/* Entries in all heaps, each counted as a visitor of its gate. */
 static uint64_t timersLeft(void)
 {
     uint64_t total = 0;
-    for (uint32_t i = 0; i < capabilities.count; i++)
-        total += RELAXED_LOAD(&capabilities.items[i]->manager.timers.size);
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        TimerHeap *heap = &capabilities.items[i]->manager.timers;
+        while (!ownerGateVisit(&heap->gate))
+            crowdPause(1000);
+        total += heap->size;
+        ownerGateVisitEnd(&heap->gate);
+    }
     return total;
 }
 
-/* ---- descriptors ------------------------------------------------------------------------------- */
+/* ---- descriptors -------------------------------------------------------------------------------
+ * */
 
 static void *waitForBytes(void *env)
 {
@@ -95,7 +102,8 @@ TEST(TimerCancel, writesAgainstDeadlines)
     crowdStop(&crowd);
 }
 
-/* ---- registerDelay ----------------------------------------------------------------------------- */
+/* ---- registerDelay -----------------------------------------------------------------------------
+ * */
 
 static void *freeAndAwait(void *env)
 {
@@ -143,7 +151,8 @@ TEST(TimerCancel, delaysAreAwaitedAndFreed)
     crowdStop(&crowd);
 }
 
-/* ---- nothing is left --------------------------------------------------------------------------- */
+/* ---- nothing is left ---------------------------------------------------------------------------
+ * */
 
 typedef struct Silence {
     int fd;
@@ -184,6 +193,8 @@ TEST(TimerCancel, timeoutsOnASilentDescriptorLeaveNothing)
     crowdStop(&crowd);
 }
 
+static uint64_t bounces; /* the threads add, main reads */
+
 /* One thread of a pair: wait an hour at most, the other side answers at once. */
 static void *bounce(void *env)
 {
@@ -193,7 +204,7 @@ static void *bounce(void *env)
         CHECK_EQ(fdWriteAll(silence->fd, "x", 1), 1);
         while (fdRecv(silence->fd, &byte, 1, MSG_DONTWAIT) == -EAGAIN)
             CHECK_EQ(threadWaitReadUntil(silence->fd, rtsNow() + 3600 * CROWD_SECOND_NS), 0);
-        CHECK_LE(timersLeft(), UINT64_C(4) * LEFT_MOST * capabilities.count);
+        ADD_RELAXED(&bounces, 1);
     }
     return NULL;
 }
@@ -211,6 +222,11 @@ TEST(TimerCancel, cancelledDeadlinesLeaveNothing)
             crowdPair(&ends[i], true);
         sides[i] = (Silence){ends[i], total / THREADS};
         crowdFork(&crowd, bounce, &sides[i], "bouncer");
+    }
+    int64_t hang_ns = rtsNow() + CROWD_HANG_S * CROWD_SECOND_NS;
+    while (RELAXED_LOAD(&bounces) < total && rtsNow() < hang_ns) {
+        CHECK_LE(timersLeft(), UINT64_C(4) * LEFT_MOST * capabilities.count);
+        crowdPause(1000000);
     }
     crowdJoin(&crowd);
     printf("%zu cancelled deadlines, %llu timers left\n", total, (unsigned long long)timersLeft());

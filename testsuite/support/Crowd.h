@@ -1,18 +1,19 @@
-/* Crowd.h -- many green threads of one test: start the runtime, fork them, wait for all, name the stuck.
+/* Crowd.h -- many green threads of one test: start, fork them, wait for all, name the stuck.
  *
  *     Crowd crowd;
  *     crowdStart(&crowd, 2, 1000);          // 2 capabilities, room for 1000 threads
  *     crowdFork(&crowd, body, env, "reader");
- *     crowdJoin(&crowd);                    // a thread that never ends fails the test, with its status
+ *     crowdJoin(&crowd);                    // who never ends fails the test, with its status
  *     crowdStop(&crowd);
  *
- * A hang is the failure that these programs look for.  It is told by a limit so far above any honest
- * run (CROWD_HANG_S after everybody was told to stop) that it is a verdict, not a measurement.
+ * A hang is the failure that these programs look for.  It is told by a limit so far above any
+ * honest run (CROWD_HANG_S after everybody was told to stop) that it is a verdict, not a
+ * measurement.
  */
 #ifndef TESTSUITE_CROWD_H
 #define TESTSUITE_CROWD_H
 
-#include "internal/SMP.h"
+#include "rts/Thread.h"
 #include "testsuite/support/Test.h"
 
 #include <capri/fd.h>
@@ -97,10 +98,14 @@ static inline Thread *crowdForkOn(Crowd *crowd, uint32_t capability, ThreadFn *f
 
 static inline const char *crowdStateName(ThreadState state)
 {
-    static const char *const names[] = {"ready",           "running",
-                                        "finished",        "blocked on read of",
-                                        "blocked on write of", "blocked on a delay",
-                                        "blocked on a variable", "blocked on a thread",
+    static const char *const names[] = {"ready",
+                                        "running",
+                                        "finished",
+                                        "blocked on read of",
+                                        "blocked on write of",
+                                        "blocked on a delay",
+                                        "blocked on a variable",
+                                        "blocked on a thread",
                                         "blocked on a stack"};
     return (size_t)state < sizeof names / sizeof *names ? names[state] : "in no known state";
 }
@@ -185,22 +190,25 @@ static inline void crowdPair(int pair[2], bool adopted)
         CHECK_EQ(fdAdopt(pair[i]), 0);
 }
 
-/* Wait until the runtime has parked `thread` in `state` (on `fd`, if >= 0). */
-static inline void crowdAwaitState(const Thread *thread, ThreadState state, int fd)
+/* Wait until the runtime has parked `thread` in `state` (on `fd`, if >= 0): it is off its stack,
+ * and whatever it did before happened before this returns. */
+static inline void crowdAwaitState(Thread *thread, ThreadState state, int fd)
 {
     int64_t deadline_ns = rtsNow() + CROWD_HANG_S * CROWD_SECOND_NS;
     for (;;) {
         ThreadStatus status = threadStatus(thread);
-        if (status.state == state && (fd < 0 || status.fd == fd))
+        if (status.state == state && (fd < 0 || status.fd == fd) &&
+            claimState(ACQUIRE_LOAD(&thread->claim)) == ClaimParked)
             return;
         if (rtsNow() > deadline_ns) {
             CHECK_EQ(status.state, state);
             CHECK_EQ(status.fd, fd);
+            CHECK_EQ(claimState(ACQUIRE_LOAD(&thread->claim)), ClaimParked);
         }
         if (threadSelf() == NULL)
-            crowdPause(100000);
+            crowdPause(50000);
         else
-            threadDelay(100);
+            threadDelay(50);
     }
 }
 

@@ -1,57 +1,44 @@
-/* Green.h -- a runtime for the length of one test, and bodies that run on green threads of it. */
+/* Green.h -- tests whose bodies run on a green thread, and the pairs of connected fds they need.
+ *
+ *     GREEN_TEST(FdRead, waits) { ... CHECK_EQ(fdRead(fd, buffer, 1), 1); ... }
+ *
+ * Each test starts a runtime with 2 capabilities (--backend chooses how it polls), runs its body,
+ * waits for all threads and shuts the runtime down: a thread left behind makes it hang.
+ */
 #ifndef TESTSUITE_GREEN_H
 #define TESTSUITE_GREEN_H
 
-#include "internal/SMP.h"
-#include "rts/Thread.h"
-#include "rts/context/Sanitizer.h"
 #include "testsuite/support/Test.h"
 
 #include <capri/capri.h>
 
-#include <dirent.h>
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <netinet/in.h>
+#include <string.h>
 
-#ifdef SANITIZE_THREAD
-enum { UNDER_TSAN = 1 };
-#else
-enum { UNDER_TSAN = 0 };
-#endif
+#define GREEN_TEST(noun, what)                                                                     \
+    static void green_##noun##_##what(void);                                                       \
+    TEST(noun, what)                                                                               \
+    {                                                                                              \
+        greenRun(green_##noun##_##what);                                                           \
+    }                                                                                              \
+    static void green_##noun##_##what(void)
 
-#define MS_NS INT64_C(1000000)
-
-/* greenScale -- `count` where it costs nothing, a tenth of it (at least 2) under slow tools. */
-static inline uint32_t greenScale(uint32_t count)
+static inline void *greenBody(void *env)
 {
-    if (!UNDER_TSAN && !testUnderValgrind())
-        return count;
-    return count / 10 < 2 ? 2 : count / 10;
+    void (**body)(void) = env;
+    (*body)();
+    return NULL;
 }
 
-static inline void greenStart(uint32_t capabilities)
+static inline void greenRun(void (*body)(void))
 {
-    RtsConfig config = {.capabilities = capabilities};
+    RtsConfig config = {.capabilities = 2, .backend = testArg("--backend")};
+    Thread *thread;
     CHECK_EQ(rtsInit(&config), 0);
-    CHECK_EQ(capabilityCount(), capabilities);
-}
-
-static inline void greenStop(void)
-{
-    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
-    CHECK_EQ(capabilityCount(), 0);
-}
-
-/* greenJoin -- join, give the handle back, return the result. */
-static inline void *greenJoin(Thread *thread)
-{
-    void *result = NULL;
-    CHECK_EQ(threadJoin(thread, &result), 0);
+    CHECK_EQ(threadFork(&thread, greenBody, &body), 0);
+    CHECK_EQ(threadJoin(thread, NULL), 0);
     threadRelease(thread);
-    return result;
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
 }
 
 static inline Thread *greenFork(ThreadFn *fn, void *env)
@@ -61,91 +48,59 @@ static inline Thread *greenFork(ThreadFn *fn, void *env)
     return thread;
 }
 
-/* greenRun -- fn(env) on a green thread of a runtime of its own. */
-static inline void *greenRun(uint32_t capabilities, ThreadFn *fn, void *env)
-{
-    greenStart(capabilities);
-    void *result = greenJoin(greenFork(fn, env));
-    greenStop();
-    return result;
-}
-
-/* greenUntil -- let others run until thread is in that state.  Never: the program's time limit. */
-static inline void greenUntil(const Thread *thread, ThreadState state)
-{
-    while (threadStatus(thread).state != state)
-        threadYield();
-}
-
-/* greenUntilSet -- likewise until *word is at least `value`. */
-static inline void greenUntilSet(uint32_t *word, uint32_t value)
-{
-    while (ACQUIRE_LOAD(word) < value)
-        threadYield();
-}
-
-/* osFork, osJoin -- a plain OS thread. */
-static inline pthread_t osFork(void *(*fn)(void *env), void *env)
-{
-    pthread_t thread;
-    CHECK_EQ(pthread_create(&thread, NULL, fn, env), 0);
-    return thread;
-}
-
-static inline void *osJoin(pthread_t thread)
+/* Waits for its end; returns its result. */
+static inline intptr_t greenJoin(Thread *thread)
 {
     void *result = NULL;
-    CHECK_EQ(pthread_join(thread, &result), 0);
-    return result;
+    CHECK_EQ(threadJoin(thread, &result), 0);
+    threadRelease(thread);
+    return (intptr_t)result;
 }
 
-/* fdsOpen -- how many descriptors this process has open. */
-static inline uint32_t fdsOpen(void)
+/* Until thread is parked for `state`. */
+static inline void greenAwait(Thread *thread, ThreadState state)
 {
-    uint32_t count = 0;
-    DIR *all = opendir("/proc/self/fd");
-    CHECK(all != NULL);
-    while (readdir(all) != NULL)
-        count++;
-    closedir(all);
-    return count;
+    while (threadStatus(thread).state != state)
+        CHECK_EQ(threadYield(), 0);
 }
 
-/* An allocator that counts what is out, and fails when it is told to. */
-typedef struct CountingHeap {
-    uint64_t live_bytes, live_blocks, asked; /* anyone, relaxed add */
-    uint64_t fail_from;                      /* the asked-th request and later fail; 0: none */
-} CountingHeap;
-
-static inline void *countingAllocate(void *context, size_t size, size_t alignment)
+/* A listener on a port of the kernel's choice. */
+static inline int greenListen(struct sockaddr_in *address, int backlog)
 {
-    CountingHeap *heap = context;
-    void *memory = NULL;
-    uint64_t number = ADD_RELAXED(&heap->asked, 1) + 1;
-    uint64_t fail_from = RELAXED_LOAD(&heap->fail_from);
-    if (fail_from != 0 && number >= fail_from)
-        return NULL;
-    if (alignment < sizeof(void *))
-        alignment = sizeof(void *);
-    if (posix_memalign(&memory, alignment, size) != 0)
-        return NULL;
-    ADD_RELAXED(&heap->live_bytes, size);
-    ADD_RELAXED(&heap->live_blocks, 1);
-    return memory;
+    socklen_t size = sizeof *address;
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = fdListen((struct sockaddr *)address, size, backlog);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)address, &size), 0);
+    return fd;
 }
 
-static inline void countingRelease(void *context, void *memory, size_t size, size_t alignment)
+/* Two adopted ends of one TCP connection. */
+static inline void greenTcpPair(int ends[2])
 {
-    CountingHeap *heap = context;
-    (void)alignment;
-    ADD_RELAXED(&heap->live_bytes, -(uint64_t)size);
-    ADD_RELAXED(&heap->live_blocks, -UINT64_C(1));
-    free(memory);
+    struct sockaddr_in address;
+    int listener = greenListen(&address, 8);
+    ends[0] = fdSocket(AF_INET, SOCK_STREAM, 0);
+    CHECK_GE(ends[0], 0);
+    CHECK_EQ(fdConnect(ends[0], (struct sockaddr *)&address, sizeof address), 0);
+    ends[1] = fdAccept(listener, NULL, NULL);
+    CHECK_GE(ends[1], 0);
+    CHECK_EQ(closeFd(listener), 0);
 }
 
-static inline Allocator countingAllocator(CountingHeap *heap)
+/* Two adopted ends of a local socket. */
+static inline void greenLocalPair(int type, int ends[2])
 {
-    return (Allocator){countingAllocate, countingRelease, heap};
+    CHECK_EQ(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), 0);
+    CHECK_EQ(fdAdopt(ends[0]), 0);
+    CHECK_EQ(fdAdopt(ends[1]), 0);
+}
+
+static inline void greenClosePair(int ends[2])
+{
+    CHECK_EQ(closeFd(ends[0]), 0);
+    CHECK_EQ(closeFd(ends[1]), 0);
 }
 
 #endif

@@ -91,58 +91,46 @@ TEST(Context, startsOnItsOwnStackAligned)
     freeOther();
 }
 
-/* ---- Registers: each side fills all that a call must keep, and finds them again. ---- */
+/* ---- Registers: each side keeps more values than there are registers, and finds them again. ---- */
 
 #if defined(__x86_64__)
-/* Fill rbx, r12..r15 with seed, seed+1, ...; switch; return 0 when all are as they were. */
-NO_INSTRUMENT static uint64_t registersAcross(void **save, void **load, uint64_t seed)
-{
-    uint64_t bad;
-    register uint64_t start __asm__("rbx") = seed;
-    void *unused_save = save, *to = *load;
-    __asm__ volatile("leaq 1(%%rbx), %%r12\n\t"
-                     "leaq 2(%%rbx), %%r13\n\t"
-                     "leaq 3(%%rbx), %%r14\n\t"
-                     "leaq 4(%%rbx), %%r15\n\t"
-                     "movq %%rsp, %%rax\n\t"
-                     "subq $128, %%rsp\n\t" /* the red zone */
-                     "andq $-16, %%rsp\n\t"
-                     "pushq %%rbx\n\t"
-                     "pushq %%rax\n\t"
-                     "xorl %%edx, %%edx\n\t"
-                     "call contextSwap\n\t"
-                     "popq %%rcx\n\t"
-                     "popq %%rdx\n\t"
-                     "movq %%rcx, %%rsp\n\t"
-                     "xorl %%eax, %%eax\n\t"
-                     "subq %%rdx, %%rbx\n\t"
-                     "orq %%rbx, %%rax\n\t"
-                     "leaq 1(%%rdx), %%rcx\n\t subq %%rcx, %%r12\n\t orq %%r12, %%rax\n\t"
-                     "leaq 2(%%rdx), %%rcx\n\t subq %%rcx, %%r13\n\t orq %%r13, %%rax\n\t"
-                     "leaq 3(%%rdx), %%rcx\n\t subq %%rcx, %%r14\n\t orq %%r14, %%rax\n\t"
-                     "leaq 4(%%rdx), %%rcx\n\t subq %%rcx, %%r15\n\t orq %%r15, %%rax\n\t"
-                     : "=a"(bad), "+r"(start), "+D"(unused_save), "+S"(to)
-                     :
-                     : "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
-                       "memory");
-    return bad;
-}
+#define FLOAT_REGISTER "x"
 #else
-/* The compiler keeps these in registers across the call as far as they reach, and in the frame beyond. */
+#define FLOAT_REGISTER "w"
+#endif
+#define HIDE(value) __asm__ volatile("" : "+r"(value)) /* it may be anything now ... */
+#define HIDE_FLOAT(value) __asm__ volatile("" : "+" FLOAT_REGISTER(value)) /* ... in a register */
+#define HIDE_ALL()                                                                                 \
+    do {                                                                                           \
+        HIDE(a);                                                                                   \
+        HIDE(b);                                                                                   \
+        HIDE(c);                                                                                   \
+        HIDE(d);                                                                                   \
+        HIDE(e);                                                                                   \
+        HIDE(f);                                                                                   \
+        HIDE(j);                                                                                   \
+        HIDE(k);                                                                                   \
+        HIDE(l);                                                                                   \
+        HIDE(m);                                                                                   \
+        HIDE_FLOAT(g);                                                                             \
+        HIDE_FLOAT(h);                                                                             \
+        HIDE_FLOAT(i);                                                                             \
+    } while (0)
+
+/* Returns 0 when all that was there before the switch is there after it. */
 NO_INSTRUMENT static uint64_t registersAcross(void **save, void **load, uint64_t seed)
 {
     uint64_t a = seed * 3, b = seed * 5, c = seed * 7, d = seed * 11, e = seed * 13, f = seed * 17;
+    uint64_t j = seed * 19, k = seed * 23, l = seed * 29, m = seed * 31;
     double g = (double)seed * 0.5, h = (double)seed * 0.25, i = (double)seed * 0.125;
-    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
-    __asm__ volatile("" : "+w"(g), "+w"(h), "+w"(i));
+    HIDE_ALL();
     contextSwitch(save, *load, NULL);
-    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
-    __asm__ volatile("" : "+w"(g), "+w"(h), "+w"(i));
+    HIDE_ALL();
     return (a ^ seed * 3) | (b ^ seed * 5) | (c ^ seed * 7) | (d ^ seed * 11) | (e ^ seed * 13) |
-           (f ^ seed * 17) | (uint64_t)(g != (double)seed * 0.5) |
-           (uint64_t)(h != (double)seed * 0.25) | (uint64_t)(i != (double)seed * 0.125);
+           (f ^ seed * 17) | (j ^ seed * 19) | (k ^ seed * 23) | (l ^ seed * 29) | (m ^ seed * 31) |
+           (uint64_t)(g != (double)seed * 0.5) | (uint64_t)(h != (double)seed * 0.25) |
+           (uint64_t)(i != (double)seed * 0.125);
 }
-#endif
 
 static uint64_t bad_there;
 

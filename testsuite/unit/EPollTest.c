@@ -1,11 +1,16 @@
 /* EPollTest.c -- what the epoll back-end makes of the kernel's words. */
 #include "testsuite/support/IoFixture.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 
 static BackendState *state;
 static int wake_fd;
@@ -168,6 +173,49 @@ TEST(EPoll, neverEarly)
         CHECK_GE(clockRead(&clockMonotonic), before + delays_ns[i]);
     }
     closeState();
+}
+
+/* An older kernel in a child: its epoll_pwait2 says what the filter says. */
+static bool refusePwait2(uint32_t error)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+static void sleepOnAnOlderKernel(void *arg)
+{
+    const int64_t delays_ns[] = {1, 999999, 1000001, 2999999};
+    const uint64_t one = 1;
+    if (!refusePwait2(*(uint32_t *)arg))
+        _exit(77);
+    openState();
+    for (size_t i = 0; i < sizeof delays_ns / sizeof delays_ns[0]; i++) {
+        int64_t before = clockRead(&clockMonotonic);
+        CHECK_EQ(backendEPoll.poll(state, delays_ns[i], records, 8), 0);
+        CHECK_GE(clockRead(&clockMonotonic), before + delays_ns[i]);
+    }
+    CHECK_EQ(write(wake_fd, &one, sizeof one), (ssize_t)sizeof one);
+    CHECK_EQ(backendEPoll.poll(state, INT64_MAX, records, 8), 1);
+    closeState();
+}
+
+TEST(EPoll, neverEarlyWithoutPwait2)
+{
+    uint32_t errors[] = {ENOSYS, EPERM};
+    static char output[1000];
+    for (int i = 0; i < 2; i++) {
+        int status = testChild(sleepOnAnOlderKernel, &errors[i], output, sizeof output);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+            SKIP("no seccomp filters here");
+        CHECK_EQ(status, 0);
+    }
 }
 
 static void hearSignal(int number)

@@ -162,6 +162,27 @@ TEST(EventManager, aWakeupEndsTheStepAndIsDrainedByTheOwnerOnly)
     eventManagerClose(&manager);
 }
 
+TEST(EventManager, theTimersGateGoesBackToBiased)
+{
+    Alarm alarm = {0};
+    openManager(1000);
+    OwnerGate *gate = &manager.timers.gate;
+    if (gate->shared != 0) {
+        eventManagerClose(&manager);
+        SKIP("no membarrier here: the gate is always shared");
+    }
+    arm(&alarm, 1000);
+    CHECK_EQ(eventManagerRescue(&manager, NULL), 1);
+    CHECK_EQ(gate->shared, 1);
+    arm(&alarm, INT64_MAX - 1);
+    for (int i = 0; i < 3; i++) { /* notices the visit, then that there was no more */
+        fake.now_ns += 1000000;
+        eventManagerStep(&manager, 0, NULL);
+    }
+    CHECK_EQ(gate->shared, 0);
+    eventManagerClose(&manager);
+}
+
 /* ---- dispatching ---- */
 
 TEST(EventManager, directionsOfEvents)

@@ -3,6 +3,8 @@
 #include "iomgr/backend/Mock.h"
 #include "testsuite/support/IoFixture.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -161,7 +163,26 @@ TEST(FdAwait, readyForEverUntilTheNumberIsFresh)
     CHECK_EQ(park(&waiter, 5, FdAdopted, FdWrite), 1);
     CHECK_EQ(mockChangeCount(manager.state), 1);
     eventManagerFresh(&manager, 5, NULL);
+    mockFail(manager.state, 5, -EPERM);
+    CHECK_EQ(park(&waiter, 5, FdAdopted, FdWrite), 1);
+    CHECK_EQ(eventManagerAdopt(&manager, 5, NULL), 0); /* whoever adopts it may have reopened it */
     CHECK_EQ(park(&waiter, 5, FdAdopted, FdWrite), 0);
+    eventManagerClose(&manager);
+}
+
+TEST(FdAwait, aBareWaitThatWasReadyIsRemembered)
+{
+    Watcher reader;
+    openOn(&backendMock);
+    CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, 0, 7), 0);
+    CHECK(mockDeliverFd(manager.state, 5, EventRead));
+    CHECK_EQ(look(), 1);
+    eventManagerWoken(&manager, 5, FdRead, 7);
+    CHECK(mockDeliverFd(manager.state, 5, EventRead));
+    CHECK_EQ(look(), 0);
+    CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, 0, 7), 1);
+    CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, 0, 7), 0); /* EAGAIN since */
+    CHECK_EQ(mockChangeCount(manager.state), 1);
     eventManagerClose(&manager);
 }
 
@@ -221,12 +242,23 @@ TEST(FdAwait, modifyRefusedByARegularFile)
 
 /* ---- races made by the hook: what happens between the kernel's look and the publication ---- */
 
+static pthread_t rescuer;
+
+static void *rescueOnce(void *arg)
+{
+    (void)arg;
+    eventManagerRescue(&manager, NULL);
+    return NULL;
+}
+
+/* The event is taken at once, by another OS thread; it has counted the edge when this returns. */
 static void eventInside(void *context, const MockChange *change)
 {
-    if (change->operation != MockRemove && change->result == 0) {
-        mockDeliver(manager.state, change->cookie, *(uint32_t *)context);
-        eventManagerRescue(&manager, NULL); /* taken at once by somebody else */
-    }
+    uint32_t edges = eventManagerEdges(&manager, change->fd, FdRead);
+    mockDeliver(manager.state, change->cookie, *(uint32_t *)context);
+    CHECK_EQ(pthread_create(&rescuer, NULL, rescueOnce, NULL), 0);
+    while (eventManagerEdges(&manager, change->fd, FdRead) == edges)
+        sched_yield();
 }
 
 TEST(FdAwait, anEventBeforeThePublicationIsNotLost)
@@ -237,6 +269,7 @@ TEST(FdAwait, anEventBeforeThePublicationIsNotLost)
         openOn(&backendMock);
         mockOnChange(manager.state, eventInside, &events);
         CHECK_EQ(park(&reader, 5, kind, FdRead), 1);
+        CHECK_EQ(pthread_join(rescuer, NULL), 0);
         CHECK_EQ(reader.fired, 0);
         CHECK(!watchListHasWatchers(&fdTableFind(&manager.table, 5)->waiters[FdRead]));
         eventManagerClose(&manager);
@@ -250,10 +283,48 @@ TEST(FdAwait, thePeersEndInsideTheAddIsRemembered)
     openOn(&backendMock);
     mockOnChange(manager.state, eventInside, &events);
     CHECK_EQ(park(&reader, 5, FdAdopted, FdRead), 1);
+    CHECK_EQ(pthread_join(rescuer, NULL), 0);
     mockOnChange(manager.state, NULL, NULL);
     uint32_t edges = eventManagerEdges(&manager, 5, FdRead);
     CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, edges, 1), 1);
     eventManagerClose(&manager);
+}
+
+static struct {
+    Watcher reader;
+    bool begun;
+} flux;
+
+static void readerFiresInside(void *context, const MockChange *change)
+{
+    (void)context;
+    if (flux.begun || change->operation != MockModify)
+        return;
+    flux.begun = true;
+    CHECK(mockDeliverFd(manager.state, 5, EventRead));
+    CHECK_EQ(pthread_create(&rescuer, NULL, rescueOnce, NULL), 0);
+    while (ACQUIRE_LOAD(&flux.reader.fired) == 0)
+        sched_yield();
+    for (int i = 0; i < 100; i++) /* let it look for a writer before there is one */
+        sched_yield();
+}
+
+/* See Note [One-shot in flux]. */
+TEST(FdAwait, aWriterArmsWhileTheReadersEventIsTaken)
+{
+    for (int round = 0; round < 50; round++) {
+        Watcher writer;
+        openOn(&backendMock);
+        flux.begun = false;
+        mockOnChange(manager.state, readerFiresInside, NULL);
+        CHECK_EQ(park(&flux.reader, 5, round % 2 ? FdAdopted : 0, FdRead), 0);
+        CHECK_EQ(park(&writer, 5, 0, FdWrite), 0);
+        CHECK_EQ(pthread_join(rescuer, NULL), 0);
+        CHECK(mockIsArmed(manager.state, 5, EventWrite));
+        CHECK(mockDeliverFd(manager.state, 5, EventWrite));
+        CHECK_EQ(look(), 1);
+        eventManagerClose(&manager);
+    }
 }
 
 /* ---- adopted ---- */

@@ -1,7 +1,7 @@
 /* OutsideTest.c -- plain OS threads: they wait as green threads do, and block. */
 #include "rts/Outside.h"
 
-#include "testsuite/support/Green.h"
+#include "testsuite/support/Runtime.h"
 
 #include <fcntl.h>
 #include <signal.h>

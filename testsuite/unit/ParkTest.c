@@ -1,7 +1,7 @@
 /* ParkTest.c -- waiting, step by step: every source of a wake-up, before and after the park. */
 #include "rts/Park.h"
 
-#include "testsuite/support/Green.h"
+#include "testsuite/support/Runtime.h"
 
 /* ---- sources on a plain OS thread ------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* ScheduleTest.c -- who runs next: order, fairness, slices, polls while busy, stealing. */
 #include "rts/Schedule.h"
 
-#include "testsuite/support/Green.h"
+#include "testsuite/support/Runtime.h"
 
 /* The Monitor may ask for a yield at any fork.  Whoever tests an order counts the switches across his
  * forks and tries again if there was one. */

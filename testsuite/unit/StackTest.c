@@ -1,7 +1,7 @@
 /* StackTest.c -- guarded stacks: sizes, guards, colours, caches, depot, and very many. */
 #include "rts/context/Stack.h"
 
-#include "testsuite/support/Green.h"
+#include "testsuite/support/Runtime.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* StarvedTest.c -- newborns for which there is no stack: they wait, they get one, or they give up. */
 #include "rts/Starved.h"
 
-#include "testsuite/support/Green.h"
+#include "testsuite/support/Runtime.h"
 
 enum { FIRST_SLAB = 64 }; /* stacks there are before a second mapping is asked for */
 
@@ -11,6 +11,11 @@ static uint32_t ran;
 static void *runNow(void *env)
 {
     order[ran++] = (uint32_t)(uintptr_t)env;
+    return env;
+}
+
+static void *returnEnv(void *env)
+{
     return env;
 }
 
@@ -164,15 +169,14 @@ TEST(Starved, givesUpAtOnceWhenNobodyCouldHelp)
     greenStart(2);
     stackMapFail(-1);
     for (int i = 0; i < 10; i++)
-        threads[i] = greenFork(runNow, NULL);
+        threads[i] = greenFork(returnEnv, NULL);
     for (int i = 0; i < 10; i++) {
         CHECK_EQ(threadJoin(threads[i], NULL), -ENOMEM);
         threadRelease(threads[i]);
     }
-    CHECK_EQ(threadFork(NULL, runNow, NULL), 0); /* detached: nobody is told */
+    CHECK_EQ(threadFork(NULL, returnEnv, NULL), 0); /* detached: nobody is told */
     stackMapFail(0);
-    ran = 0;
-    CHECK_EQ((uintptr_t)greenJoin(greenFork(runNow, (void *)3)), 3);
+    CHECK_EQ((uintptr_t)greenJoin(greenFork(returnEnv, (void *)3)), 3);
     greenStop(); /* all of them are counted as ended */
 }
 

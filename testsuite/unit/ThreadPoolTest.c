@@ -1,7 +1,7 @@
 /* ThreadPoolTest.c -- descriptors: chunks that stay, caches, ids, and memory that runs out. */
 #include "rts/Thread.h"
 
-#include "testsuite/support/Green.h"
+#include "testsuite/support/Runtime.h"
 
 #include <string.h>
 

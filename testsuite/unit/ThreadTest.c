@@ -1,5 +1,5 @@
 /* ThreadTest.c -- green threads from outside: fork, join, handles, labels, status, pinning. */
-#include "testsuite/support/Green.h"
+#include "testsuite/support/Runtime.h"
 
 #include <string.h>
 

@@ -91,6 +91,24 @@ TEST(TimerHeap, deadlineOrderOfWhatWasRearmedLater)
     timerHeapFree(&heap);
 }
 
+/* A kept entry changes its timer's order where it lies and hides what is below it. */
+TEST(TimerHeap, equalDeadlinesBelowOneThatWasRearmed)
+{
+    enum { MANY = 21 }; /* the root, its four children, theirs */
+    Alarm alarms[MANY] = {0};
+    TimerHeap heap;
+    openHeap(&heap);
+    for (int i = 0; i < MANY; i++)
+        arm(&heap, &alarms[i], 1, 5000000);
+    arm(&heap, &alarms[1], 2, 9000000);
+    CHECK_EQ(heap.size, MANY);
+    CHECK_EQ(timerHeapExpire(&heap, 5000000, true, NULL), MANY - 1);
+    for (int i = 1; i < MANY - 1; i++)
+        CHECK_EQ(fired_order[i], &alarms[i + 1]);
+    CHECK_EQ(timerHeapExpire(&heap, 9000000, true, NULL), 1);
+    timerHeapFree(&heap);
+}
+
 TEST(TimerHeap, rearmingLaterMovesNothing)
 {
     Alarm alarm = {0};
@@ -186,9 +204,10 @@ TEST(TimerHeap, disarmedElsewhereIsBoundedToo)
     }
     for (int i = 0; i < MANY; i++) { /* and what moves to another heap */
         arm(&heap, &alarms[i], 2, 1000000 + i);
-        arm(&other, &alarms[i], 3, 2000000 + i);
+        arm(&other, &alarms[i], 3, 500000 + i);
         CHECK_LE(heap.size, 2 * 64);
     }
+    CHECK_EQ(timerHeapEarliest(&heap), DEADLINE_NEVER); /* nothing here wakes anybody for nothing */
     CHECK_EQ(timerHeapExpire(&heap, 9000000, true, NULL), 0);
     CHECK_EQ(timerHeapExpire(&other, 9000000, true, NULL), MANY);
     timerHeapFree(&heap);
@@ -211,6 +230,11 @@ TEST(TimerHeap, neverAndTheFarFuture)
     CHECK_EQ(timerHeapExpire(&heap, base + 1000, true, NULL), 1);
     CHECK_EQ(timerHeapExpire(&heap, base + 2000, true, NULL), 1);
     CHECK_EQ(farther.fired_number, 2);
+    /* Ages ago, so far that the entry word's key has wrapped: due, not "later". */
+    arm(&heap, &farther, 3, base + 1000000);
+    arm(&heap, &farther, 4, base + 1000000 - (INT64_C(3) << 56));
+    CHECK_EQ(timerHeapExpire(&heap, base + 2001, true, NULL), 1);
+    CHECK_EQ(farther.fired_number, 4);
     arm(&heap, &far, 2, base + 5000);
     arm(&heap, &far, 3, DEADLINE_NEVER); /* takes the deadline back */
     CHECK_EQ(timerHeapExpire(&heap, base + 6000, true, NULL), 0);
@@ -229,14 +253,20 @@ static void rearmAlarm(Timer *timer, uint64_t number, void *sink)
 
 TEST(TimerHeap, aTimerThatRearmsItselfDoesNotHoldTheStep)
 {
-    Alarm alarm = {.timer.fire = rearmAlarm};
+    enum { MANY = 100 }; /* more than a batch */
+    static Alarm alarms[MANY];
     TimerHeap heap;
     openHeap(&heap);
     rearm_heap = &heap;
-    CHECK_EQ(timerHeapArm(&heap, &alarm.timer, 1, 0), 0);
-    CHECK_EQ(timerHeapExpire(&heap, 100, true, NULL), 1);
-    CHECK_EQ(timerHeapExpire(&heap, 100, true, NULL), 1);
-    CHECK_EQ(alarm.fired_number, 2);
+    for (int i = 0; i < MANY; i++) {
+        alarms[i].timer.fire = rearmAlarm;
+        CHECK_EQ(timerHeapArm(&heap, &alarms[i].timer, 1, 0), 0);
+    }
+    uint32_t fired = timerHeapExpire(&heap, 100, true, NULL);
+    CHECK_GE(fired, MANY);
+    CHECK_LE(fired, MANY + 64);
+    for (int i = 0; i < MANY; i++)
+        CHECK_GE(alarms[i].fired, 1);
     timerHeapFree(&heap);
 }
 

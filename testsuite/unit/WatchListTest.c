@@ -176,3 +176,53 @@ TEST(WatchList, stormWithClose)
 {
     runStorm(true);
 }
+
+/* ---- an event while somebody else removes ---- */
+
+enum { PATIENT_WAITS = 20000, REMOVERS = 2 };
+
+static struct {
+    WatchList list;
+    bool stop;
+} busy;
+
+static void *addAndRemove(void *arg)
+{
+    Watcher watcher;
+    (void)arg;
+    watcherInit(&watcher);
+    while (!ACQUIRE_LOAD(&busy.stop)) {
+        uint32_t before = ACQUIRE_LOAD(&watcher.fired);
+        CHECK(watchListAdd(&busy.list, 0, &watcher.node));
+        if (!watchListRemove(&busy.list, 0, &watcher.node, NULL)) {
+            while (ACQUIRE_LOAD(&watcher.fired) == before)
+                sched_yield();
+        }
+    }
+    return NULL;
+}
+
+/* One event for each wait: the taker finds the list, or a remover fires in its stead. */
+TEST(WatchList, anEventDuringARemovalIsNotLost)
+{
+    pthread_t removers[REMOVERS];
+    Watcher patient, still[4];
+    for (int i = 0; i < REMOVERS; i++)
+        CHECK_EQ(pthread_create(&removers[i], NULL, addAndRemove, NULL), 0);
+    for (int wait = 0; wait < PATIENT_WAITS; wait++) {
+        CHECK(watchListAdd(&busy.list, 0, &watcherInit(&patient)->node));
+        for (int i = 0; i < 4; i++) /* something for the removers to walk past */
+            CHECK(watchListAdd(&busy.list, 0, &watcherInit(&still[i])->node));
+        watchListFire(watchListTake(&busy.list, 0), 0, NULL);
+        while (ACQUIRE_LOAD(&patient.fired) == 0)
+            sched_yield();
+        for (int i = 0; i < 4; i++) {
+            while (ACQUIRE_LOAD(&still[i].fired) == 0)
+                sched_yield();
+        }
+    }
+    RELEASE_STORE(&busy.stop, true);
+    for (int i = 0; i < REMOVERS; i++)
+        pthread_join(removers[i], NULL);
+    CHECK(!watchListHasWatchers(&busy.list));
+}

@@ -1,0 +1,344 @@
+/* SleepModel.c -- every interleaving of lying down, sending work, waking, and looking for surplus.
+ *
+ * not-under: tsan asan valgrind
+ * model-sources: capability/Idle.c capability/Sleep.c capability/Inbox.c capability/Capability.c capability/RunQueue.c iomgr/OwnerGate.c
+ *
+ * The real Idle.c runs on one or two capabilities.  Made up are the kernel's part (a Wakeup is a
+ * count; a poll that waits sleeps until it is not 0), the clock, which stands still, and the
+ * Monitor's tick, which is one look.  Nobody's sleep times out: what is found is found by the
+ * protocol alone, and a sleeper with something to do and no Wakeup on its way is stuck.
+ */
+#include "capability/CapabilityTable.h"
+#include "capability/Idle.h"
+#include "capability/Monitor.h"
+#include "testsuite/model/Explorer.h"
+
+enum { CAPABILITIES = 2, WORKS = 3 };
+
+typedef struct Work {
+    Runnable runnable;
+    uint64_t payload; /* plain: written before it is sent or pushed */
+    uint32_t done;    /* relaxed: times it was run */
+} Work;
+
+typedef struct State {
+    Capability capabilities[CAPABILITIES];
+    uint32_t wakeups[CAPABILITIES]; /* the kernel's: sent and not yet drained */
+    uint32_t polling[CAPABILITIES]; /* relaxed: its owner sleeps in the kernel */
+    uint32_t rests[CAPABILITIES];   /* the owner's: idleSleep calls */
+    Work works[WORKS];
+    uint32_t pushed; /* relaxed: the pusher will push no more */
+} State;
+
+static State *current; /* the one state of this execution */
+
+/* ---- What stands for the kernel, the clock and the Monitor ------------------------------------- */
+
+CapabilityTable capabilities;
+Monitor monitor;
+
+static int64_t readClock(void *context)
+{
+    (void)context;
+    return 1;
+}
+
+static const Clock still = {readClock, NULL};
+
+static uint32_t indexOf(const EventManager *manager)
+{
+    return manager == &current->capabilities[0].manager ? 0 : 1;
+}
+
+static bool isWoken(void *at)
+{
+    return *(uint32_t *)at != 0;
+}
+
+uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink)
+{
+    uint32_t *wakeups = &current->wakeups[indexOf(manager)];
+    MODEL_CHECK(sink == &current->capabilities[indexOf(manager)] && deadline_ns > 0);
+    RELAXED_STORE(&current->polling[indexOf(manager)], 1);
+    modelBlock(isWoken, wakeups);
+    RELAXED_STORE(&current->polling[indexOf(manager)], 0);
+    XCHG_SEQ_CST(wakeups, 0); /* drained */
+    return 0;
+}
+
+uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
+                              int count, uint64_t *ready, void *sink)
+{
+    (void)pollables, (void)count;
+    *ready = 0;
+    return eventManagerStep(manager, deadline_ns, sink);
+}
+
+void eventManagerWake(EventManager *manager)
+{
+    ADD_SEQ_CST(&current->wakeups[indexOf(manager)], 1);
+}
+
+/* Nothing is stale while the clock stands still, so nobody is relieved. */
+uint32_t eventManagerRescue(EventManager *manager, void *sink)
+{
+    (void)manager, (void)sink;
+    MODEL_CHECK(!"reached");
+    return 0;
+}
+
+int eventManagerPollable(EventManager *manager)
+{
+    (void)manager;
+    MODEL_CHECK(!"reached");
+    return -1;
+}
+
+int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock *clock,
+                     const Allocator *allocator)
+{
+    (void)backend, (void)allocator;
+    manager->clock = clock;
+    manager->timers.earliest_ns = DEADLINE_NEVER;
+    return 0;
+}
+
+void eventManagerClose(EventManager *manager)
+{
+    (void)manager;
+}
+
+void monitorRouse(void)
+{
+    MODEL_CHECK(!"reached");
+}
+
+/* ---- The threads ------------------------------------------------------------------------------- */
+
+static void setUpMany(void *at, uint32_t count)
+{
+    State *state = at;
+    current = state;
+    ownerGateStart();
+    idleStart();
+    capabilities.count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        capabilities.items[i] = &state->capabilities[i];
+        capabilityInit(&state->capabilities[i], i, NULL, &still, NULL);
+        state->capabilities[i].stats.searches = 1; /* the next search is none that spins */
+        state->capabilities[i].spin_ns = 0;
+    }
+}
+
+static void setUpOne(void *at) { setUpMany(at, 1); }
+static void setUpTwo(void *at) { setUpMany(at, 2); }
+
+static void run(Runnable *runnable)
+{
+    Work *work = (Work *)(void *)runnable;
+    MODEL_CHECK(MODEL_READ(work->payload) == 1);
+    MODEL_WRITE(work->payload, 2);
+    MODEL_CHECK(ADD_RELAXED(&work->done, 1) == 0);
+}
+
+/* One round of the worker's loop with nothing ready. */
+static void rest(State *state, uint32_t index)
+{
+    state->rests[index]++;
+    idleSleep(&state->capabilities[index]);
+}
+
+/* Run `count` pieces of work that others send. */
+static void runSent(State *state, int count)
+{
+    Capability *capability = &state->capabilities[0];
+    while (count > 0) {
+        Runnable *runnable = capabilityPopOld(capability);
+        if (runnable == NULL) {
+            if (!capabilityReceive(capability))
+                rest(state, 0);
+            continue;
+        }
+        run(runnable);
+        count--;
+    }
+}
+
+static void runOne(void *at) { runSent(at, 1); }
+static void runTwo(void *at) { runSent(at, 2); }
+
+/* The same, asleep at once: the look before lying down is not part of the protocol. */
+static void sleepThenRun(void *at)
+{
+    rest(at, 0);
+    runSent(at, 1);
+}
+
+static void sendWork(State *state, int index, bool pinned)
+{
+    MODEL_WRITE(state->works[index].payload, 1);
+    capabilitySend(&state->capabilities[0], &state->works[index].runnable, pinned);
+}
+
+static void sendOpen(void *at) { sendWork(at, 0, false); }
+static void sendPinned(void *at) { sendWork(at, 1, true); }
+
+static void sendBoth(void *at)
+{
+    sendOpen(at);
+    sendPinned(at);
+}
+
+/* Never more than one Wakeup for one sleep, and in the end nobody sleeps or is said to. */
+static void checkEnd(void *at)
+{
+    State *state = at;
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        Capability *capability = &state->capabilities[i];
+        MODEL_CHECK(capability->stats.wakes_sent <= state->rests[i]);
+        MODEL_CHECK(capability->sleep == IdleAwake);
+        MODEL_CHECK(inboxIsEmpty(&capability->inbox));
+    }
+    MODEL_CHECK(idle.sleeping == 0 && idle.searching == 0 && idle.guard == 0);
+}
+
+/* ---- The stop flag ------------------------------------------------------------------------------ */
+
+static void workUntilStopped(void *at)
+{
+    State *state = at;
+    while (ACQUIRE_LOAD(&state->capabilities[0].stop) == 0)
+        rest(state, 0);
+    MODEL_CHECK(MODEL_READ(state->works[2].payload) == 1);
+}
+
+static void stop(void *at)
+{
+    State *state = at;
+    MODEL_WRITE(state->works[2].payload, 1);
+    SEQ_CST_STORE(&state->capabilities[0].stop, 1);
+    idleWakeFor(&state->capabilities[0]);
+}
+
+/* As a worker's loop: what is ready is run before the flag is looked at again. */
+static void workOrStop(void *at)
+{
+    State *state = at;
+    while (ACQUIRE_LOAD(&state->capabilities[0].stop) == 0) {
+        Runnable *runnable = capabilityPopOld(&state->capabilities[0]);
+        if (runnable != NULL)
+            run(runnable);
+        else
+            rest(state, 0);
+    }
+}
+
+/* Work that came after the end stays where it is. */
+static void checkStopped(void *at)
+{
+    State *state = at;
+    Capability *capability = &state->capabilities[0];
+    bool left = !inboxIsEmpty(&capability->inbox) || capabilityHasReady(capability);
+    MODEL_CHECK(state->works[0].done == (left ? 0 : 1));
+    MODEL_CHECK(capability->sleep == IdleAwake && idle.sleeping == 0);
+    MODEL_CHECK(capability->stats.wakes_sent <= state->rests[0]);
+}
+
+/* ---- Surplus: capability 0 pushes and is busy, 1 has nothing to do ------------------------------ */
+
+static void push(State *state, int index)
+{
+    MODEL_WRITE(state->works[index].payload, 1);
+    capabilityPush(&state->capabilities[0], &state->works[index].runnable);
+}
+
+static void pushSurplus(void *at)
+{
+    State *state = at;
+    push(state, 0);
+    push(state, 1);
+    idleSurplus(&state->capabilities[0]);
+    RELAXED_STORE(&state->pushed, 1);
+}
+
+/* As rts/Schedule.c's loop: search, and sleep if nothing was found, until there is something. */
+static void seek(void *at)
+{
+    State *state = at;
+    Capability *capability = &state->capabilities[1];
+    while (!capabilityHasReady(capability)) {
+        if (!idleSearch(capability))
+            rest(state, 1);
+    }
+    run(capabilityPopOld(capability));
+}
+
+/* It is down already when the surplus appears. */
+static void sleepThenSeek(void *at)
+{
+    rest(at, 1);
+    seek(at);
+}
+
+static bool isSought(State *state)
+{
+    return state->works[0].done + state->works[1].done == 1;
+}
+
+static bool isTickDue(void *at)
+{
+    State *state = at;
+    return isSought(state) || (state->pushed != 0 && idle.searching == 0 && state->polling[1] != 0 &&
+                               state->wakeups[1] == 0);
+}
+
+/* The Monitor ticks on and on.  This is the tick that finds the pusher long busy with something else
+ * and the seeker asleep: it repairs whatever the looks without a fence have missed. */
+static void tick(void *at)
+{
+    State *state = at;
+    for (;;) {
+        modelBlock(isTickDue, state);
+        if (RELAXED_LOAD(&state->works[0].done) + RELAXED_LOAD(&state->works[1].done) == 1)
+            return;
+        if (runQueueLength(&state->capabilities[0].queue) >= 2 &&
+            RELAXED_LOAD(&idle.searching) == 0)
+            idleWakeOne();
+    }
+}
+
+static void checkSought(void *at)
+{
+    State *state = at;
+    checkEnd(at);
+    MODEL_CHECK(isSought(state));
+    MODEL_CHECK(runQueueLength(&state->capabilities[0].queue) == 1);
+}
+
+/* Two wakers call at most one sleeper at a time. */
+static void wakeOne(void *at)
+{
+    (void)at;
+    idleWakeOne();
+}
+
+#define SIZE sizeof(State)
+
+static const Model models[] = {
+    {"sendAgainstSleep", SIZE, 2, setUpOne, {sleepThenRun, sendOpen}, checkEnd, NULL, 0},
+    {"sendPinned", SIZE, 2, setUpOne, {runOne, sendPinned}, checkEnd, NULL, 0},
+    {"sendTwo", SIZE, 2, setUpOne, {runTwo, sendBoth}, checkEnd, NULL, 0},
+    {"twoSenders", SIZE, 3, setUpOne, {runTwo, sendOpen, sendPinned}, checkEnd, NULL, 0},
+    {"stop", SIZE, 2, setUpOne, {workUntilStopped, stop}, checkEnd, NULL, 0},
+    {"stopAgainstSend", SIZE, 3, setUpOne, {workOrStop, sendOpen, stop}, checkStopped, NULL, 0},
+    {"surplusAndTick", SIZE, 3, setUpTwo, {pushSurplus, seek, tick}, checkSought, NULL, 0},
+    {"surplusAsleep", SIZE, 3, setUpTwo, {pushSurplus, sleepThenSeek, tick}, checkSought, NULL,
+     0},
+    {"twoWakers", SIZE, 4, setUpTwo, {pushSurplus, seek, tick, wakeOne}, checkSought, NULL,
+     0},
+};
+
+int main(int argc, char **argv)
+{
+    return modelMain(argc, argv, models, (int)(sizeof models / sizeof models[0]));
+}

@@ -1,0 +1,119 @@
+/* ForeignTest.c -- a call on an OS thread of its own, while others run here. */
+#include "rts/Foreign.h"
+
+#include "testsuite/support/Runtime.h"
+
+#include "capability/Worker.h"
+
+#include <sys/resource.h>
+
+typedef struct Call {
+    uint32_t release; /* the call returns once this is set */
+    uint32_t runs;
+    bool on_worker;
+    pthread_t os_thread;
+} Call;
+
+static void blockUntil(void *env)
+{
+    Call *call = env;
+    call->on_worker = workerSelf() != NULL || threadSelf() != NULL;
+    call->os_thread = pthread_self();
+    ADD_SEQ_CST(&call->runs, 1);
+    while (ACQUIRE_LOAD(&call->release) == 0)
+        sched_yield();
+}
+
+static void *callBlocked(void *env)
+{
+    pthread_t before = pthread_self();
+    Call *call = env;
+    CHECK_EQ(foreignRun(blockUntil, call), 0);
+    CHECK_EQ(call->runs, 1);
+    CHECK(!call->on_worker);
+    CHECK(!pthread_equal(call->os_thread, before));
+    return NULL;
+}
+
+static void *runAmongCalls(void *env)
+{
+    enum { CALLS = 5 };
+    Call calls[CALLS] = {{0}};
+    Thread *threads[CALLS];
+    (void)env;
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < CALLS; i++) {
+            calls[i] = (Call){0};
+            threads[i] = greenFork(callBlocked, &calls[i]);
+        }
+        for (int i = 0; i < CALLS; i++) /* all of them block at the same time: this one runs on */
+            while (SEQ_CST_LOAD(&calls[i].runs) == 0)
+                threadYield();
+        for (int i = 0; i < CALLS; i++)
+            CHECK_NE(threadStatus(threads[i]).state, ThreadFinished);
+        for (int i = CALLS - 1; i >= 0; i--) {
+            RELEASE_STORE(&calls[i].release, 1);
+            greenJoin(threads[i]);
+        }
+    }
+    return NULL;
+}
+
+TEST(Foreign, othersRunOn)
+{
+    greenRun(1, runAmongCalls, NULL);
+    greenRun(2, runAmongCalls, NULL);
+}
+
+static void addOne(void *env)
+{
+    ++*(uint32_t *)env;
+}
+
+static void *callMany(void *env)
+{
+    uint32_t count = 0, calls = greenScale(200);
+    (void)env;
+    for (uint32_t i = 0; i < calls; i++) {
+        CHECK_EQ(foreignRun(addOne, &count), 0);
+        CHECK_EQ(count, i + 1); /* it has run, once, and what it wrote is seen */
+    }
+    return NULL;
+}
+
+TEST(Foreign, runsOnce)
+{
+    Thread *threads[3];
+    greenStart(2);
+    for (int i = 0; i < 3; i++)
+        threads[i] = greenFork(callMany, NULL);
+    for (int i = 0; i < 3; i++)
+        greenJoin(threads[i]);
+    greenStop();
+}
+
+/* The call's arguments live on the parked thread's stack: a cancelled runtime waits for it. */
+static uint32_t call_over;
+
+static void *callCancelled(void *env)
+{
+    Call *call = env;
+    CHECK_EQ(foreignRun(blockUntil, call), 0);
+    RELEASE_STORE(&call_over, 1);
+    return NULL;
+}
+
+TEST(Foreign, isNotCutShort)
+{
+    Call call = {0};
+    greenStart(1);
+    call_over = 0;
+    CHECK_EQ(threadFork(NULL, callCancelled, &call), 0);
+    while (SEQ_CST_LOAD(&call.runs) == 0)
+        sched_yield();
+    CHECK_EQ(rtsShutdown(Cancel, rtsNow() + 5 * MS_NS), -ETIMEDOUT);
+    CHECK_EQ(ACQUIRE_LOAD(&call_over), 0);
+    RELEASE_STORE(&call.release, 1);
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
+    CHECK_EQ(call_over, 1);
+}
