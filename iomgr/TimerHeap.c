@@ -184,13 +184,13 @@ static Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
     *number = ACQUIRE_LOAD(&timer->number); /* pairs with arm's release */
     int64_t deadline_ns = RELAXED_LOAD(&timer->deadline_ns);
     if (*number == 0 || deadline_ns == DEADLINE_NEVER) {
-        CAS_ACQ_REL(&timer->entry, &expected, 0); /* failed: it is stale, which is as good */
+        CAS_RELAXED(&timer->entry, &expected, 0); /* failed: it is stale, which is as good */
         return EntryGone;
     }
     int64_t key_ns = keyOf(heap, deadline_ns);
     if (key_ns <= entry->key_ns)
         return EntryLive;
-    if (!CAS_ACQ_REL(&timer->entry, &expected, wordOf(heap, key_ns)))
+    if (!CAS_RELAXED(&timer->entry, &expected, wordOf(heap, key_ns)))
         return EntryGone;
     entry->key_ns = key_ns;
     return EntryMoved;
@@ -259,7 +259,7 @@ static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool w
             return result;
     }
     TimerEntry entry = {keyOf(heap, deadline_ns), timer};
-    old = XCHG_ACQ_REL(&timer->entry, wordOf(heap, entry.key_ns));
+    old = XCHG_RELAXED(&timer->entry, wordOf(heap, entry.key_ns));
     if (old >> 48 == heap->id && was_armed)
         heap->dead++;
     else if (old != 0 && old >> 48 != heap->id && was_armed)
@@ -283,7 +283,7 @@ int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadlin
     int result = placeTimer(heap, timer, deadline_ns, was_armed);
     ownerGateLeave(&heap->gate, way);
     if (result < 0)
-        RELEASE_STORE(&timer->number, 0);
+        RELAXED_STORE(&timer->number, 0);
     return result;
 }
 
@@ -296,7 +296,7 @@ static void buryEntry(TimerHeap *heap, Timer *timer)
     ASSERT(heap->size > 0);
     TimerEntry *newest = &heap->entries[ROOT + heap->size - 1];
     if (newest->timer == timer && wordOf(heap, newest->key_ns) == word) {
-        if (CAS_ACQ_REL(&timer->entry, &word, 0))
+        if (CAS_RELAXED(&timer->entry, &word, 0))
             heap->size--;
     } else {
         heap->dead++;
@@ -309,7 +309,7 @@ void timerHeapDisarm(TimerHeap *heap, Timer *timer)
 {
     if (RELAXED_LOAD(&timer->number) == 0)
         return;
-    RELEASE_STORE(&timer->number, 0);
+    RELAXED_STORE(&timer->number, 0);
     uint64_t entry = RELAXED_LOAD(&timer->entry);
     if (entry == 0)
         return;
@@ -355,7 +355,7 @@ static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, DueTimer *due)
         uint64_t expected = wordOf(heap, root.key_ns);
         uint64_t order = RELAXED_LOAD(&root.timer->order);
         dropRoot(heap);
-        if (!CAS_ACQ_REL(&root.timer->entry, &expected, 0))
+        if (!CAS_RELAXED(&root.timer->entry, &expected, 0))
             continue; /* moved to another heap this moment */
         due[count] = (DueTimer){root.timer, root.timer->fire, number, order, root.key_ns};
         sortNewest(due, count++);

@@ -53,8 +53,8 @@ bool mockDeliverFd(BackendState *state, int fd, uint32_t events);
 void mockLimit(BackendState *state, int most);
 
 /* mockOnChange -- called inside every change, after it was done and before the answer is returned:
- * what happens there happens between the kernel's look and the caller's next step.
- * NULL: nothing. */
+ * what happens there happens between the kernel's look and the caller's next step.  The caller
+ * holds the slot's CONTROL: a poll belongs on another OS thread.  NULL: nothing. */
 void mockOnChange(BackendState *state, void (*hook)(void *context, const MockChange *change),
                   void *context);
 

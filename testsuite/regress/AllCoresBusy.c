@@ -1,5 +1,4 @@
-/* AllCoresBusy.c -- every core computes, with safepoints: events, timers and ready threads get
- * their turn.
+/* AllCoresBusy.c -- every core computes, with safepoints: everybody else gets a turn.
  *
  * One thread a capability computes until everything has happened (or for so long that it never
  * will), calling only threadSafepoint.  Nobody is idle, so the Monitor must say that a poll or a

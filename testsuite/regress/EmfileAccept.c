@@ -1,5 +1,4 @@
-/* EmfileAccept.c -- accept without a free number: -EMFILE, the connection stays in the queue,
- * others go on.
+/* EmfileAccept.c -- accept without a free number: -EMFILE, and the connection stays in the queue.
  */
 #include "testsuite/support/Crowd.h"
 

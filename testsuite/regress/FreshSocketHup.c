@@ -1,5 +1,4 @@
-/* FreshSocketHup.c -- a fresh TCP socket says OUT|HUP to epoll: fdConnect must not take that for an
- * answer.
+/* FreshSocketHup.c -- a fresh TCP socket says OUT|HUP: fdConnect must not take that for an answer.
  *
  * The first park registers a socket; if that is before connect(2), the kernel reports a hang-up and
  * writability that have nothing to do with the connection.  fdConnect confirms by getpeername.

@@ -1,5 +1,5 @@
-/* HundredThousand.c -- 100,000 parked green threads with guard pages at default sysctls; all wake
- * again. not-under: tsan asan valgrind qemu
+/* HundredThousand.c -- 100,000 parked green threads with guard pages at default sysctls; all wake.
+ * not-under: tsan asan valgrind qemu
  *
  * mmap and mprotect per stack stop at 32,751: each guard splits a mapping, and a process may have
  * 65,530. Here each thread parks (half in a variable, half in time), every guard is probed, then

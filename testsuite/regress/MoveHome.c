@@ -9,7 +9,7 @@
  */
 #include "testsuite/support/Crowd.h"
 
-enum { CAPABILITIES = 2, STRAGGLERS = 2, ROUNDS = 3000, FIRST_NUMBER = 200 };
+enum { CAPABILITIES = 2, STRAGGLERS = 6, ROUNDS = 3000, FIRST_NUMBER = 200 };
 
 typedef struct Turn {
     int fd;
@@ -26,13 +26,15 @@ static void *readOne(void *env)
     return NULL;
 }
 
+/* Half of them without a deadline: the next close must find them, in whatever home they are. */
 static void *straggle(void *env)
 {
     uint64_t seed = crowdSeed((uintptr_t)env);
     while (RELAXED_LOAD(&stopping) == 0) {
         int fd = FIRST_NUMBER + (int)crowdDraw(&seed, 2);
         int64_t deadline_ns = rtsNow() + (int64_t)crowdDraw(&seed, 50000);
-        int result = threadWaitReadUntil(fd, deadline_ns);
+        int result =
+            crowdDraw(&seed, 2) == 0 ? threadWaitReadUntil(fd, deadline_ns) : threadWaitRead(fd);
         CHECK(result == 0 || result == -EBADF || result == -ETIMEDOUT);
         ADD_RELAXED(&straggles, 1);
         threadYield();
@@ -92,5 +94,72 @@ TEST(MoveHome, readersAreNeverForgotten)
     free(straggling.threads);
     printf("%zu rounds, %llu waits of stragglers\n", rounds,
            (unsigned long long)RELAXED_LOAD(&straggles));
+    crowdStop(&crowd);
+}
+
+/* ---- the next close finds everybody ------------------------------------------------------------ */
+
+/* Is the thread parked in a wait for `number`?  Then its claim, which names the wait. */
+static bool isParkedAt(Thread *thread, int number, Claim *claim)
+{
+    *claim = ACQUIRE_LOAD(&thread->claim);
+    ThreadStatus status = threadStatus(thread);
+    return claimState(*claim) == ClaimParked && status.state == ThreadBlockedOnRead &&
+           status.fd == number && ACQUIRE_LOAD(&thread->claim) == *claim;
+}
+
+/* Close `number`: whoever was parked there is so no more when closeFd returns. */
+static uint32_t closeAndCheck(const Crowd *stragglers, int number)
+{
+    Claim before[2 * STRAGGLERS];
+    bool was_parked[2 * STRAGGLERS];
+    uint32_t parked = 0;
+    for (size_t i = 0; i < stragglers->count; i++)
+        was_parked[i] = isParkedAt(stragglers->threads[i], number, &before[i]);
+    CHECK_EQ(closeFd(number), 0);
+    for (size_t i = 0; i < stragglers->count; i++) {
+        if (!was_parked[i])
+            continue;
+        CHECK_NE(ACQUIRE_LOAD(&stragglers->threads[i]->claim), before[i]);
+        parked++;
+    }
+    return parked;
+}
+
+static void *stayOrLeave(void *env)
+{
+    uint64_t seed = crowdSeed((uintptr_t)env);
+    while (RELAXED_LOAD(&stopping) == 0) {
+        int fd = FIRST_NUMBER + (int)crowdDraw(&seed, 2);
+        int result = threadWaitRead(fd);
+        CHECK(result == 0 || result == -EBADF);
+        threadYield();
+    }
+    return NULL;
+}
+
+TEST(MoveHome, theNextCloseFindsEverybody)
+{
+    uint64_t seed = crowdSeed(1), parked = 0;
+    size_t rounds = 10 * crowdScale(ROUNDS, ROUNDS / 10);
+    Crowd crowd;
+    crowdStart(&crowd, CAPABILITIES, 2 * STRAGGLERS);
+    RELAXED_STORE(&stopping, 0);
+    for (uintptr_t i = 0; i < 2 * STRAGGLERS; i++)
+        crowdFork(&crowd, stayOrLeave, (void *)i, "straggler");
+    for (size_t round = 0; round < rounds; round++) {
+        int pair[2], number = FIRST_NUMBER + (int)(round % 2);
+        crowdPair(pair, false);
+        dupTo(pair[0], number);
+        if (crowdDraw(&seed, 2))
+            CHECK_EQ(fdAdopt(number), 0);
+        if (crowdDraw(&seed, 4) == 0)
+            crowdPause((int64_t)crowdDraw(&seed, 50000));
+        parked += closeAndCheck(&crowd, number);
+        CHECK_EQ(close(pair[1]), 0);
+    }
+    RELAXED_STORE(&stopping, 1);
+    crowdJoin(&crowd);
+    printf("%zu closes ended %llu waits\n", rounds, (unsigned long long)parked);
     crowdStop(&crowd);
 }

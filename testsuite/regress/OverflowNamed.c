@@ -1,5 +1,5 @@
-/* OverflowNamed.c -- a stack that overflows ends the process with the thread's name and the stack's
- * size. not-under: asan tsan valgrind qemu
+/* OverflowNamed.c -- a stack that overflows ends the process with the thread's name and its size.
+ * not-under: asan tsan valgrind qemu
  */
 #include "testsuite/support/Crowd.h"
 

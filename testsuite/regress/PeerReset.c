@@ -1,5 +1,4 @@
-/* PeerReset.c -- a peer that resets: a clear error for everyone who waits, no signal, the rest
- * carries on.
+/* PeerReset.c -- a peer that resets: an error for all who wait, no signal, the rest carries on.
  */
 #include "testsuite/support/Crowd.h"
 

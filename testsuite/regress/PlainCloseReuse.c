@@ -1,5 +1,4 @@
-/* PlainCloseReuse.c -- an un-adopted number is closed by plain close, used again, and waited for:
- * works.
+/* PlainCloseReuse.c -- an un-adopted number, closed by plain close, used again, waited for: works.
  *
  * Who still waited for the older file gets -EBADF then.
  */

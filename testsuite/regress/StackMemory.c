@@ -1,5 +1,5 @@
-/* StackMemory.c -- no memory for stacks: joins say -ENOMEM, everybody else runs on; later there is
- * some again. not-under: asan tsan valgrind qemu
+/* StackMemory.c -- no memory for stacks: joins say -ENOMEM, everybody else runs on.
+ * not-under: asan tsan valgrind qemu
  */
 #include "testsuite/support/Crowd.h"
 

@@ -1,5 +1,4 @@
-/* TwoReadersTwoDatagrams.c -- two threads wait for one socket, two datagrams make one edge: both
- * wake.
+/* TwoReadersTwoDatagrams.c -- two wait for one socket, two datagrams make one edge: both wake.
  *
  * A readiness that is consumed by whoever wakes first leaves the second reader asleep over a
  * datagram.

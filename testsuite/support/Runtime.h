@@ -22,6 +22,12 @@ enum { UNDER_TSAN = 1 };
 enum { UNDER_TSAN = 0 };
 #endif
 
+#ifdef SANITIZE_ADDRESS
+enum { UNDER_ASAN = 1 };
+#else
+enum { UNDER_ASAN = 0 };
+#endif
+
 #define MS_NS INT64_C(1000000)
 
 /* greenScale -- `count` where it costs nothing, a tenth of it (at least 2) under slow tools. */

@@ -52,7 +52,7 @@ static void *failAndMove(void *env)
         errno = 0;
         if (close(-1) != -1 || errno != EBADF)
             return (void *)(intptr_t)__LINE__;
-        goTo(!before);
+        goTo((int)(round % 2));
         errno = 0;
         if (open("/no such file", O_RDONLY | O_CLOEXEC) != -1 || errno != ENOENT)
             return (void *)(intptr_t)__LINE__;
@@ -62,8 +62,10 @@ static void *failAndMove(void *env)
             return (void *)(intptr_t)__LINE__;
         int after = threadCapability();
         moves += after != before;
-        goTo(before);
-        if (threadCapability() != after && &errno == here)
+        goTo((int)(round % 2 == 0));
+        int last = threadCapability();
+        moves += last != after;
+        if (last != after && &errno == here)
             return (void *)(intptr_t)__LINE__; /* another OS thread, and yet the same errno */
     }
     RELAXED_STORE(&over, true);

@@ -242,7 +242,7 @@ TEST(Stack, hasVeryMany)
     StackCache cache = {0};
     CHECK_EQ(stackPoolStart(0), 0);
     bool madvised = stackGuardsByMadvise();
-    uint32_t count = UNDER_TSAN ? 500 : testUnderValgrind() ? 1000 : madvised ? MANY : MANY / 10;
+    uint32_t count = UNDER_TSAN ? 500 : UNDER_ASAN ? 10000 : testUnderValgrind() ? 1000 : madvised ? MANY : MANY / 10;
     uint32_t before = mappings();
     Stack **stacks = takeMany(&cache, count);
     if (madvised)
