@@ -60,9 +60,8 @@ struct Capability {
 
     CACHE_ALIGNED RunQueue queue;
     CACHE_ALIGNED Inbox inbox;
-    CACHE_ALIGNED uint32_t sleep; /* IdleState, see Note [Idle states] in Sleep.h */
-    CACHE_ALIGNED uint32_t
-        attention; /* bits: set by Monitor and peers (fetch-or), cleared by the owner */
+    CACHE_ALIGNED uint32_t sleep;        /* IdleState, see Note [Idle states] in Sleep.h */
+    CACHE_ALIGNED uint32_t attention;    /* bits: others set (fetch-or), the owner clears */
     CACHE_ALIGNED CapabilityStats stats; /* owner counts (COUNT), others read */
     EventManager manager;
 };

@@ -35,8 +35,8 @@ typedef struct Monitor {
 
 extern Monitor monitor;
 
-/* Upkeep of the upper floor: called on the Monitor's OS thread every MONITOR_UPKEEP_NS while it ticks, and
- * once (quiet) before it goes dormant. */
+/* Upkeep of the upper floor: called on the Monitor's OS thread every MONITOR_UPKEEP_NS while it
+ * ticks, and once (quiet) before it goes dormant. */
 typedef void MonitorUpkeep(int64_t now_ns, bool quiet);
 
 /* monitorStart -- upkeep may be NULL.  0 or -EAGAIN. */

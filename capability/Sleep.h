@@ -36,8 +36,7 @@ typedef enum IdleState {
 typedef struct Idle {
     uint64_t sleeping;  /* bit per capability: changed by its owner (seq_cst), read by anyone */
     uint32_t searching; /* how many capabilities search, see Note [Idle states] */
-    uint32_t
-        guard; /* index + 1 of the guard, 0 none; CAS by a capability lying down, cleared by it */
+    uint32_t guard;     /* index + 1 of the guard, 0 none: its own CAS, its own clearing */
 } CACHE_ALIGNED Idle;
 
 /* sleepLieDown -- owner (I1).  False: something is in the inbox, or stop is set: do not sleep.

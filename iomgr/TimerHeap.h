@@ -67,10 +67,9 @@ typedef struct TimerHeap {
     uint32_t dead;         /* gate: entries here known to be dead or stale (a hint) */
     uint32_t *dead_remote; /* anyone, relaxed: cancelled or moved away elsewhere (a hint, shared by
                               heaps whose ids agree in their low bits) */
-    int64_t seen_ns; /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
-    int64_t
-        earliest_ns; /* stored under the gate, read by anyone: key of the root or DEADLINE_NEVER */
-    uint32_t id;     /* constant: this heap's number in Timer.entry, > 0 */
+    int64_t seen_ns;      /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
+    int64_t earliest_ns;  /* stored under the gate, read by anyone: the root's key, or never */
+    uint32_t id;          /* constant: this heap's number in Timer.entry, > 0 */
     uint32_t seen_visits; /* owner: for ownerGateRebias */
     const Allocator *allocator;
     uint64_t fired;       /* gate: statistics */

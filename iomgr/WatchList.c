@@ -46,7 +46,8 @@ static void waitTurn(int *spins)
 
 bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node)
 {
-    uint64_t old = ACQUIRE_LOAD(list); /* who learns that it was closed sees what came before that */
+    uint64_t old =
+        ACQUIRE_LOAD(list); /* who learns that it was closed sees what came before that */
     RELAXED_STORE(&node->linked, 1);
     do {
         if (watchListGeneration(old) != generation) {

@@ -5,12 +5,15 @@
  * Tests   testsuite/unit/FdCloseTest.c, testsuite/regress/LingerReuse.c
  *
  * Note [Closing]
- *   home forgotten -> generation + 1, removed from the kernel's set, waiters woken with -EBADF -> close(2)
- *   -> if somebody waits on the number again, in the old home or in the one that a newcomer has given it
- *   since, look whether he still can (he may have reached the kernel before close did, and it says nothing
+ *   home forgotten -> generation + 1, removed from the kernel's set, waiters woken with -EBADF ->
+ *   close(2) -> if somebody waits on the number again, in the old home or in the one that a
+ *   newcomer has given it since, look whether he still can (he may have reached the kernel before
+ *   close did, and it says nothing
  *   of a closed fd).  No flag, lock or
- *   grace period spans close(2): Linux frees the number before close returns, and another thread may open
- *   and wait on it at once.  A close that may linger (SO_LINGER) is done on an OS thread of its own.
+ *   grace period spans close(2): Linux frees the number before close returns, and another thread
+ *   may open
+ *   and wait on it at once.  A close that may linger (SO_LINGER) is done on an OS thread of its
+ *   own.
  */
 #include "rts/Foreign.h"
 #include "rts/ThreadWait.h"
@@ -68,7 +71,8 @@ static int closeIn(Closing *closing, bool foreign)
 int closeFdWith(int (*close_fn)(int fd, void *env), void *env, int fd)
 {
     Closing closing = {.close_fn = close_fn, .env = env, .fd = fd, .result = -EINVAL};
-    if (close_fn == NULL) return -EINVAL;
+    if (close_fn == NULL)
+        return -EINVAL;
     return closeIn(&closing, false);
 }
 

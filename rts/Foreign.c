@@ -4,8 +4,8 @@
  * Before  rts/FdClose.c: a close that lingers.
  * Tests   testsuite/unit/ForeignTest.c
  *
- * The wait cannot be interrupted: the call's arguments live on the parked thread's stack.  A cancelled
- * wait therefore waits again, on `ended`, which the OS thread stores last.
+ * The wait cannot be interrupted: the call's arguments live on the parked thread's stack.  A
+ * cancelled wait therefore waits again, on `ended`, which the OS thread stores last.
  */
 #include "rts/Foreign.h"
 

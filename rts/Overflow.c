@@ -101,7 +101,8 @@ int overflowWatchHere(void)
         return 0;
     memset(&wanted, 0, sizeof wanted);
     wanted.ss_size = SIGNAL_STACK;
-    wanted.ss_sp = mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    wanted.ss_sp =
+        mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (wanted.ss_sp == MAP_FAILED)
         return -ENOMEM;
     sigaltstack(&wanted, NULL);
@@ -113,7 +114,8 @@ void overflowUnwatchHere(void)
     stack_t now, none;
     memset(&none, 0, sizeof none);
     none.ss_flags = SS_DISABLE;
-    if (sigaltstack(NULL, &now) != 0 || (now.ss_flags & SS_DISABLE) != 0 || now.ss_size != SIGNAL_STACK)
+    if (sigaltstack(NULL, &now) != 0 || (now.ss_flags & SS_DISABLE) != 0 ||
+        now.ss_size != SIGNAL_STACK)
         return;
     sigaltstack(&none, NULL);
     munmap(now.ss_sp, SIGNAL_STACK);

@@ -6,8 +6,10 @@
  * Tests   testsuite/unit/ParkTest.c
  *
  * Note [Cancelling everything]
- *   parkCancelAll sets `cancelled`, then claims every wait that it finds; a waiter reads `cancelled` before
- *   it parks.  Neither has a full fence, so one may slip through: shutdown calls parkCancelAll again and
+ *   parkCancelAll sets `cancelled`, then claims every wait that it finds; a waiter reads
+ *   `cancelled` before
+ *   it parks.  Neither has a full fence, so one may slip through: shutdown calls parkCancelAll
+ *              again and
  *   again until no thread lives.
  */
 #include "rts/Park.h"

@@ -13,8 +13,8 @@
 /* parkBegin -- start a wait of the running thread; its node is ready to be published. */
 uint64_t parkBegin(Thread *self);
 
-/* parkAbandon -- the wait turned out to be unnecessary.  Returns 0, or the result of the source that had
- * claimed it before. */
+/* parkAbandon -- the wait turned out to be unnecessary.  Returns 0, or the result of the source
+ * that had claimed it before. */
 int parkAbandon(Thread *self);
 
 /* parkUntil -- park until a source claims the wait.  Returns the source's result: 0, -EBADF, ...;
@@ -28,8 +28,8 @@ static inline bool parkLinked(Thread *self)
 }
 
 /* parkOnList -- the whole of it for a WatchList: wait until it is taken, unless `changed(env)` says
- * (after publishing) that there is nothing to wait for. Works on green threads and plain OS threads.
- * -EALREADY: the list has moved past `generation`. */
+ * (after publishing) that there is nothing to wait for. Works on green threads and plain OS
+ * threads. -EALREADY: the list has moved past `generation`. */
 int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
                ThreadState why, int64_t deadline_ns);
 

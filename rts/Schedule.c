@@ -1,6 +1,8 @@
-/* Schedule.c -- the loop: run, poll, steal, sleep; and the way from one thread to the next.  [path 5/6]
+/* Schedule.c -- the loop: run, poll, steal, sleep; and the way from one thread to the next.  [path
+ * 5/6]
  *
- * Owns    Scheduler; Capability.current; the moment at which a thread is committed, queued or given up.
+ * Owns    Scheduler; Capability.current; the moment at which a thread is committed, queued or given
+ *         up.
  * Before  capability/RunQueue.c: ready work.   After  rts/context/: the thread runs again.
  * Tests   testsuite/unit/ScheduleTest.c, testsuite/path/DataPathTest.c
  *
@@ -14,11 +16,11 @@
 #include "rts/context/Context.h"
 
 enum {
-    TICKS_PER_LOOK = 16,         /* switches between two looks at the clock */
-    POLL_EVERY_NS = 100 * 1000,  /* a busy capability polls this often */
+    TICKS_PER_LOOK = 16,        /* switches between two looks at the clock */
+    POLL_EVERY_NS = 100 * 1000, /* a busy capability polls this often */
     REBIAS_EVERY_NS = 1000 * 1000,
-    LONG_RUN_NS = 20 * 1000,     /* threads that run longer are worth waking a sleeper for at once */
-    YOUNG_MOST = 32              /* young ends in a row */
+    LONG_RUN_NS = 20 * 1000, /* threads that run longer are worth waking a sleeper for at once */
+    YOUNG_MOST = 32          /* young ends in a row */
 };
 
 static void threadMain(void *pass);
@@ -51,8 +53,8 @@ static void lookAtClock(Scheduler *scheduler)
         idleWakeOne();
 }
 
-/* More is ready than one thread: tell a sleeper, unless threads here run so briefly that it will be done
- * before anyone is up (then lookAtClock sees to what is still there later). */
+/* More is ready than one thread: tell a sleeper, unless threads here run so briefly that it will be
+ * done before anyone is up (then lookAtClock sees to what is still there later). */
 static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
 {
     if (UNLIKELY(RELAXED_LOAD(&idle.sleeping) != 0) && scheduler->mean_run_ns >= LONG_RUN_NS &&
@@ -92,7 +94,8 @@ static bool bindStack(Scheduler *scheduler, Thread *thread)
     return true;
 }
 
-/* The next thread that can be switched to.  Anything else that is ready goes to the loop: *other. */
+/* The next thread that can be switched to.  Anything else that is ready goes to the loop: *other.
+ * */
 static Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
 {
     for (;;) {
@@ -183,7 +186,8 @@ NO_INSTRUMENT static Capability *switchToLoop(Scheduler *scheduler, void **save,
     return switchStack(scheduler, save, from, scheduler->loop_sp, NULL);
 }
 
-/* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is one. */
+/* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is
+ * one. */
 static Capability *leave(Scheduler *scheduler, Thread *self, AfterSwitch after, Thread *next,
                          Runnable *other)
 {
@@ -248,7 +252,8 @@ void scheduleSafepointSlow(Capability *capability)
         scheduleYield(capability);
 }
 
-/* A thread's body has returned: take the next newborn onto this stack, if one is next, else leave. */
+/* A thread's body has returned: take the next newborn onto this stack, if one is next, else leave.
+ * */
 NO_INSTRUMENT NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self)
 {
     Stack *stack = self->stack;
@@ -295,7 +300,8 @@ NO_INSTRUMENT static void threadMain(void *pass)
     Thread *self = capability->current;
     for (;;) {
         ThreadFn *fn = (ThreadFn *)self->fn_or_result;
-        self->sp = self->stack; /* started: any non-NULL will do until it is left for the first time */
+        self->sp =
+            self->stack; /* started: any non-NULL will do until it is left for the first time */
         threadSetStatus(self, ThreadRunning, -1);
         void *result = fn(self->env);
         capability = scheduleHere();

@@ -1,20 +1,22 @@
 /* Schedule.h -- the loop: run, poll, steal, sleep; and the way from one thread to the next.
  *
  * Note [Switching directly]
- *   A thread that parks, yields or ends picks the next thread itself and switches to it; only when there
- *   is none does it switch to the worker's loop, which searches and sleeps.  What must happen to the
- *   thread that was left, once its stack is saved, is written into Scheduler.after and done by whoever
- *   runs next on this OS thread (afterSwitch):
+ *   A thread that parks, yields or ends picks the next thread itself and switches to it; only when
+ *   there
+ *   is none does it switch to the worker's loop, which searches and sleeps.  What must happen to
+ *   the thread that was left, once its stack is saved, is written into Scheduler.after and done by
+ *   whoever runs next on this OS thread (afterSwitch):
  *     AfterRequeue  yielded: push it at the young end
  *     AfterCommit   parks: claimCommit; if it has been claimed meanwhile, push it
  *     AfterEnd      ended: its stack goes back to the cache
- *   contextSwitch passes the Capability that runs on to the resumed context, which may have slept on
- *   another OS thread: nothing that was read before a switch tells where one is after it.
+ *   contextSwitch passes the Capability that runs on to the resumed context, which may have slept
+ *   on another OS thread: nothing that was read before a switch tells where one is after it.
  *
  * Note [Picking the next]
- *   After a yield the old end of the queue is next (round robin).  After a park or an end the young end
- *   is: in a fork tree few stacks live at once.  After YOUNG_MOST young ones in a row an old one runs, so
- *   that nobody starves.
+ *   After a yield the old end of the queue is next (round robin).  After a park or an end the young
+ *   end
+ *   is: in a fork tree few stacks live at once.  After YOUNG_MOST young ones in a row an old one
+ *   runs, so that nobody starves.
  */
 #ifndef RTS_SCHEDULE_H
 #define RTS_SCHEDULE_H
@@ -24,15 +26,16 @@
 
 typedef enum AfterSwitch { AfterNothing, AfterRequeue, AfterCommit, AfterEnd } AfterSwitch;
 
-/* This floor's share of a capability (Capability.upper); its OS thread only, but for the counters. */
+/* This floor's share of a capability (Capability.upper); its OS thread only, but for the counters.
+ * */
 typedef struct Scheduler {
     Capability *capability;
-    AfterSwitch after;     /* see Note [Switching directly] */
-    Thread *left;          /* the thread `after` is about */
-    Stack *left_stack;     /* AfterEnd: the stack to give back */
-    uint32_t ticks;        /* switches since the start, for clock reads */
-    uint32_t young_run;    /* young ends in a row */
-    Runnable *handed;      /* what the loop is to run next, or NULL */
+    AfterSwitch after;  /* see Note [Switching directly] */
+    Thread *left;       /* the thread `after` is about */
+    Stack *left_stack;  /* AfterEnd: the stack to give back */
+    uint32_t ticks;     /* switches since the start, for clock reads */
+    uint32_t young_run; /* young ends in a row */
+    Runnable *handed;   /* what the loop is to run next, or NULL */
     int64_t last_poll_ns, last_look_ns, last_rebias_ns;
     int64_t mean_run_ns;   /* over the last switches: how long a thread runs */
     void *loop_sp;         /* the worker's loop while a thread runs */

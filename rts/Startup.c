@@ -32,13 +32,13 @@ enum { DRAIN_LOOK_NS = 2 * 1000 * 1000 }; /* how often a draining shutdown looks
 
 static struct {
     pthread_mutex_t lock;
-    uint32_t count;      /* under lock: rtsInit minus rtsShutdown */
-    uint32_t state;      /* stored under lock (seq_cst), read by anyone */
-    uint32_t inside;     /* plain OS threads inside a call; see Note [Coming in] */
-    uint64_t forks;      /* by plain OS threads, relaxed add */
-    uint32_t ends;       /* futex: ends of threads while draining */
-    RtsConfig config;    /* constant while up */
-    bool signals;        /* the SIGSEGV handler is ours */
+    uint32_t count;   /* under lock: rtsInit minus rtsShutdown */
+    uint32_t state;   /* stored under lock (seq_cst), read by anyone */
+    uint32_t inside;  /* plain OS threads inside a call; see Note [Coming in] */
+    uint64_t forks;   /* by plain OS threads, relaxed add */
+    uint32_t ends;    /* futex: ends of threads while draining */
+    RtsConfig config; /* constant while up */
+    bool signals;     /* the SIGSEGV handler is ours */
 } rts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 uint32_t startup_draining;
@@ -86,7 +86,8 @@ static uint64_t livingThreads(void)
     return forked - ended;
 }
 
-/* ---- workers' hooks ---------------------------------------------------------------------------- */
+/* ---- workers' hooks ----------------------------------------------------------------------------
+ * */
 
 static int startWorker(Worker *worker)
 {
@@ -115,7 +116,8 @@ static void endWorker(Worker *worker)
 
 static const WorkerHooks worker_hooks = {startWorker, scheduleLoop, endWorker};
 
-/* ---- start ------------------------------------------------------------------------------------- */
+/* ---- start -------------------------------------------------------------------------------------
+ * */
 
 enum { STACK_WARM_NS = 1000 * 1000 * 1000 };
 
@@ -198,14 +200,30 @@ static int startRooms(const RtsConfig *config)
             threadPoolStart(allocator);
             result = outsideStart(allocator);
             break;
-        case 1: result = delayStart(allocator); break;
-        case 2: result = fdHomeStart(allocator); break;
-        case 3: result = stackPoolStart(config->stack_size); break;
-        case 4: result = capabilityTableStart(count, backend, &clockMonotonic, allocator); break;
-        case 5: result = makeSchedulers(); break;
-        case 6: result = rts.signals ? overflowStart() : 0; break;
-        case 7: result = workerStartAll(&worker_hooks); break;
-        case 8: result = monitorStart(trimStacks); break;
+        case 1:
+            result = delayStart(allocator);
+            break;
+        case 2:
+            result = fdHomeStart(allocator);
+            break;
+        case 3:
+            result = stackPoolStart(config->stack_size);
+            break;
+        case 4:
+            result = capabilityTableStart(count, backend, &clockMonotonic, allocator);
+            break;
+        case 5:
+            result = makeSchedulers();
+            break;
+        case 6:
+            result = rts.signals ? overflowStart() : 0;
+            break;
+        case 7:
+            result = workerStartAll(&worker_hooks);
+            break;
+        case 8:
+            result = monitorStart(trimStacks);
+            break;
         }
     }
     if (result != 0)
@@ -233,7 +251,8 @@ int rtsInit(const RtsConfig *config)
     return result;
 }
 
-/* ---- stop -------------------------------------------------------------------------------------- */
+/* ---- stop --------------------------------------------------------------------------------------
+ * */
 
 /* Wait until `deadline_ns` for threads to end.  True: none lives. */
 static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)

@@ -1,8 +1,9 @@
 /* Startup.h -- start and stop in order; who may come in meanwhile.
  *
  * Note [Coming in]
- *   A plain OS thread that forks, or makes a TVar, holds the runtime up while it does so: startupEnter adds
- *   1 to `inside` (seq_cst), then reads the state (seq_cst); shutdown stores the state (seq_cst), then
+ *   A plain OS thread that forks, or makes a TVar, holds the runtime up while it does so:
+ *   startupEnter adds 1 to `inside` (seq_cst), then reads the state (seq_cst); shutdown stores the
+ *   state (seq_cst), then
  *   waits until `inside` is 0 (seq_cst).  See Note [StoreLoad].
  */
 #ifndef RTS_STARTUP_H

@@ -1,11 +1,12 @@
 /* Starved.h -- newborns for which no stack could be had.
  *
  * Note [Starved newborns]
- *   A newborn that finds no memory for a stack waits like any other thread: a claim, a timer of STARVED_NS.
- *   Whoever gives a stack back claims the oldest one that wants such a region (another one would fail
+ *   A newborn that finds no memory for a stack waits like any other thread: a claim, a timer of
+ *   STARVED_NS. Whoever gives a stack back claims the oldest one that wants such a region (another
+ *   one would fail
  *   again, and the stack would lie idle); it is queued and tries again.  When the timer wins,
- *   or when no thread holds a stack at all (nobody could ever give one back), the newborn ends, and its
- *   joiners get -ENOMEM.
+ *   or when no thread holds a stack at all (nobody could ever give one back), the newborn ends, and
+ *   its joiners get -ENOMEM.
  */
 #ifndef RTS_STARVED_H
 #define RTS_STARVED_H
@@ -17,7 +18,8 @@ enum { STARVED_NS = 1000 * 1000 * 1000 };
 /* starvedAdd -- thread could not be given a stack: it waits, or ends at once. */
 void starvedAdd(Scheduler *scheduler, Thread *thread);
 
-/* starvedLeave -- a newborn is about to be given a stack: if it has waited for one, it does so no more. */
+/* starvedLeave -- a newborn is about to be given a stack: if it has waited for one, it does so no
+ * more. */
 void starvedLeaveSlow(Scheduler *scheduler, Thread *thread);
 
 static inline void starvedLeave(Scheduler *scheduler, Thread *thread)

@@ -1,7 +1,8 @@
 /* Thread.c -- the green thread: fork, join, end; handle, label, status.
  *
  * Owns    Thread.refs, id, fn_or_result, env, label, ended.
- * Before  rts/Schedule.c: a thread runs and ends.   After  rts/ThreadPool.c: where descriptors come from.
+ * Before  rts/Schedule.c: a thread runs and ends.   After  rts/ThreadPool.c: where descriptors come
+ *         from.
  * Tests   testsuite/unit/ThreadTest.c
  *
  * See Note [Thread references].
@@ -84,7 +85,8 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     RELAXED_STORE(&thread->refs, handle ? 2u : 1u);
     threadSetStatus(thread, ThreadReady, -1);
     RELEASE_STORE(&thread->id, id);
-    if (attributes != NULL && attributes->label != NULL && threadLabel(thread, attributes->label) != 0) {
+    if (attributes != NULL && attributes->label != NULL &&
+        threadLabel(thread, attributes->label) != 0) {
         RELAXED_STORE(&thread->refs, 1);
         threadDrop(thread);
         return -ENOMEM;
@@ -196,8 +198,8 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
     if (thread == scheduleSelf())
         return -EDEADLK;
     if (!hasEnded(thread)) {
-        int status = parkOnList(&thread->ended, 0, neverChanged, NULL, ThreadBlockedOnThread,
-                                deadline_ns);
+        int status =
+            parkOnList(&thread->ended, 0, neverChanged, NULL, ThreadBlockedOnThread, deadline_ns);
         if (status == -EALREADY)
             (void)hasEnded(thread); /* acquire: a list found closed gives no order */
         else if (status != 0)

@@ -1,14 +1,18 @@
 /* Thread.h -- the green thread: a descriptor, apart from its stack.
  *
  * Note [Thread descriptor]
- *   160 bytes, type-stable: descriptors live in chunks that are freed only with the runtime, because late
- *   wake-up sources may still look at the claim word, and dead timer entries at the timer.  Who may touch
- *   a field is said beside it.  "thread" is the thread itself or, while it does not run, whoever holds it
- *   (the queue it is in, the scheduler that commits it).
+ *   160 bytes, type-stable: descriptors live in chunks that are freed only with the runtime,
+ *   because late
+ *   wake-up sources may still look at the claim word, and dead timer entries at the timer.  Who may
+ *   touch
+ *   a field is said beside it.  "thread" is the thread itself or, while it does not run, whoever
+ *   holds it (the queue it is in, the scheduler that commits it).
  *
  * Note [Thread references]
- *   refs = 1 while it lives + 1 per handle.  Whoever takes it to 0 returns the descriptor to the cache of
- *   its capability.  A thread that ends with refs = 1, and a handle given back with refs = 1, are alone:
+ *   refs = 1 while it lives + 1 per handle.  Whoever takes it to 0 returns the descriptor to the
+ *   cache of
+ *   its capability.  A thread that ends with refs = 1, and a handle given back with refs = 1, are
+ *                    alone:
  *   no locked operation then.
  */
 #ifndef RTS_THREAD_H
@@ -40,7 +44,8 @@ struct Thread {
 
 _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
 
-/* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0: default);
+/* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0:
+ * default);
  * 14: it could not get a stack.  Constant once it is queued, but for the last one. */
 enum { TAG_PINNED = 0xff, TAG_STACK_SHIFT = 8, TAG_STACK = 0x3f << 8, TAG_NO_STACK = 1 << 14 };
 
@@ -57,13 +62,14 @@ void threadPoolEnd(void);
 /* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
 
-/* threadCacheTake, threadCacheGive -- a descriptor (NULL: out of memory); its owner's OS thread only.
- * threadCacheId -- the next id. */
+/* threadCacheTake, threadCacheGive -- a descriptor (NULL: out of memory); its owner's OS thread
+ * only. threadCacheId -- the next id. */
 Thread *threadCacheTake(ThreadCache *cache);
 void threadCacheGive(ThreadCache *cache, Thread *thread);
 uint64_t threadCacheId(ThreadCache *cache);
 
-/* threadOutsideDrain -- shutdown: the descriptors cached for plain OS threads go back to the pool. */
+/* threadOutsideDrain -- shutdown: the descriptors cached for plain OS threads go back to the pool.
+ * */
 void threadOutsideDrain(void);
 
 /* threadCacheDrain -- give the cache back to the pool. */

@@ -26,5 +26,6 @@ int threadDelay(int64_t delay_us)
     Capability *here = scheduleHere();
     if (delay_us <= 0)
         return 0;
-    return threadDelayUntil(clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us));
+    return threadDelayUntil(
+        clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us));
 }

@@ -1,4 +1,5 @@
-/* ThreadPool.c -- thread descriptors: chunks that stay, caches per capability, one list between them.
+/* ThreadPool.c -- thread descriptors: chunks that stay, caches per capability, one list between
+ * them.
  *
  * Owns    the chunks; free descriptors.
  * Before  rts/Thread.c: fork and the last reference.
@@ -24,9 +25,9 @@ typedef struct Chunk {
 static struct {
     SpinLock lock;
     const Allocator *allocator;
-    Thread *free;       /* under lock */
-    Chunk *chunks;      /* pushed under lock (release), walked by anyone (acquire) */
-    uint64_t next_id;   /* taken in blocks, relaxed add */
+    Thread *free;     /* under lock */
+    Chunk *chunks;    /* pushed under lock (release), walked by anyone (acquire) */
+    uint64_t next_id; /* taken in blocks, relaxed add */
 } pool = {.next_id = 1};
 
 int threadPoolStart(const Allocator *allocator)

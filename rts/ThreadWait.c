@@ -27,7 +27,8 @@ FdView threadWaitView(int fd, FdDirection direction)
     return view;
 }
 
-/* Why a number has no home: nobody can have opened it, or it is beyond what we keep, or memory is out. */
+/* Why a number has no home: nobody can have opened it, or it is beyond what we keep, or memory is
+ * out. */
 static int homelessError(int fd)
 {
     if (fd < 0 || fcntl(fd, F_GETFD) < 0)

@@ -1,7 +1,8 @@
 /* Wait.c -- one blocked thread, one claim word.                                      [path 3/6]
  *
  * Owns    the claim word.
- * Before  iomgr/WatchList.c: a watcher is fired.   After  capability/RunQueue.c: the thread is ready.
+ * Before  iomgr/WatchList.c: a watcher is fired.   After  capability/RunQueue.c: the thread is
+ *         ready.
  * Tests   testsuite/unit/WaitTest.c, testsuite/model/ClaimModel.c (every interleaving)
  *
  * See Note [Claim states].

@@ -1,22 +1,27 @@
 /* Wait.h -- one blocked thread, one claim word.
  *
- * Whatever may wake a waiter (event, timer, write, end of a thread, close, cancel) was given the number of
- * the wait and must win the claim; the winner's result is stored by the same CAS.
+ * Whatever may wake a waiter (event, timer, write, end of a thread, close, cancel) was given the
+ * number of the wait and must win the claim; the winner's result is stored by the same CAS.
  *
  * Note [Claim states]   word = wait number << 20 | result (16 bits) << 4 | state
  *   from         on      to           by         order    meaning
- *   any          begin   n+1,Armed    waiter     relaxed  about to wait; sources get n+1 by a release
- *   n,Armed      commit  n,Parked     scheduler  release  (C1) stack saved, off it: resumable anywhere
- *   n,Armed      claim   n,Fired      source     acq_rel  (C2) came first: the waiter will not park, or
- *                                                         the commit fails and the scheduler queues it
- *   n,Parked     claim   n,Fired      source     acq_rel  (C3) pairs with C1; the winner queues the waiter
+ *   any          begin   n+1,Armed    waiter     relaxed  about to wait; sources get n+1 by a
+ *                release
+ *   n,Armed      commit  n,Parked     scheduler  release  (C1) stack saved, off it: resumable
+ *                anywhere
+ *   n,Armed      claim   n,Fired      source     acq_rel  (C2) came first: the waiter will not
+ *                park, or
+ *                                                         the commit fails and the scheduler queues
+ *                                                         it
+ *   n,Parked     claim   n,Fired      source     acq_rel  (C3) pairs with C1; the winner queues the
+ *                waiter
  *   n,Armed      end     n,Idle       waiter     relaxed  gave up before parking (ready already)
  *   n,Fired      claim   -            source     -        lost
  *   m != n       claim   -            source     -        a later wait: lost
- * Who finds Fired other than by claimFired loads the word again (acquire) before it looks at the result.
- * Invariant: of all claims for one number exactly one wins; a Parked waiter is queued exactly once.
- * A plain OS thread never commits: it sleeps on the word as a futex while it is Armed, and the winner
- * wakes the futex.
+ * Who finds Fired other than by claimFired loads the word again (acquire) before it looks at the
+ * result. Invariant: of all claims for one number exactly one wins; a Parked waiter is queued
+ * exactly once. A plain OS thread never commits: it sleeps on the word as a futex while it is
+ * Armed, and the winner wakes the futex.
  */
 #ifndef RTS_WAIT_H
 #define RTS_WAIT_H
@@ -24,15 +29,20 @@
 #include "internal/Assert.h"
 #include "internal/SMP.h"
 
-typedef enum ClaimState { ClaimIdle = 0, ClaimArmed = 1, ClaimParked = 2, ClaimFired = 3 } ClaimState;
+typedef enum ClaimState {
+    ClaimIdle = 0,
+    ClaimArmed = 1,
+    ClaimParked = 2,
+    ClaimFired = 3
+} ClaimState;
 
 typedef uint64_t Claim;
 
 /* What claimTry found. */
 typedef enum ClaimOutcome {
-    ClaimLost,      /* somebody else won, or that wait is over */
-    ClaimWonArmed,  /* won; the waiter has not parked: nothing to queue */
-    ClaimWonParked  /* won; the caller must make the waiter ready */
+    ClaimLost,     /* somebody else won, or that wait is over */
+    ClaimWonArmed, /* won; the waiter has not parked: nothing to queue */
+    ClaimWonParked /* won; the caller must make the waiter ready */
 } ClaimOutcome;
 
 static inline ClaimState claimState(Claim word)
@@ -65,8 +75,8 @@ bool claimCommit(Claim *claim);
 /* claimTry -- a source: wake the waiter of wait `number` with `result` (0 or -E...). */
 ClaimOutcome claimTry(Claim *claim, uint64_t number, int result);
 
-/* claimEnd -- waiter: leave an Armed wait.  True: nobody had claimed it; false: it had been (its result is
- * claimResult of the word). */
+/* claimEnd -- waiter: leave an Armed wait.  True: nobody had claimed it; false: it had been (its
+ * result is claimResult of the word). */
 bool claimEnd(Claim *claim);
 
 /* claimFired -- waiter: has it been claimed already? (acquire) */

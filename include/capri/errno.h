@@ -1,10 +1,11 @@
 /* capri/errno.h -- an errno that survives a migration.
  *
- * A green thread may park on one OS thread and wake up on another.  Compilers fetch the address of errno
- * once per function and keep it, so code like
+ * A green thread may park on one OS thread and wake up on another.  Compilers fetch the address of
+ * errno once per function and keep it, so code like
  *     r = read(fd, ...);  if (r < 0) { threadYield(); if (errno == EAGAIN) ... }
- * reads the wrong thread's errno.  Capri's own functions return negative errnos and never need it.  For
- * the embedder's system calls include this header (after <errno.h>): errno then is fetched anew at every
+ * reads the wrong thread's errno.  Capri's own functions return negative errnos and never need it.
+ * For the embedder's system calls include this header (after <errno.h>): errno then is fetched anew
+ * at every
  * use.  It still belongs to the OS thread: read it before the next call that may park.
  */
 #ifndef CAPRI_ERRNO_H

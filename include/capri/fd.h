@@ -1,11 +1,14 @@
 /* capri/fd.h -- file descriptors used as if every call blocked.
  *
- * Each call tries the system call first and parks the calling green thread only when the kernel says
- * EAGAIN (a plain OS thread blocks in ppoll).  A result >= 0 is what the system call gives, a negative
- * one is -errno.  EINTR is retried inside.  Every fd created here is close-on-exec, non-blocking and
+ * Each call tries the system call first and parks the calling green thread only when the kernel
+ * says
+ * EAGAIN (a plain OS thread blocks in ppoll).  A result >= 0 is what the system call gives, a
+ * negative
+ * one is -errno.  EINTR is retried inside.  Every fd created here is close-on-exec, non-blocking
+ *                 and
  * adopted (see fdAdopt); SIGPIPE is never raised by a socket.
- * Common errors: -EBADF (not open, or closed by closeFd meanwhile), -ECANCELED (the runtime is being
- * cancelled), and whatever the system call itself reports.
+ * Common errors: -EBADF (not open, or closed by closeFd meanwhile), -ECANCELED (the runtime is
+ * being cancelled), and whatever the system call itself reports.
  */
 #ifndef CAPRI_FD_H
 #define CAPRI_FD_H
@@ -21,29 +24,31 @@
 extern "C" {
 #endif
 
-/* fdAdopt -- take charge of an fd that was opened elsewhere: O_NONBLOCK is set on it (on its open file
- * description: whoever shares it sees that), waits on it are edge-triggered and cost no system call.
- * From then on wait only after EAGAIN and close it with closeFd only.
+/* fdAdopt -- take charge of an fd that was opened elsewhere: O_NONBLOCK is set on it (on its open
+ * file description: whoever shares it sees that), waits on it are edge-triggered and cost no system
+ * call. From then on wait only after EAGAIN and close it with closeFd only.
  * Returns 0, -EBADF, -ENOMEM, -EMFILE.  Calling it again re-reads what kind of fd it is. */
 CAPRI_EXPORT int fdAdopt(int fd) CAPRI_NAME(fdAdopt);
 
-/* closeFd -- everyone who waits for fd gets -EBADF and never touches the number again, then close(2).
- * Returns close's result (-EBADF if it was not open).
- * closeFdWith -- the same with a closing function of yours, called exactly once on this thread with no
- * lock held; its result is returned. Source: GHC.Conc.closeFdWith; differs: the order (waiters first). */
+/* closeFd -- everyone who waits for fd gets -EBADF and never touches the number again, then
+ * close(2). Returns close's result (-EBADF if it was not open).
+ * closeFdWith -- the same with a closing function of yours, called exactly once on this thread with
+ * no lock held; its result is returned. Source: GHC.Conc.closeFdWith; differs: the order (waiters
+ * first). */
 CAPRI_EXPORT int closeFd(int fd) CAPRI_NAME(closeFd);
 CAPRI_EXPORT int closeFdWith(int (*close_fn)(int fd, void *env), void *env, int fd)
     CAPRI_NAME(closeFdWith);
 
-/* read(2), write(2) and their kin.  fdRead: 0 is the end.  fdWrite may write less than `size`, but never
- * 0 of more than 0; fdWriteAll goes on until everything is written: size or -E.... */
+/* read(2), write(2) and their kin.  fdRead: 0 is the end.  fdWrite may write less than `size`, but
+ * never 0 of more than 0; fdWriteAll goes on until everything is written: size or -E.... */
 CAPRI_EXPORT ssize_t fdRead(int fd, void *buffer, size_t size) CAPRI_NAME(fdRead);
 CAPRI_EXPORT ssize_t fdWrite(int fd, const void *buffer, size_t size) CAPRI_NAME(fdWrite);
 CAPRI_EXPORT ssize_t fdWriteAll(int fd, const void *buffer, size_t size) CAPRI_NAME(fdWriteAll);
 CAPRI_EXPORT ssize_t fdReadv(int fd, const struct iovec *parts, int count) CAPRI_NAME(fdReadv);
 CAPRI_EXPORT ssize_t fdWritev(int fd, const struct iovec *parts, int count) CAPRI_NAME(fdWritev);
 
-/* recv(2), send(2) and their kin; MSG_NOSIGNAL is added, MSG_DONTWAIT makes them try once (-EAGAIN). */
+/* recv(2), send(2) and their kin; MSG_NOSIGNAL is added, MSG_DONTWAIT makes them try once
+ * (-EAGAIN). */
 CAPRI_EXPORT ssize_t fdRecv(int fd, void *buffer, size_t size, int flags) CAPRI_NAME(fdRecv);
 CAPRI_EXPORT ssize_t fdSend(int fd, const void *buffer, size_t size, int flags) CAPRI_NAME(fdSend);
 CAPRI_EXPORT ssize_t fdRecvFrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *from,
@@ -51,7 +56,8 @@ CAPRI_EXPORT ssize_t fdRecvFrom(int fd, void *buffer, size_t size, int flags, st
 CAPRI_EXPORT ssize_t fdSendTo(int fd, const void *buffer, size_t size, int flags,
                               const struct sockaddr *to, socklen_t to_size) CAPRI_NAME(fdSendTo);
 CAPRI_EXPORT ssize_t fdRecvMsg(int fd, struct msghdr *message, int flags) CAPRI_NAME(fdRecvMsg);
-CAPRI_EXPORT ssize_t fdSendMsg(int fd, const struct msghdr *message, int flags) CAPRI_NAME(fdSendMsg);
+CAPRI_EXPORT ssize_t fdSendMsg(int fd, const struct msghdr *message, int flags)
+    CAPRI_NAME(fdSendMsg);
 
 /* fdSocket -- socket(2); the fd or -E.... */
 CAPRI_EXPORT int fdSocket(int domain, int type, int protocol) CAPRI_NAME(fdSocket);
@@ -64,11 +70,11 @@ CAPRI_EXPORT int fdPipe(int ends[2]) CAPRI_NAME(fdPipe);
  * capability, say; port 0 picks one port for all.  All or none: 0 or -E.... */
 CAPRI_EXPORT int fdListen(const struct sockaddr *address, socklen_t size, int backlog)
     CAPRI_NAME(fdListen);
-CAPRI_EXPORT int fdListenMany(const struct sockaddr *address, socklen_t size, int backlog, int count,
-                              int *fds) CAPRI_NAME(fdListenMany);
+CAPRI_EXPORT int fdListenMany(const struct sockaddr *address, socklen_t size, int backlog,
+                              int count, int *fds) CAPRI_NAME(fdListenMany);
 
-/* fdAccept -- the next connection's fd, or -E...; -EMFILE and -ENFILE leave the connection in the queue.
- * address, size: as in accept(2), may be NULL. */
+/* fdAccept -- the next connection's fd, or -E...; -EMFILE and -ENFILE leave the connection in the
+ * queue. address, size: as in accept(2), may be NULL. */
 CAPRI_EXPORT int fdAccept(int fd, struct sockaddr *address, socklen_t *size) CAPRI_NAME(fdAccept);
 
 /* fdConnect -- 0 once connected, or why not (-ECONNREFUSED, ...). */

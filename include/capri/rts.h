@@ -12,36 +12,38 @@ extern "C" {
 
 /* RtsConfig -- all zeroes are the defaults. */
 typedef struct RtsConfig {
-    uint32_t capabilities; /* how many cores to use; 0: CAPRI_CAPABILITIES in the environment, else the
-                              processors this process may run on; at most 64 */
-    const char *backend;   /* "epoll", "poll"; NULL: CAPRI_BACKEND in the environment, else epoll */
-    Allocator allocator;   /* all NULL: aligned_alloc and free */
-    size_t stack_size;     /* default stack of a thread; 0: 64 KiB */
-    bool no_signals;       /* do not install the SIGSEGV handler that names overflowed stacks */
+    /* How many cores to use, at most 64; 0: CAPRI_CAPABILITIES in the environment, else the processors
+     * this process may run on. */
+    uint32_t capabilities;
+    const char *backend; /* "epoll", "poll"; NULL: CAPRI_BACKEND in the environment, else epoll */
+    Allocator allocator; /* all NULL: aligned_alloc and free */
+    size_t stack_size;   /* default stack of a thread; 0: 64 KiB */
+    bool no_signals;     /* do not install the SIGSEGV handler that names overflowed stacks */
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */
 typedef enum RtsShutdownMode {
     Drain = 0, /* wait until they have ended */
-    Cancel = 1 /* every wait, present and future, returns -ECANCELED; then wait until they have ended */
+    Cancel = 1 /* every wait, present and future, returns -ECANCELED; then as Drain */
 } RtsShutdownMode;
 
-/* rtsInit -- start the runtime.  Counted: each successful rtsInit wants one rtsShutdown; only the first
+/* rtsInit -- start the runtime.  Counted: each successful rtsInit wants one rtsShutdown; only the
+ * first
  * one's config counts.  config NULL: defaults.
  * Returns 0, -EINVAL (bad field), -ENOMEM, -EMFILE, -EAGAIN (no OS thread), -ENOSYS (back-end). */
 CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
 
-/* rtsShutdown -- stop the runtime: refuse new threads from outside, let the living end (mode), join the
- * OS threads, free everything.
+/* rtsShutdown -- stop the runtime: refuse new threads from outside, let the living end (mode), join
+ * the OS threads, free everything.
  *
  * deadline_ns  give up then (INT64_MAX: never)
- * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live and the runtime is still up
- *              (call again); -EPERM: called on a green thread; -ENXIO: not running.
+ * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live and the runtime is still
+ *              up (call again); -EPERM: called on a green thread; -ENXIO: not running.
  */
 CAPRI_EXPORT int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns) CAPRI_NAME(rtsShutdown);
 
-/* rtsMain -- rtsInit, run fn(env) as the first green thread, when it returns cancel the others and shut
- * down.
+/* rtsMain -- rtsInit, run fn(env) as the first green thread, when it returns cancel the others and
+ * shut down.
  * Returns 0 with fn's result in *result (may be NULL), or what rtsInit or threadFork said. */
 CAPRI_EXPORT int rtsMain(const RtsConfig *config, ThreadFn *fn, void *env, void **result)
     CAPRI_NAME(rtsMain);
@@ -52,22 +54,23 @@ CAPRI_EXPORT int64_t rtsNow(void) CAPRI_NAME(rtsNow);
 /* capabilityCount -- how many capabilities there are; 0: no runtime. */
 CAPRI_EXPORT uint32_t capabilityCount(void) CAPRI_NAME(capabilityCount);
 
-/* RtsStats -- counters of one capability since rtsInit; each is exact, together they are a snapshot only. */
+/* RtsStats -- counters of one capability since rtsInit; each is exact, together they are a snapshot
+ * only. */
 typedef struct RtsStats {
-    uint64_t switches;     /* threads resumed */
-    uint64_t forks;        /* threads forked here */
-    uint64_t ended;        /* threads ended here */
-    uint64_t parks;        /* waits that really parked */
-    uint64_t stolen;       /* threads taken from other capabilities */
-    uint64_t polls;        /* times the kernel was asked for events */
-    uint64_t sleeps;       /* of these, times the capability lay down */
-    uint64_t events;       /* events the kernel gave */
-    uint64_t changes;      /* changes of the kernel's interest: epoll_ctl */
-    uint64_t rescues;      /* events and timers that others took for this capability */
-    uint64_t wakes_sent;   /* sleepers woken by this one */
-    uint64_t woken;        /* times it was woken by another */
+    uint64_t switches;   /* threads resumed */
+    uint64_t forks;      /* threads forked here */
+    uint64_t ended;      /* threads ended here */
+    uint64_t parks;      /* waits that really parked */
+    uint64_t stolen;     /* threads taken from other capabilities */
+    uint64_t polls;      /* times the kernel was asked for events */
+    uint64_t sleeps;     /* of these, times the capability lay down */
+    uint64_t events;     /* events the kernel gave */
+    uint64_t changes;    /* changes of the kernel's interest: epoll_ctl */
+    uint64_t rescues;    /* events and timers that others took for this capability */
+    uint64_t wakes_sent; /* sleepers woken by this one */
+    uint64_t woken;      /* times it was woken by another */
     uint64_t timers_fired;
-    uint64_t stacks_live;  /* stacks bound to threads now, whole process (same in each) */
+    uint64_t stacks_live; /* stacks bound to threads now, whole process (same in each) */
 } RtsStats;
 
 /* rtsStats -- fill *stats for one capability: 0, -EINVAL (no such), -ENXIO (no runtime). */

@@ -1,9 +1,10 @@
 /* capri/thread.h -- green threads: fork, join, yield, delay, wait for an fd.
  *
- * A function here may be called from a green thread and from any plain OS thread, unless its comment
+ * A function here may be called from a green thread and from any plain OS thread, unless its
+ * comment
  * says otherwise; a green thread parks, a plain OS thread blocks.  Not from signal handlers.
- * Every function returns 0 or a count, or a negative errno; errno itself is never used (a green thread
- * may wake up on another OS thread: see capri/errno.h).
+ * Every function returns 0 or a count, or a negative errno; errno itself is never used (a green
+ * thread may wake up on another OS thread: see capri/errno.h).
  */
 #ifndef CAPRI_THREAD_H
 #define CAPRI_THREAD_H
@@ -25,17 +26,18 @@ typedef void *ThreadFn(void *env);
 
 /* Attributes of a new thread; all zeroes are the defaults. */
 typedef struct ThreadAttributes {
-    size_t stack_size;   /* bytes of address space, 0: RtsConfig.stack_size; rounded up to a power of two,
-                            at least 16 KiB, at most 64 MiB */
-    const char *label;   /* copied, cut at 63 bytes; NULL: none */
-    uint32_t pinned;     /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount() */
+    /* Bytes of address space; 0: RtsConfig.stack_size.  Rounded up to a power of two, at least 16 KiB,
+     * at most 64 MiB. */
+    size_t stack_size;
+    const char *label; /* copied, cut at 63 bytes; NULL: none */
+    uint32_t pinned;   /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount() */
 } ThreadAttributes;
 
 /* Why a thread does not run. */
 typedef enum ThreadState {
-    ThreadReady = 0,        /* queued, or not yet started */
+    ThreadReady = 0, /* queued, or not yet started */
     ThreadRunning = 1,
-    ThreadFinished = 2,     /* its body returned, or it never got a stack (join says -ENOMEM) */
+    ThreadFinished = 2,      /* its body returned, or it never got a stack (join says -ENOMEM) */
     ThreadBlockedOnRead = 3, /* ThreadStatus.fd */
     ThreadBlockedOnWrite = 4,
     ThreadBlockedOnDelay = 5,
@@ -54,13 +56,15 @@ typedef struct ThreadStatus {
  * handle   receives a counted handle (threadRelease gives it back); NULL detaches the thread.
  * Returns  0, -ENOMEM (no descriptor), -EINVAL (fn NULL, bad attributes), -ENXIO (no runtime),
  *          -ESHUTDOWN (the runtime is shutting down).
- * Promise  queues, does not switch: the child starts when the caller next parks, yields or is stolen
+ * Promise  queues, does not switch: the child starts when the caller next parks, yields or is
+ *          stolen
  *          from.  It costs a descriptor; its stack is bound when it first runs.
  * Source   GHC.Conc.forkIO; differs: a result, joinable.
  */
 CAPRI_EXPORT int threadFork(Thread **handle, ThreadFn *fn, void *env) CAPRI_NAME(threadFork);
 
-/* threadForkOn -- as threadFork; the child runs on capability (capability % capabilityCount()) only. */
+/* threadForkOn -- as threadFork; the child runs on capability (capability % capabilityCount())
+ * only. */
 CAPRI_EXPORT int threadForkOn(Thread **handle, uint32_t capability, ThreadFn *fn, void *env)
     CAPRI_NAME(threadForkOn);
 
@@ -88,21 +92,25 @@ CAPRI_EXPORT void threadRelease(Thread *thread) CAPRI_NAME(threadRelease);
 CAPRI_EXPORT Thread *threadRetain(Thread *thread) CAPRI_NAME(threadRetain);
 
 /* threadYield -- let every other ready thread of this capability run first.
- * Returns 0; on a plain OS thread: sched_yield.  Source: GHC.Conc.yield (old end of the queue next). */
+ * Returns 0; on a plain OS thread: sched_yield.  Source: GHC.Conc.yield (old end of the queue
+ * next). */
 CAPRI_EXPORT int threadYield(void) CAPRI_NAME(threadYield);
 
-/* threadSafepoint -- for long computations: polls when a poll is due, yields when the time slice is over.
+/* threadSafepoint -- for long computations: polls when a poll is due, yields when the time slice is
+ * over.
  * Costs a load when nothing is due.  No-op on a plain OS thread. */
 CAPRI_EXPORT void threadSafepoint(void) CAPRI_NAME(threadSafepoint);
 
-/* threadSelf -- the calling green thread, NULL on a plain OS thread.  Borrowed: valid until it ends. */
+/* threadSelf -- the calling green thread, NULL on a plain OS thread.  Borrowed: valid until it
+ * ends. */
 CAPRI_EXPORT Thread *threadSelf(void) CAPRI_NAME(threadSelf);
 
 /* threadId -- a number > 0, never reused in this process. */
 CAPRI_EXPORT uint64_t threadId(const Thread *thread) CAPRI_NAME(threadId);
 
 /* threadLabel -- name a thread for dumps and messages (copied, cut at 63 bytes).  0 or -ENOMEM.
- * threadLabelOf -- copy the label into buffer (size bytes, always terminated); returns its length. */
+ * threadLabelOf -- copy the label into buffer (size bytes, always terminated); returns its length.
+ * */
 CAPRI_EXPORT int threadLabel(Thread *thread, const char *label) CAPRI_NAME(threadLabel);
 CAPRI_EXPORT size_t threadLabelOf(const Thread *thread, char *buffer, size_t size)
     CAPRI_NAME(threadLabelOf);
@@ -110,7 +118,8 @@ CAPRI_EXPORT size_t threadLabelOf(const Thread *thread, char *buffer, size_t siz
 /* threadStatus -- a snapshot; stale as soon as it is returned. */
 CAPRI_EXPORT ThreadStatus threadStatus(const Thread *thread) CAPRI_NAME(threadStatus);
 
-/* threadCapability -- index of the capability the caller runs on, or -EPERM on a plain OS thread. */
+/* threadCapability -- index of the capability the caller runs on, or -EPERM on a plain OS thread.
+ * */
 CAPRI_EXPORT int threadCapability(void) CAPRI_NAME(threadCapability);
 
 /* threadDelay -- park for at least delay_us microseconds of monotonic time.
@@ -125,15 +134,18 @@ CAPRI_EXPORT int threadDelay(int64_t delay_us) CAPRI_NAME(threadDelay);
 /* threadDelayUntil -- park until rtsNow() >= deadline_ns. */
 CAPRI_EXPORT int threadDelayUntil(int64_t deadline_ns) CAPRI_NAME(threadDelayUntil);
 
-/* threadWaitRead, threadWaitWrite -- park until fd is ready, or may be: try again, and wait again on EAGAIN.
+/* threadWaitRead, threadWaitWrite -- park until fd is ready, or may be: try again, and wait again
+ * on EAGAIN.
  *
- * fd        any fd.  One that was made by capri's calls or given to fdAdopt is waited for edge-triggered,
- *           at no system call per wait: wait only after the system call said EAGAIN, close it with closeFd.
- *           Any other works as well (one system call per wait), also when it was closed by plain close
+ * fd        any fd.  One that was made by capri's calls or given to fdAdopt is waited for
+ *           edge-triggered, at no system call per wait: wait only after the system call said
+ *           EAGAIN, close it with closeFd. Any other works as well (one system call per wait), also
+ *           when it was closed by plain close
  *           and its number reused.  Regular files and directories are ready at once.
- * Returns   0; -EBADF: not open, or closed by closeFd meanwhile; -ECANCELED; -ENOMEM, -ENOSPC (too many
- *           watches), -EMFILE (number above 2^20).
- * Promise   hang-up and errors wake both directions; several threads may wait for one direction: all wake.
+ * Returns   0; -EBADF: not open, or closed by closeFd meanwhile; -ECANCELED; -ENOMEM, -ENOSPC (too
+ *           many watches), -EMFILE (number above 2^20).
+ * Promise   hang-up and errors wake both directions; several threads may wait for one direction:
+ *           all wake.
  * Source    GHC.Conc.threadWaitRead; differs: an fd that cannot be polled is ready, not an error.
  */
 CAPRI_EXPORT int threadWaitRead(int fd) CAPRI_NAME(threadWaitRead);

@@ -33,7 +33,8 @@ CAPRI_EXPORT int tvarWriteIO(TVar *tvar, void *value) CAPRI_NAME(tvarWriteIO);
 /* tvarAwait -- park until tvar has been written since `version` was read.
  *
  * Returns  0; -ECANCELED; -EINVAL (freed meanwhile).
- * Use      value = tvarReadVersionIO(v, &seen); while (!good(value)) { tvarAwait(v, seen); read again }
+ * Use      value = tvarReadVersionIO(v, &seen); while (!good(value)) { tvarAwait(v, seen); read
+ *          again }
  * Promise  a write between the read and the wait is never missed.  Everybody who waits wakes up.
  */
 CAPRI_EXPORT int tvarAwait(TVar *tvar, uint64_t version) CAPRI_NAME(tvarAwait);

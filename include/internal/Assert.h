@@ -1,8 +1,9 @@
-/* Assert.h -- two ways to stop: ASSERT for a bug of ours, barf for an answer the kernel cannot give.
+/* Assert.h -- two ways to stop: ASSERT for a bug of ours, barf for an answer the kernel cannot
+ * give.
  *
  * ASSERT and ASSERT_CMP compile to nothing without CAPRI_ASSERTIONS (preset `dev` and the sanitizer
- * presets turn it on); ASSERT_CMP prints both operands.  barf is always there.  Both print to stderr
- * with write(2)-sized formatting and abort, so they work on a 64 KiB green-thread stack.
+ * presets turn it on); ASSERT_CMP prints both operands.  barf is always there.  Both print to
+ * stderr with write(2)-sized formatting and abort, so they work on a 64 KiB green-thread stack.
  */
 #ifndef INTERNAL_ASSERT_H
 #define INTERNAL_ASSERT_H

@@ -1,17 +1,21 @@
 /* SMP.h -- the only way to an atomic.  The name says the order; the order is the least needed.
  *
- * Every access of memory that two OS threads may touch goes through one of these macros, so that one
- * header decides what an access is: a compiler builtin here, or (SMP_MODEL) a choice point of the
- * explorer in testsuite/model/, which then runs the real protocol code through every interleaving.
+ * Every access of memory that two OS threads may touch goes through one of these macros, so that
+ * one header decides what an access is: a compiler builtin here, or (SMP_MODEL) a choice point of
+ * the explorer in testsuite/model/, which then runs the real protocol code through every
+ * interleaving.
  *
  * Note [StoreLoad]
- *   Where a protocol needs "my store is visible before I read yours", both sides use a SEQ_CST store or
- *   read-modify-write followed by a SEQ_CST *load*.  A seq_cst RMW followed by a relaxed load is not
- *   enough on aarch64, and ThreadSanitizer does not model stand-alone fences: there is none here.
+ *   Where a protocol needs "my store is visible before I read yours", both sides use a SEQ_CST
+ *   store or
+ *   read-modify-write followed by a SEQ_CST *load*.  A seq_cst RMW followed by a relaxed load is
+ *   not enough on aarch64, and ThreadSanitizer does not model stand-alone fences: there is none
+ *   here.
  *
  * Note [Asymmetric fence]
- *   SMP_MEMBARRIER() makes every running thread of the process pass a full fence.  It lets the frequent
- *   side of a store-load pair use plain stores and loads with only SMP_COMPILER_FENCE() between them,
+ *   SMP_MEMBARRIER() makes every running thread of the process pass a full fence.  It lets the
+ *   frequent side of a store-load pair use plain stores and loads with only SMP_COMPILER_FENCE()
+ *   between them,
  *   while the rare side pays (7-10 us).  See iomgr/OwnerGate.h, its only user.
  */
 #ifndef INTERNAL_SMP_H
@@ -35,20 +39,22 @@ uint64_t smpModelRmw(volatile void *at, unsigned size, int op, uint64_t operand,
 bool smpModelCas(volatile void *at, unsigned size, uint64_t *expected, uint64_t desired, int order,
                  const char *site);
 void smpModelMembarrier(const char *site);
-void smpModelPause(const char *site); /* this thread spins: run it again only after another's store */
+void smpModelPause(
+    const char *site); /* this thread spins: run it again only after another's store */
 
 #define SMP_STR_(x) #x
 #define SMP_STR(x) SMP_STR_(x)
 #define SMP_SITE(name) __FILE__ ":" SMP_STR(__LINE__) " " name
 #define SMP_VALUE(p, v) ((uint64_t)(uintptr_t)(__typeof__(*(p)))(v))
 #define SMP_TYPED(p, u) ((__typeof__(*(p)))(uintptr_t)(u))
-#define SMP_LOAD(p, order, name) SMP_TYPED(p, smpModelLoad((p), sizeof *(p), SMP_##order, SMP_SITE(name)))
+#define SMP_LOAD(p, order, name)                                                                   \
+    SMP_TYPED(p, smpModelLoad((p), sizeof *(p), SMP_##order, SMP_SITE(name)))
 #define SMP_STORE(p, v, order, name)                                                               \
     smpModelStore((p), sizeof *(p), SMP_VALUE(p, v), SMP_##order, SMP_SITE(name))
 #define SMP_RMW(p, v, op, order, name)                                                             \
     __extension__({                                                                                \
-        uint64_t smp_old = smpModelRmw((p), sizeof *(p), op, SMP_VALUE(p, v), SMP_##order,         \
-                                       SMP_SITE(name));                                            \
+        uint64_t smp_old =                                                                         \
+            smpModelRmw((p), sizeof *(p), op, SMP_VALUE(p, v), SMP_##order, SMP_SITE(name));       \
         SMP_TYPED(p, smp_old);                                                                     \
     })
 #define SMP_CAS(p, expected, desired, order, fail, name)                                           \
@@ -78,7 +84,8 @@ void smpModelPause(const char *site); /* this thread spins: run it again only af
 #define SMP_OP_AND(p, v, order) __atomic_fetch_and((p), (v), order)
 #define SMP_RMW(p, v, op, order, name) op((p), (v), __ATOMIC_##order)
 #define SMP_CAS(p, expected, desired, order, fail, name)                                           \
-    __atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_##order, __ATOMIC_##fail)
+    __atomic_compare_exchange_n((p), (expected), (desired), false, __ATOMIC_##order,               \
+                                __ATOMIC_##fail)
 #define SMP_COMPILER_FENCE() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 #define SMP_MEMBARRIER() smpMembarrier()
 void smpMembarrier(void); /* iomgr/OwnerGate.c */
@@ -118,8 +125,8 @@ void smpMembarrier(void); /* iomgr/OwnerGate.c */
 #define AND_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_AND, SEQ_CST, "AND_SEQ_CST")
 #define AND_RELEASE(p, v) SMP_RMW(p, v, SMP_OP_AND, RELEASE, "AND_RELEASE")
 
-/* Strong compare-and-swap: on failure *expected holds what was found (read relaxed, or acquire where
- * the success order acquires). */
+/* Strong compare-and-swap: on failure *expected holds what was found (read relaxed, or acquire
+ * where the success order acquires). */
 #define CAS_RELAXED(p, e, d) SMP_CAS(p, e, d, RELAXED, RELAXED, "CAS_RELAXED")
 #define CAS_ACQUIRE(p, e, d) SMP_CAS(p, e, d, ACQUIRE, ACQUIRE, "CAS_ACQUIRE")
 #define CAS_RELEASE(p, e, d) SMP_CAS(p, e, d, RELEASE, RELAXED, "CAS_RELEASE")

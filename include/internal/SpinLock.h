@@ -1,4 +1,5 @@
-/* SpinLock.h -- for the few short lists that everybody shares: Concurrency Kit's fetch-and-store lock.
+/* SpinLock.h -- for the few short lists that everybody shares: Concurrency Kit's fetch-and-store
+ * lock.
  *
  * Held for some loads and stores, never over a system call, an upcall or a switch.
  */

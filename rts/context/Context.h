@@ -1,7 +1,9 @@
 /* Context.h -- switching stacks: save here, go on there.
  *
- * A suspended context is one pointer: the top of a stack that holds its callee-saved registers and the
- * address to go on at.  The floating-point control words (MXCSR, x87 CW, FPCR) are not saved: they are
+ * A suspended context is one pointer: the top of a stack that holds its callee-saved registers and
+ * the
+ * address to go on at.  The floating-point control words (MXCSR, x87 CW, FPCR) are not saved: they
+ *                       are
  * the OS thread's (a thread that changes them restores them before it parks).
  */
 #ifndef RTS_CONTEXT_H
@@ -10,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* contextSwap -- the machine's part of contextSwitch, in Context_<machine>.S.  Entered by a jump with the
- * resume address where a call would have put it: See Note [Switch by jump]. */
+/* contextSwap -- the machine's part of contextSwitch, in Context_<machine>.S.  Entered by a jump
+ * with the resume address where a call would have put it: See Note [Switch by jump]. */
 void contextSwap(void);
 
 /* contextSwitch -- save the caller's context into *save, go on in the context `load`.  There,
@@ -50,11 +52,12 @@ static inline __attribute__((always_inline)) void *contextSwitch(void **save, vo
 #endif
 }
 
-/* contextStart -- the address a fresh context goes on at: calls the entry that contextMake stored. */
+/* contextStart -- the address a fresh context goes on at: calls the entry that contextMake stored.
+ * */
 void contextStart(void);
 
-/* contextMake -- a fresh context at the top of a stack: entry(pass) will run there; it must not return.
- * top: 16-byte aligned end of the usable area. */
+/* contextMake -- a fresh context at the top of a stack: entry(pass) will run there; it must not
+ * return. top: 16-byte aligned end of the usable area. */
 void *contextMake(void *top, void (*entry)(void *pass));
 
 #endif

@@ -1,11 +1,13 @@
 /* Context_x86_64.S -- the switch for x86-64 (System V ABI).                          [path 6/6]
  *
  * Note [Switch by jump]
- *   The processor predicts returns with a stack of its own that is fed by calls.  A `ret` that goes on
- *   elsewhere is mispredicted (11 ns), and a call that is never returned from leaves an entry too many, so
- *   that every later return of the resumed thread is mispredicted instead (three of them: 25 ns a yield).
- *   So there is neither: contextSwitch jumps here with the resume address on the stack, and the saved one
- *   is popped and jumped to.  Threads that park through the same path then predict each other's returns.
+ *   The processor predicts returns with a stack of its own that is fed by calls.  A `ret` that goes
+ *   on elsewhere is mispredicted (11 ns), and a call that is never returned from leaves an entry
+ *   too many, so that every later return of the resumed thread is mispredicted instead (three of
+ *   them: 25 ns a yield). So there is neither: contextSwitch jumps here with the resume address on
+ *   the stack, and the saved one
+ *   is popped and jumped to.  Threads that park through the same path then predict each other's
+ *   returns.
  *
  * Registers: rdi = void **save, rsi = void *load, rdx = void *pass.  Saved: rbp rbx r12-r15.
  * Tests: testsuite/unit/ContextTest.c; gdb's bt ends at contextStart (rip undefined there).

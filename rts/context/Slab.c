@@ -5,9 +5,11 @@
  * Tests   testsuite/unit/StackTest.c
  *
  * Note [Guard probe]
- *   MADV_GUARD_INSTALL is new in Linux 6.13; qemu-user answers 0 to the unknown advice and does nothing.
- *   So the answer is not believed: a guarded page must make write(2) fail with EFAULT when it reads from
- *   it.  Each later install is checked as well (EINVAL once the process has called mlockall) and falls
+ *   MADV_GUARD_INSTALL is new in Linux 6.13; qemu-user answers 0 to the unknown advice and does
+ *   nothing. So the answer is not believed: a guarded page must make write(2) fail with EFAULT when
+ *   it reads from
+ *   it.  Each later install is checked as well (EINVAL once the process has called mlockall) and
+ *        falls
  *   back to mprotect for that region.
  */
 #include "rts/context/Slab.h"
@@ -66,7 +68,8 @@ static bool probeGuards(void)
 {
     int ends[2];
     bool works = false;
-    char *page = mmap(NULL, STACK_GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *page =
+        mmap(NULL, STACK_GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return false;
     if (madvise(page, STACK_GUARD, MADV_GUARD_INSTALL) == 0 && pipe(ends) == 0) {
@@ -224,7 +227,8 @@ void slabEnd(void)
         size_t bytes = (size_t)slab->regions * slab->region;
         RELEASE_STORE(&slabs.list[i], NULL);
 #ifdef SANITIZE_ADDRESS
-        __asan_unpoison_memory_region(slab->base, bytes); /* whoever maps it next must not inherit that */
+        __asan_unpoison_memory_region(slab->base,
+                                      bytes); /* whoever maps it next must not inherit that */
 #endif
         munmap(slab->base, bytes);
         munmap(slab, sizeof(Slab) + slab->regions * sizeof(uint32_t));

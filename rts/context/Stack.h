@@ -1,15 +1,20 @@
 /* Stack.h -- guarded stacks, kept warm.
  *
- * A stack is a region of a slab: one mmap of many equal regions, NORESERVE, no huge pages, the lowest
- * page(s) of each a guard.  MADV_GUARD_INSTALL guards without splitting the mapping, so 100,000 stacks
- * need some hundred mappings; where the kernel lacks it, mprotect guards (at most about 32,000 then).
- * The Stack itself sits at the top of its region, in the page that the first frames touch anyway.
+ * A stack is a region of a slab: one mmap of many equal regions, NORESERVE, no huge pages, the
+ * lowest
+ * page(s) of each a guard.  MADV_GUARD_INSTALL guards without splitting the mapping, so 100,000
+ * stacks need some hundred mappings; where the kernel lacks it, mprotect guards (at most about
+ * 32,000 then). The Stack itself sits at the top of its region, in the page that the first frames
+ * touch anyway.
  *
  * Note [Stack life]
  *   carved (header written, guard installed) -> bound to a thread -> warm: in a capability's cache
- *   (newest first) -> in the depot, in batches -> cold: its pages given back to the kernel, known only by
- *   its number in the slab -> bound again (header written anew).  Regions are never unmapped while the
- *   runtime is up.  A bound stack has one owner; caches belong to their capability's OS thread; the depot
+ *   (newest first) -> in the depot, in batches -> cold: its pages given back to the kernel, known
+ *   only by
+ *   its number in the slab -> bound again (header written anew).  Regions are never unmapped while
+ *   the
+ *   runtime is up.  A bound stack has one owner; caches belong to their capability's OS thread; the
+ *                   depot
  *   is under a spinlock, slabs under a mutex.
  */
 #ifndef RTS_STACK_H
@@ -35,13 +40,13 @@
 typedef struct Slab Slab;
 
 typedef struct Stack {
-    struct Stack *next; /* in a cache or a batch */
+    struct Stack *next;  /* in a cache or a batch */
     struct Stack *batch; /* depot: next batch, in a batch's first stack */
-    Slab *slab;         /* constant */
-    uint32_t index;     /* constant: number in the slab */
-    uint32_t count;     /* depot: length of the batch, in its first stack */
-    int64_t since_ns;   /* depot: when the batch came, in its first stack */
-    void *owner;        /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
+    Slab *slab;          /* constant */
+    uint32_t index;      /* constant: number in the slab */
+    uint32_t count;      /* depot: length of the batch, in its first stack */
+    int64_t since_ns;    /* depot: when the batch came, in its first stack */
+    void *owner;         /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
     StackTools tools;
 } CACHE_ALIGNED Stack;
 
@@ -49,7 +54,8 @@ typedef struct Stack {
 typedef struct StackCache {
     Stack *warm; /* newest first */
     uint32_t count;
-    uint64_t bound, unbound; /* counted by the owner, read by others: live = sum of the differences */
+    uint64_t bound,
+        unbound; /* counted by the owner, read by others: live = sum of the differences */
 } StackCache;
 
 /* stackPoolStart -- default_size 0: STACK_DEFAULT.  Probes how to guard.  0 or -EINVAL, -ENOMEM. */
@@ -71,12 +77,13 @@ void stackGive(StackCache *cache, Stack *stack, int64_t now_ns);
 /* stackCacheDrain -- give the whole cache to the depot. */
 void stackCacheDrain(StackCache *cache, int64_t now_ns);
 
-/* stackDepotTrim -- give the pages of stacks that have lain in the depot since before `before_ns` back to
+/* stackDepotTrim -- give the pages of stacks that have lain in the depot since before `before_ns`
+ * back to
  * the kernel.  Returns how many stacks became cold. */
 uint32_t stackDepotTrim(int64_t before_ns);
 
-/* stackTop -- where frames start: below the Stack, shifted by some cache lines (its colour) so that the
- * tops of many stacks do not fall into one cache set. */
+/* stackTop -- where frames start: below the Stack, shifted by some cache lines (its colour) so that
+ * the tops of many stacks do not fall into one cache set. */
 void *stackTop(Stack *stack);
 
 /* stackBounds -- lowest usable address and usable size. */

@@ -5,9 +5,10 @@
  * Tests   testsuite/unit/DelayTest.c
  *
  * Note [Delay claim]
- *   The timer's fire and delayCancel claim the same word (See Note [Claim states]).  Cancel wins: the fire
- *   loses and touches nothing.  Fire wins: it writes the TVar, then stores `done` (release); cancel, which
- *   has lost, waits for `done` (acquire) before the memory may be reused.
+ *   The timer's fire and delayCancel claim the same word (See Note [Claim states]).  Cancel wins:
+ *   the fire
+ *   loses and touches nothing.  Fire wins: it writes the TVar, then stores `done` (release);
+ *   cancel, which has lost, waits for `done` (acquire) before the memory may be reused.
  */
 #include "rts/stm/Delay.h"
 
@@ -131,8 +132,8 @@ static void *armDelay(void *env)
 {
     Delay *delay = env;
     uint64_t number = claimBegin(&delay->claim);
-    delay->status = timerHeapArm(&scheduleHere()->manager.timers, &delay->timer, number,
-                                 delay->deadline_ns);
+    delay->status =
+        timerHeapArm(&scheduleHere()->manager.timers, &delay->timer, number, delay->deadline_ns);
     return NULL;
 }
 
@@ -161,7 +162,8 @@ int registerDelay(int64_t delay_us, TVar **tvar)
         result = -ENOMEM;
     } else {
         delay->tvar = (TVar){.value = NULL, .kind = TVarDelay};
-        delay->deadline_ns = clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us);
+        delay->deadline_ns =
+            clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us);
         RELAXED_STORE(&delay->done, 0);
         if (delay_us <= 0) {
             claimTry(&delay->claim, claimBegin(&delay->claim), 0);

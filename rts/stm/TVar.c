@@ -67,8 +67,8 @@ void tvarPut(TVar *tvar, void *value, void *sink)
             version = RELAXED_LOAD(&tvar->version);
         }
     }
-    RELEASE_STORE(&tvar->value, value);          /* V2 */
-    SEQ_CST_STORE(&tvar->version, version + 2);  /* V3 */
+    RELEASE_STORE(&tvar->value, value);         /* V2 */
+    SEQ_CST_STORE(&tvar->version, version + 2); /* V3 */
     if (UNLIKELY(watchListHasWatchers(&tvar->watchers)))
         watchListFire(watchListTake(&tvar->watchers, 0), 0, sink);
 }
@@ -98,9 +98,11 @@ static bool hasChanged(void *env)
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 {
     Seen seen = {.tvar = tvar, .version = version};
-    /* Again when the writer that made `version` looked for watchers only after we had become one. */
+    /* Again when the writer that made `version` looked for watchers only after we had become one.
+     * */
     while (!hasChanged(&seen)) {
-        int result = parkOnList(&tvar->watchers, 0, hasChanged, &seen, ThreadBlockedOnTVar, deadline_ns);
+        int result =
+            parkOnList(&tvar->watchers, 0, hasChanged, &seen, ThreadBlockedOnTVar, deadline_ns);
         if (result != 0)
             return result == -EALREADY ? -EINVAL : result;
     }

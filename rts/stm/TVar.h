@@ -5,9 +5,10 @@
  *   from   on         to      by        order    meaning
  *   2n     lock       2n+1    writer    acquire  (V1) by CAS
  *   value  store      -       writer    release  (V2) only between V1 and V3
- *   2n+1   unlock     2n+2    writer    seq_cst  (V3) then look for watchers (seq_cst) and fire them
- *   A reader takes version (acquire), value (acquire), version again (relaxed): equal and even, or anew.
- *   Who reads a value of V2 has acquired V1, so its second look sees 2n+1 or later.
+ *   2n+1   unlock     2n+2    writer    seq_cst  (V3) then look for watchers (seq_cst) and fire
+ *          them
+ *   A reader takes version (acquire), value (acquire), version again (relaxed): equal and even, or
+ *   anew. Who reads a value of V2 has acquired V1, so its second look sees 2n+1 or later.
  *   A watcher publishes itself, then compares the version (seq_cst).  See Note [StoreLoad].
  *   A transaction's commit takes the same lock on each TVar it writes: nothing here changes for it.
  */

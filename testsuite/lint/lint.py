@@ -57,7 +57,17 @@ THREAD_LOCAL_ALLOWED = ["rts/Self.c", "capability/Worker.c"]
 
 # An exported function's name begins with its file's noun (FdTable.c: fdTable...) or one of these.
 EXPORT_PREFIXES = {
+    "iomgr/Assert.c": ["barf"],
+    "iomgr/FdAwait.c": ["eventManager"],
     "iomgr/OwnerGate.c": ["smpMembarrier"],
+    "rts/Errno.c": ["errnoLocation"],
+    "rts/FdClose.c": ["closeFd"],
+    "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
+    "rts/Stats.c": ["rtsStats"],
+    "rts/ThreadPool.c": ["threadCache"],
+    "rts/Wait.c": ["claim"],
+    "rts/context/Slab.c": ["stack"],
+    "rts/stm/Delay.c": ["registerDelay"],
 }
 
 HEADER_MENTIONS = ["Owns", "Tests"]  # the first comment of a file on a floor names one of them

@@ -1,4 +1,7 @@
-/* Runtime.h -- a runtime for the length of one test, bodies on green and plain threads, a counting heap. */
+/* Runtime.h -- a runtime for the length of one test, bodies on green and plain threads, a counting
+ * heap.
+ * Runtime.h -- a runtime for the length of one test, bodies on green and plain threads, a counting heap.
+ */
 #ifndef TESTSUITE_RUNTIME_H
 #define TESTSUITE_RUNTIME_H
 

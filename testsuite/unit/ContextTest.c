@@ -91,7 +91,7 @@ TEST(Context, startsOnItsOwnStackAligned)
     freeOther();
 }
 
-/* ---- Registers: each side keeps more values than there are registers, and finds them again. ---- */
+/* ---- Registers: each side keeps more values than there are registers, and finds them again. -- */
 
 #if defined(__x86_64__)
 #define FLOAT_REGISTER "x"

@@ -77,8 +77,8 @@ TEST(Delay, isCancelledByFreeing)
     greenRun(1, cancelDelays, NULL);
 }
 
-/* Goal: a free that meets the timer's fire waits for it or wins, and the memory is clean for the next
- * one.  Method: delays of about the time until they are freed, on both sorts of threads. */
+/* Goal: a free that meets the timer's fire waits for it or wins, and the memory is clean for the
+ * next one.  Method: delays of about the time until they are freed, on both sorts of threads. */
 static void *freeNearTheEnd(void *env)
 {
     uint64_t state = testSeed() + (uintptr_t)env;

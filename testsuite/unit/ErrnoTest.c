@@ -15,10 +15,10 @@ TEST(Errno, isTheOneOfTheOsThread)
     CHECK_EQ(*__errno_location(), 42);
 }
 
-/* ---- after a move -------------------------------------------------------------------------------------- */
+/* ---- after a move ---------------------------------------------------------------------------- */
 
-/* Two threads, each pinned to a capability of its own, answer in turn; who is woken by an answer goes on
- * where it was given. */
+/* Two threads, each pinned to a capability of its own, answer in turn; who is woken by an answer
+ * goes on where it was given. */
 static TVar *requests[2], *answers;
 static bool over; /* the roaming thread stores before its last requests */
 

@@ -38,7 +38,7 @@ static void makeStuck(int pair[2], bool adopted)
         continue;
 }
 
-/* ---- waiters ---------------------------------------------------------------------------------------------- */
+/* ---- waiters --------------------------------------------------------------------------------- */
 
 enum { MOST = 1000 };
 
@@ -111,7 +111,7 @@ TEST(FdClose, comesFromAnywhere)
     runEverywhere(closeFromOutside);
 }
 
-/* ---- the number is reused ------------------------------------------------------------------------------------- */
+/* ---- the number is reused -------------------------------------------------------------------- */
 
 static void *reuseAtOnce(void *env)
 {
@@ -148,7 +148,7 @@ TEST(FdClose, theNextFileIsUntouched)
     runEverywhere(reuseAtOnce);
 }
 
-/* ---- a closing function of one's own ------------------------------------------------------------------------------ */
+/* ---- a closing function of one's own --------------------------------------------------------- */
 
 typedef struct MyClose {
     Thread *waiter;
@@ -212,8 +212,16 @@ TEST(FdClose, callsYoursOnce)
     greenStop();
 }
 
-/* Who comes to wait between the farewell to the waiters and close(2), wherever he runs and whoever has waited
- * before, is not forgotten: the kernel says nothing of a closed fd. */
+/* ThreadSanitizer calls a close that meets a use of the number a race, which is what is tested
+ * here. */
+static int closeUnseen(int fd, void *env)
+{
+    (void)env;
+    return (int)syscall(SYS_close, fd);
+}
+
+/* Who comes to wait between the farewell to the waiters and close(2), wherever he runs and whoever
+ * has waited before, is not forgotten: the kernel says nothing of a closed fd. */
 static int closeUnderNewcomer(int fd, void *env)
 {
     Thread **newcomer = env;
@@ -222,7 +230,7 @@ static int closeUnderNewcomer(int fd, void *env)
     greenUntil(*newcomer, ThreadBlockedOnRead);
     for (int64_t until_ns = rtsNow() + MS_NS; rtsNow() < until_ns;)
         threadYield(); /* let it get to the kernel: the status is set a little earlier */
-    return close(fd);
+    return closeUnseen(fd, NULL);
 }
 
 static void *meetNewcomer(void *env)
@@ -247,7 +255,7 @@ TEST(FdClose, newcomersAreNotForgotten)
     runEverywhere(meetNewcomer);
 }
 
-/* ---- closing while others come to wait ------------------------------------------------------------------------------ */
+/* ---- closing while others come to wait ------------------------------------------------------- */
 
 typedef struct Race {
     int fd;
@@ -259,21 +267,14 @@ static void *waitInRace(void *env)
     Race *race = env;
     while (ACQUIRE_LOAD(&race->go) == 0)
         threadYield();
-    /* The number stays closed.  Who comes between the farewell to the waiters and close(2) is told to look
-     * again; everybody hears of it in the end, and nobody is left waiting. */
+    /* The number stays closed.  Who comes between the farewell to the waiters and close(2) is told
+     * to look again; everybody hears of it in the end, and nobody is left waiting. */
     for (int tries = 0, failed = 0; failed != -EBADF; tries++) {
         CHECK_LT(tries, 3);
         failed = tries % 2 ? threadWaitWrite(race->fd) : threadWaitRead(race->fd);
         CHECK(failed == 0 || failed == -EBADF);
     }
     return NULL;
-}
-
-/* ThreadSanitizer calls a close that meets a use of the number a race, which is what is tested here. */
-static int closeUnseen(int fd, void *env)
-{
-    (void)env;
-    return (int)syscall(SYS_close, fd);
 }
 
 static void *raceClose(void *env)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* ---- the program that is looked at: this one, started again ------------------------------------------------ */
+/* ---- the program that is looked at: this one, started again ---------------------------------- */
 
 static volatile int deep;
 
@@ -39,7 +39,7 @@ void *greenOutermost(void *env)
     return env;
 }
 
-/* ---- the look ------------------------------------------------------------------------------------------------ */
+/* ---- the look -------------------------------------------------------------------------------- */
 
 static void runGdb(void *env)
 {
@@ -49,16 +49,18 @@ static void runGdb(void *env)
     self[length] = 0;
     (void)env;
     setenv("LC_ALL", "C", 1);
-    execlp("gdb", "gdb", "-q", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off",
-           "-ex", "set debuginfod enabled off", "-ex", "set startup-with-shell off", "-ex",
-           "break greenInnermost", "-ex", "run", "-ex", "echo FIRST\\n", "-ex", "bt", "-ex", "continue",
-           "-ex", "echo SECOND\\n", "-ex", "bt", "-ex", "echo PARKED\\n", "-ex",
-           "break contextSwitch", "-ex", "continue", "-ex", "bt", "-ex", "echo DONE\\n", "-ex", "kill",
-           "--args", self, "--only", "Gdb.isLookedAt", "--inside", "yes", (char *)NULL);
+    execlp("gdb", "gdb", "-q", "-nx", "-batch", "-ex", "set pagination off", "-ex",
+           "set confirm off", "-ex", "set debuginfod enabled off", "-ex",
+           "set startup-with-shell off", "-ex", "break greenInnermost", "-ex", "run", "-ex",
+           "echo FIRST\\n", "-ex", "bt", "-ex", "continue", "-ex", "echo SECOND\\n", "-ex", "bt",
+           "-ex", "echo PARKED\\n", "-ex", "break contextSwitch", "-ex", "continue", "-ex", "bt",
+           "-ex", "echo DONE\\n", "-ex", "kill", "--args", self, "--only", "Gdb.isLookedAt",
+           "--inside", "yes", (char *)NULL);
     printf("no gdb\n");
 }
 
-/* One frame a line: "#n  [0x... in] name (".  Returns how many frames `text` has; last: the last one. */
+/* One frame a line: "#n  [0x... in] name (".  Returns how many frames `text` has; last: the last
+ * one. */
 static int checkFrames(const char *text, const char *const *names, int count, const char **last)
 {
     int frames = 0;
@@ -103,7 +105,8 @@ TEST(Gdb, seesGreenThreads)
     CHECK(WIFEXITED(testChild(runGdb, NULL, output, sizeof output)));
     if (strstr(output, "no gdb") != NULL)
         SKIP("there is no gdb");
-    if (strstr(output, "FIRST\n") == NULL || strstr(output, "ptrace: Operation not permitted") != NULL ||
+    if (strstr(output, "FIRST\n") == NULL ||
+        strstr(output, "ptrace: Operation not permitted") != NULL ||
         strstr(output, "Could not trace the inferior") != NULL)
         SKIP("gdb may not trace here");
     printf("%s\n", output);

@@ -1,5 +1,5 @@
-/* IdleCountersTest.c -- what must cost exactly nothing: warm waits make no changes, an idle process does not
- * wake up.
+/* IdleCountersTest.c -- what must cost exactly nothing: warm waits make no changes, an idle
+ * process does not wake up.
  *
  * not-under: tsan asan valgrind qemu   (their own threads wake up)
  */
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/* ---- kernel changes per wait ------------------------------------------------------------------------------- */
+/* ---- kernel changes per wait ----------------------------------------------------------------- */
 
 static uint64_t changesOfAll(void)
 {
@@ -152,7 +152,7 @@ TEST(IdleCounters, strangersCostOneChange)
     greenStop();
 }
 
-/* ---- an idle process ----------------------------------------------------------------------------------------------- */
+/* ---- an idle process ------------------------------------------------------------------------- */
 
 enum { PARKED = 1000 };
 
@@ -243,7 +243,8 @@ TEST(IdleCounters, anIdleProcessDoesNotWakeUp)
     CHECK_EQ(read(ends[0], &byte, 1), 1);
     close(ends[0]);
     close(ends[1]);
-    /* The watchdog lies down once all have slept for 100 ms; on a loaded machine that takes longer. */
+    /* The watchdog lies down once all have slept for 100 ms; on a loaded machine that takes
+     * longer. */
     uint64_t before = switchesOf(child, &tasks), now;
     for (int quiet = 0; quiet < 2; before = now) {
         sleepMs(200);

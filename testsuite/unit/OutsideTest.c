@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* ---- fds ------------------------------------------------------------------------------------------------ */
+/* ---- fds ------------------------------------------------------------------------------------- */
 
 static void *readAfterWait(void *env)
 {
@@ -80,7 +80,7 @@ TEST(Outside, timesOutNeverEarly)
     greenStop();
 }
 
-/* ---- signals: they interrupt the system calls below and change nothing ------------------------------------ */
+/* ---- signals: they interrupt the system calls below and change nothing ----------------------- */
 
 static void ignoreSignal(int number)
 {
@@ -136,7 +136,7 @@ TEST(Outside, signalsDoNotEndAWait)
     sigaction(SIGUSR1, &before, NULL);
 }
 
-/* ---- lists --------------------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 static bool isSet(void *env)
 {
@@ -243,7 +243,7 @@ TEST(Outside, cancelAllEndsPresentAndFutureWaits)
     greenStop();
 }
 
-/* ---- plain and green threads wake each other --------------------------------------------------------------------- */
+/* ---- plain and green threads wake each other ------------------------------------------------- */
 
 static TVar *ping, *pong;
 

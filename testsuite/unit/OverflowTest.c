@@ -17,9 +17,10 @@ static void dumpNoCore(void)
     setrlimit(RLIMIT_CORE, &none);
 }
 
-/* ---- recursion without end ---------------------------------------------------------------------------- */
+/* ---- recursion without end ------------------------------------------------------------------- */
 
-static volatile uint32_t depth_limit = UINT32_MAX; /* so that no compiler knows that it has no end */
+static volatile uint32_t depth_limit =
+    UINT32_MAX; /* so that no compiler knows that it has no end */
 
 static __attribute__((noinline)) uint64_t recurse(uint32_t depth)
 {
@@ -59,7 +60,8 @@ TEST(Overflow, isNamed)
         CHECK_EQ(WTERMSIG(status), SIGSEGV);
         CHECK_EQ(sscanf(output, "id %llu", &id), 1);
         snprintf(wanted, sizeof wanted,
-                 "capri: stack overflow: green thread %llu \"deep one\" overflowed its stack of %zu KiB\n",
+                 "capri: stack overflow: green thread %llu \"deep one\" overflowed its stack of "
+                 "%zu KiB\n",
                  id, i == 0 ? STACK_DEFAULT / 1024 : (size_t)1024);
         CHECK(strstr(output, wanted) != NULL);
         CHECK_EQ(strstr(strstr(output, wanted) + 1, "capri:"), NULL); /* once */
@@ -86,7 +88,7 @@ TEST(Overflow, isNamedWithoutALabel)
     CHECK(strstr(output, wanted) != NULL);
 }
 
-/* ---- the neighbours -------------------------------------------------------------------------------------- */
+/* ---- the neighbours -------------------------------------------------------------------------- */
 
 enum { NEIGHBOURS = 8, FILL = 40 * 1024 };
 
@@ -146,7 +148,7 @@ TEST(Overflow, harmsNoNeighbourAndCallsTheHandlerBefore)
     CHECK_EQ(WEXITSTATUS(status), 42);
 }
 
-/* ---- other faults ------------------------------------------------------------------------------------------ */
+/* ---- other faults ---------------------------------------------------------------------------- */
 
 static void *touchNothing(void *env)
 {

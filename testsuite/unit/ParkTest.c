@@ -3,7 +3,7 @@
 
 #include "testsuite/support/Runtime.h"
 
-/* ---- sources on a plain OS thread ------------------------------------------------------------------- */
+/* ---- sources on a plain OS thread ------------------------------------------------------------ */
 
 typedef struct Source {
     Thread *thread;
@@ -105,7 +105,7 @@ TEST(Park, timesOutNeverEarly)
     greenRun(2, timeOut, NULL);
 }
 
-/* ---- lists -------------------------------------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 typedef struct Shared {
     WatchList list;
@@ -143,8 +143,8 @@ static void *useList(void *env)
         Thread *one = greenFork(waitOnList, &shared), *two = greenFork(waitOnList, &shared);
         untilWatched(&shared, one);
         untilWatched(&shared, two);
-        uint32_t fired = watchListFire(watchListTake(&shared.list, 0), i % 2 ? 0 : -EBADF,
-                                       scheduleHere());
+        uint32_t fired =
+            watchListFire(watchListTake(&shared.list, 0), i % 2 ? 0 : -EBADF, scheduleHere());
         CHECK_EQ(fired, 2);
         CHECK_EQ((intptr_t)greenJoin(one), i % 2 ? 0 : -EBADF);
         CHECK_EQ((intptr_t)greenJoin(two), i % 2 ? 0 : -EBADF);
@@ -180,8 +180,8 @@ TEST(Park, waitsOnAList)
     greenRun(2, useList, NULL);
 }
 
-/* Goal: takers, deadlines and removals in the same moment lose nobody.  Method: two green threads that
- * time out at once or are taken, a plain thread that takes without pause. */
+/* Goal: takers, deadlines and removals in the same moment lose nobody.  Method: two green threads
+ * that time out at once or are taken, a plain thread that takes without pause. */
 static struct {
     Shared shared;
     uint32_t stop;
@@ -227,12 +227,12 @@ TEST(Park, timeOutsMeetTakers)
     greenStop();
 }
 
-/* ---- cancelling everything ----------------------------------------------------------------------------- */
+/* ---- cancelling everything ------------------------------------------------------------------- */
 
 static void *waitTwice(void *env)
 {
-    CHECK_EQ((intptr_t)waitOnList(env), -ECANCELED);       /* present */
-    CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);          /* and future */
+    CHECK_EQ((intptr_t)waitOnList(env), -ECANCELED); /* present */
+    CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);    /* and future */
     CHECK_EQ((intptr_t)waitOnList(env), -ECANCELED);
     return NULL;
 }
@@ -254,7 +254,8 @@ TEST(Park, cancelAllEndsPresentAndFutureWaits)
     parkCancelReset();
     for (int i = 0; i < 10; i++)
         threadRelease(threads[i]); /* plain OS threads are still cancelled: no join */
-    Thread *later = greenFork(timeOut, NULL); /* after the reset green threads' waits are waits again */
+    Thread *later =
+        greenFork(timeOut, NULL); /* after the reset green threads' waits are waits again */
     greenUntil(later, ThreadFinished);
     threadRelease(later);
     greenStop();

@@ -3,8 +3,8 @@
 
 #include "testsuite/support/Runtime.h"
 
-/* The Monitor may ask for a yield at any fork.  Whoever tests an order counts the switches across his
- * forks and tries again if there was one. */
+/* The Monitor may ask for a yield at any fork.  Whoever tests an order counts the switches across
+ * his forks and tries again if there was one. */
 static uint64_t switchesHere(void)
 {
     RtsStats stats;
@@ -12,7 +12,7 @@ static uint64_t switchesHere(void)
     return stats.switches;
 }
 
-/* ---- order: one capability --------------------------------------------------------------------- */
+/* ---- order: one capability ------------------------------------------------------------------- */
 
 enum { RING = 4, LAPS = 10 };
 
@@ -109,7 +109,7 @@ TEST(Schedule, yieldGoesToTheOldest)
     greenRun(1, forkThenPark, log_book.order);
 }
 
-/* ---- fairness ---------------------------------------------------------------------------------- */
+/* ---- fairness -------------------------------------------------------------------------------- */
 
 static struct {
     uint32_t links;
@@ -145,7 +145,7 @@ static void *chainPastOld(void *env)
         undisturbed = switchesHere() == before;
         greenJoin(old);
     } while (!undisturbed);
-    CHECK_GT(chain.links, 0); /* the younger one did go first */
+    CHECK_GT(chain.links, 0);  /* the younger one did go first */
     CHECK_LE(chain.links, 33); /* but not for ever: YOUNG_MOST */
     return NULL;
 }
@@ -155,7 +155,7 @@ TEST(Schedule, theOldestIsNotStarved)
     greenRun(1, chainPastOld, NULL);
 }
 
-/* ---- the tree of forks needs few stacks ----------------------------------------------------------- */
+/* ---- the tree of forks needs few stacks ------------------------------------------------------ */
 
 static uint64_t most_stacks; /* threads store the greater value, one capability */
 
@@ -183,7 +183,7 @@ TEST(Schedule, aForkTreeGoesDeepFirst)
     CHECK_GE(most_stacks, (uint64_t)depth);
 }
 
-/* ---- safepoints ---------------------------------------------------------------------------------- */
+/* ---- safepoints ------------------------------------------------------------------------------ */
 
 static uint32_t flag; /* anyone, by atomics */
 
@@ -286,7 +286,7 @@ TEST(Schedule, yieldersLetEventsIn)
     greenRun(1, yieldUntilEvent, NULL);
 }
 
-/* ---- two capabilities ------------------------------------------------------------------------------ */
+/* ---- two capabilities ------------------------------------------------------------------------ */
 
 static void *holdUntilFlag(void *env)
 {
@@ -370,16 +370,22 @@ TEST(Schedule, inboxOfTheStuckIsRescued)
     }
 }
 
-/* ---- many -------------------------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 static void *yieldABit(void *env)
 {
     uint64_t state = (uint64_t)(uintptr_t)env + 1;
     for (int i = 0; i < 30; i++) {
         switch (testRandomFrom(&state) % 4) {
-        case 0: CHECK_EQ(threadDelay((int64_t)(testRandomFrom(&state) % 50)), 0); break;
-        case 1: threadSafepoint(); break;
-        default: threadYield(); break;
+        case 0:
+            CHECK_EQ(threadDelay((int64_t)(testRandomFrom(&state) % 50)), 0);
+            break;
+        case 1:
+            threadSafepoint();
+            break;
+        default:
+            threadYield();
+            break;
         }
     }
     return env;

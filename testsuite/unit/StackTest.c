@@ -178,7 +178,7 @@ TEST(Stack, growsColdByAgeAndComesBackEmpty)
         bool known = false;
         for (int j = 0; j < 40; j++)
             known |= stackBottom(again) == bottoms[j];
-        CHECK(known); /* cold ones first */
+        CHECK(known);                               /* cold ones first */
         CHECK(!isWritable(stackBottom(again) - 1)); /* the guard has survived */
     }
     stackPoolEnd();
@@ -198,7 +198,8 @@ TEST(Stack, trimsOnlyTheOldBatches)
     stackPoolEnd();
 }
 
-/* What is taken when no mapping is to be had: NULL, as often as it is tried; and nothing is lost. */
+/* What is taken when no mapping is to be had: NULL, as often as it is tried; and nothing is lost.
+ */
 TEST(Stack, runsOutAndRecovers)
 {
     StackCache cache = {0};
@@ -242,7 +243,11 @@ TEST(Stack, hasVeryMany)
     StackCache cache = {0};
     CHECK_EQ(stackPoolStart(0), 0);
     bool madvised = stackGuardsByMadvise();
-    uint32_t count = UNDER_TSAN ? 500 : UNDER_ASAN ? 10000 : testUnderValgrind() ? 1000 : madvised ? MANY : MANY / 10;
+    uint32_t count = UNDER_TSAN            ? 500
+                     : UNDER_ASAN          ? 10000
+                     : testUnderValgrind() ? 1000
+                     : madvised            ? MANY
+                                           : MANY / 10;
     uint32_t before = mappings();
     Stack **stacks = takeMany(&cache, count);
     if (madvised)

@@ -40,7 +40,7 @@ static void *returnEnv(void *env)
     return env;
 }
 
-/* ---- lives ------------------------------------------------------------------------------------------------ */
+/* ---- lives ----------------------------------------------------------------------------------- */
 
 TEST(Startup, livesAgainAndAgain)
 {
@@ -120,7 +120,7 @@ TEST(Startup, readsItsEnvironment)
     unsetenv("CAPRI_CAPABILITIES");
 }
 
-/* ---- failing at every allocation ------------------------------------------------------------------------------- */
+/* ---- failing at every allocation ------------------------------------------------------------- */
 
 TEST(Startup, failsCleanlyAtEveryAllocation)
 {
@@ -147,7 +147,7 @@ TEST(Startup, failsCleanlyAtEveryAllocation)
     CHECK_GT(number, 4); /* it did fail now and then */
 }
 
-/* ---- stopping ------------------------------------------------------------------------------------------------------ */
+/* ---- stopping -------------------------------------------------------------------------------- */
 
 static TVar *gate;
 static uint32_t ended; /* threads add */
@@ -196,8 +196,8 @@ TEST(Startup, givesUpAtTheDeadlineAndGoesOn)
         int64_t deadline_ns = rtsNow() + i * MS_NS;
         CHECK_EQ(rtsShutdown(Drain, deadline_ns), -ETIMEDOUT);
         CHECK_GE(rtsNow(), deadline_ns);
-        CHECK_EQ(capabilityCount(), 2);                             /* still up ... */
-        CHECK_EQ(threadFork(NULL, returnEnv, NULL), -ESHUTDOWN);    /* ... but nobody may come in */
+        CHECK_EQ(capabilityCount(), 2);                          /* still up ... */
+        CHECK_EQ(threadFork(NULL, returnEnv, NULL), -ESHUTDOWN); /* ... but nobody may come in */
         CHECK_EQ(ended, 0);
     }
     CHECK_EQ(tvarWriteIO(gate, NULL), 0);
@@ -222,7 +222,8 @@ static void *awaitForEver(void *env)
 static void *joinForEver(void *env)
 {
     int result = threadJoin(env, NULL);
-    CHECK(result == -ECANCELED || result == 0); /* 0: the other one was cancelled first, and ended */
+    CHECK(result == -ECANCELED ||
+          result == 0); /* 0: the other one was cancelled first, and ended */
     ADD_SEQ_CST(&ended, 1);
     return NULL;
 }
@@ -273,7 +274,7 @@ TEST(Startup, isNotStoppedFromInside)
     greenRun(1, stopFromInside, NULL);
 }
 
-/* ---- rtsMain -------------------------------------------------------------------------------------------------------- */
+/* ---- rtsMain --------------------------------------------------------------------------------- */
 
 static void *sleepForEver(void *env)
 {

@@ -1,4 +1,5 @@
-/* StarvedTest.c -- newborns for which there is no stack: they wait, they get one, or they give up. */
+/* StarvedTest.c -- newborns for which there is no stack: they wait, they get one, or they give up.
+ * StarvedTest.c -- newborns for which there is no stack: they wait, they get one, or they give up. */
 #include "rts/Starved.h"
 
 #include "testsuite/support/Runtime.h"
@@ -31,8 +32,8 @@ static void *holdForEver(void *env)
     return env;
 }
 
-/* On the one green thread there is: every other stack of the first slab goes to a thread that holds it
- * until its gate is written, and there will be no further slab. */
+/* On the one green thread there is: every other stack of the first slab goes to a thread that
+ * holds it until its gate is written, and there will be no further slab. */
 typedef struct Hoard {
     Thread *threads[FIRST_SLAB];
     TVar *gates[FIRST_SLAB];
@@ -96,7 +97,8 @@ TEST(Starved, waitsForAStackAndGetsIt)
     greenRun(1, starveThenFeed, NULL);
 }
 
-/* A newborn that asks for more than anybody can give back must not keep the stack from the next one. */
+/* A newborn that asks for more than anybody can give back must not keep the stack from the next
+ * one. */
 static void *starveLarge(void *env)
 {
     Hoard hoard;

@@ -65,7 +65,8 @@ static void *countWaits(void *env)
     for (; after.timers_fired - before.timers_fired < ROUNDS; delays++) {
         CHECK_EQ(threadDelay(50), 0);
         RtsStats now = statsOf(0);
-        CHECK_LE(now.timers_fired - after.timers_fired, 1); /* 0: it was over before it could begin */
+        CHECK_LE(now.timers_fired - after.timers_fired,
+                 1); /* 0: it was over before it could begin */
         CHECK_LE(now.parks - after.parks, now.timers_fired - after.timers_fired);
         after = now;
     }

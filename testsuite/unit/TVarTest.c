@@ -33,7 +33,7 @@ static void *writeAndRead(void *env)
     for (int i = 0; i < 100; i++) {
         CHECK_EQ(tvarWriteIO(tvar, &values[i % 8]), 0);
         CHECK_EQ(tvarReadVersionIO(tvar, &after), (void *)&values[i % 8]);
-        CHECK_GT(after, before); /* an equal value is a write as well */
+        CHECK_GT(after, before);              /* an equal value is a write as well */
         CHECK_EQ(tvarAwait(tvar, before), 0); /* it has been written: no wait */
         CHECK_EQ(tvarAwaitUntil(tvar, before, INT64_MIN), 0);
         before = after;
@@ -57,7 +57,7 @@ TEST(TVar, versionsGrow)
     greenStop();
 }
 
-/* ---- waiting -------------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void *awaitOnce(void *env)
 {
@@ -121,7 +121,7 @@ TEST(TVar, freeingEndsItsWaits)
     greenRun(1, freeUnderWaiters, NULL);
 }
 
-/* ---- no lost wake-up: two threads, each write is the only thing that ends the other's wait ------------------- */
+/* ---- no lost wake-up: two threads, each write is the only thing that ends the other's wait --- */
 
 typedef struct Player {
     TVar *mine, *other;
@@ -166,7 +166,7 @@ TEST(TVar, losesNoWakeUp)
     playOn(2, true);
 }
 
-/* ---- several writers: no version and no value is torn or repeated --------------------------------------------- */
+/* ---- several writers: no version and no value is torn or repeated ---------------------------- */
 
 typedef struct Writers {
     TVar *tvar;

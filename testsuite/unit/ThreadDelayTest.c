@@ -54,14 +54,16 @@ static void *keepResult(void *env)
 /* Goal: huge delays do not wrap around.  Method: they still sleep when everything is cancelled. */
 TEST(ThreadDelay, hugeOnesSaturate)
 {
-    static int64_t delays[] = {INT64_MAX, INT64_MAX - 1, INT64_MAX / 1000, INT64_MAX / 1000 + 1,
-                               INT64_MAX / 2, INT64_C(1) << 53};
+    static int64_t delays[] = {INT64_MAX,        INT64_MAX - 1,
+                               INT64_MAX / 1000, INT64_MAX / 1000 + 1,
+                               INT64_MAX / 2,    INT64_C(1) << 53};
     enum { COUNT = sizeof delays / sizeof *delays };
     Kept kept[2 * COUNT];
     Thread *threads[2 * COUNT];
     greenStart(1);
     for (int i = 0; i < 2 * COUNT; i++) {
-        kept[i] = (Kept){i < COUNT ? sleepUntilCancelled : sleepUntilDeadline, &delays[i % COUNT], 1};
+        kept[i] =
+            (Kept){i < COUNT ? sleepUntilCancelled : sleepUntilDeadline, &delays[i % COUNT], 1};
         threads[i] = greenFork(keepResult, &kept[i]);
         greenUntil(threads[i], ThreadBlockedOnDelay);
     }
@@ -75,7 +77,7 @@ TEST(ThreadDelay, hugeOnesSaturate)
         CHECK_EQ(kept[i].result, -ECANCELED);
 }
 
-/* ---- order ------------------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------- */
 
 enum { SLEEPERS = 200 };
 

@@ -15,7 +15,7 @@ static void *yieldThenReturn(void *env)
     return env;
 }
 
-/* ---- fork and join ----------------------------------------------------------------------------- */
+/* ---- fork and join --------------------------------------------------------------------------- */
 
 static void *joinMany(void *env)
 {
@@ -141,7 +141,7 @@ TEST(Thread, refusesNonsense)
     CHECK_EQ(threadFork(&thread, returnEnv, NULL), -ENXIO);
 }
 
-/* ---- handles ------------------------------------------------------------------------------------ */
+/* ---- handles --------------------------------------------------------------------------------- */
 
 static uint32_t detached_ended; /* threads add */
 
@@ -151,7 +151,8 @@ static void *countEnd(void *env)
     return env;
 }
 
-/* Goal: descriptors come back whatever the order of end and release.  Method: many, and one pool. */
+/* Goal: descriptors come back whatever the order of end and release.  Method: many, and one pool.
+ */
 static void *forkDetached(void *env)
 {
     uint32_t count = greenScale(2000);
@@ -220,7 +221,7 @@ TEST(Thread, idsAreNeverReused)
     greenStop();
 }
 
-/* ---- labels, status ------------------------------------------------------------------------------ */
+/* ---- labels, status -------------------------------------------------------------------------- */
 
 static void *labelSelf(void *env)
 {
@@ -328,7 +329,8 @@ TEST(Thread, tellsWhyItWaits)
     greenRun(2, checkStates, NULL);
 }
 
-/* A fork may yield when the Monitor has asked for it: the switches tell, and then it is tried again. */
+/* A fork may yield when the Monitor has asked for it: the switches tell, and then it is tried
+ * again. */
 static void *checkReady(void *env)
 {
     RtsStats before, after;
@@ -360,7 +362,7 @@ TEST(Thread, tellsThatItSleeps)
     CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
 }
 
-/* ---- pinning ------------------------------------------------------------------------------------- */
+/* ---- pinning --------------------------------------------------------------------------------- */
 
 static void *checkPinned(void *env)
 {
@@ -445,7 +447,7 @@ TEST(Thread, pinnedWaitsForItsOwnCapability)
     greenStop();
 }
 
-/* ---- attributes ----------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 static void *useStack(void *env)
 {
@@ -462,8 +464,8 @@ TEST(Thread, hasTheStackItAskedFor)
     Thread *threads[20];
     greenStart(2);
     for (int i = 0; i < 20; i++)
-        CHECK_EQ(threadForkWith(&threads[i], &attributes, useStack, (void *)(uintptr_t)(900 * 1024)),
-                 0);
+        CHECK_EQ(
+            threadForkWith(&threads[i], &attributes, useStack, (void *)(uintptr_t)(900 * 1024)), 0);
     for (int i = 0; i < 20; i++)
         greenJoin(threads[i]);
     attributes.stack_size = 1;

@@ -26,7 +26,7 @@ static void closeBoth(int ends[2])
     CHECK_EQ(closeFd(ends[1]), 0);
 }
 
-/* ---- strangers: fds that nobody gave to Capri ------------------------------------------------------------ */
+/* ---- strangers: fds that nobody gave to Capri ------------------------------------------------ */
 
 static void *waitRead(void *env)
 {
@@ -79,7 +79,8 @@ TEST(ThreadWait, strangersWork)
     runEverywhere(waitOnStrangers);
 }
 
-/* The number is closed and reused by plain calls, again and again: each wait is about the file of now. */
+/* The number is closed and reused by plain calls, again and again: each wait is about the file of
+ * now. */
 static void *reuseNumbers(void *env)
 {
     int64_t past_ns = rtsNow();
@@ -106,7 +107,7 @@ TEST(ThreadWait, numbersAreReusedByPlainClose)
     runEverywhere(reuseNumbers);
 }
 
-/* ---- no fd, no pollable fd --------------------------------------------------------------------------------- */
+/* ---- no fd, no pollable fd ------------------------------------------------------------------- */
 
 static void *waitOnNothing(void *env)
 {
@@ -165,7 +166,7 @@ TEST(ThreadWait, filesAreReadyAtOnce)
     runEverywhere(waitOnFiles);
 }
 
-/* ---- adopted fds ---------------------------------------------------------------------------------------------- */
+/* ---- adopted fds ----------------------------------------------------------------------------- */
 
 static void *waitOnAdopted(void *env)
 {
@@ -203,8 +204,8 @@ TEST(ThreadWait, adoptedOnesWakeEverybody)
     runEverywhere(waitOnAdopted);
 }
 
-/* Goal: no wake-up is lost between EAGAIN and the park.  Method: two threads, a byte to and fro, with every
- * wait the only thing that can bring the next byte. */
+/* Goal: no wake-up is lost between EAGAIN and the park.  Method: two threads, a byte to and fro,
+ * with every wait the only thing that can bring the next byte. */
 typedef struct Side {
     int in, out;
     uint32_t rounds;
@@ -254,7 +255,7 @@ TEST(ThreadWait, losesNoWakeUp)
     runEverywhere(bounceBytes);
 }
 
-/* ---- deadlines ---------------------------------------------------------------------------------------------------- */
+/* ---- deadlines ------------------------------------------------------------------------------- */
 
 static void *waitInTime(void *env)
 {
@@ -292,7 +293,7 @@ TEST(ThreadWait, timesOutNeverEarly)
     runEverywhere(waitInTime);
 }
 
-/* ---- fds beyond what is kept ------------------------------------------------------------------------------------ */
+/* ---- fds beyond what is kept ----------------------------------------------------------------- */
 
 static void *waitFromOutside(void *env)
 {
@@ -301,7 +302,8 @@ static void *waitFromOutside(void *env)
     CHECK_GE(event, 0);
     CHECK_EQ(threadWaitReadUntil(event, rtsNow() + MS_NS), -ETIMEDOUT);
     CHECK_EQ(threadWaitWrite(event), 0);
-    Thread *green = greenFork(waitRead, (void *)(intptr_t)event); /* both sorts of threads on one fd */
+    Thread *green =
+        greenFork(waitRead, (void *)(intptr_t)event); /* both sorts of threads on one fd */
     uint64_t one = 1;
     CHECK_EQ(write(event, &one, sizeof one), sizeof one);
     CHECK_EQ(threadWaitRead(event), 0);

@@ -95,14 +95,14 @@ TEST(Wait, resetGoesOnCounting)
     CHECK_EQ(claimBegin(&claim), number + 1);
 }
 
-/* ---- Two sources against a waiter that commits or ends. ---- */
+/* ---- Two sources against a waiter that commits or ends. -------------------------------------- */
 
 enum { SOURCES = 2, ROUNDS = 3000 };
 
 typedef struct Race {
     Claim claim;
-    uint64_t number;      /* waiter stores (release): the wait to claim; UINT64_MAX: go home */
-    uint32_t done;        /* sources add: how many have tried */
+    uint64_t number; /* waiter stores (release): the wait to claim; UINT64_MAX: go home */
+    uint32_t done;   /* sources add: how many have tried */
     uint32_t won_armed, won_parked; /* sources add */
 } Race;
 
@@ -133,7 +133,8 @@ static void *tryEach(void *env)
     }
 }
 
-/* Goal: of all parties exactly one gets each wait.  Method: the outcomes of a round add up to one. */
+/* Goal: of all parties exactly one gets each wait.  Method: the outcomes of a round add up to one.
+ */
 TEST(Wait, hasOneWinnerAmongThreads)
 {
     Race race = {0};

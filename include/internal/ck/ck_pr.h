@@ -1,7 +1,8 @@
 /* ck_pr.h -- Concurrency Kit's primitives in terms of SMP.h, for ThreadSanitizer and the explorer.
  *
- * The kit's own are assembler: neither tool sees through it.  Found first on the include path of those
- * builds only, it defines the primitives that the parts of the kit we use are made of, no more.
+ * The kit's own are assembler: neither tool sees through it.  Found first on the include path of
+ * those builds only, it defines the primitives that the parts of the kit we use are made of, no
+ * more.
  */
 #ifndef CK_PR_H
 #define CK_PR_H

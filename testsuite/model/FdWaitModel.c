@@ -1,0 +1,469 @@
+/* FdWaitModel.c -- every interleaving of waiting for an fd, its events, and closing or reusing it.
+ *
+ * not-under: tsan asan valgrind
+ * model-sources: rts/ThreadWait.c rts/FdClose.c rts/Park.c rts/Wait.c capability/FdHome.c iomgr/EventManager.c iomgr/FdAwait.c iomgr/FdSlot.c iomgr/FdTable.c iomgr/WatchList.c iomgr/Clock.c
+ *
+ * One green thread waits for one number through the real code, from threadWaitRead to the claim, on
+ * one of two capabilities.  Made up are the switch away (commit, then sleep until queued) and the
+ * kernel: which file the number stands for, whether that is readable, and what each of the two
+ * managers has registered.  A waiter whose file is gone or readable must not sleep for ever.
+ */
+#include "capability/CapabilityTable.h"
+#include "capability/FdHome.h"
+#include "iomgr/FdAwait.h"
+#include "rts/Foreign.h"
+#include "rts/Outside.h"
+#include "rts/Park.h"
+#include "rts/ThreadWait.h"
+#include "testsuite/model/Explorer.h"
+
+#include <capri/fd.h>
+
+#include <errno.h>
+#include <string.h>
+
+enum { FD = 5, CAPABILITIES = 2 };
+
+struct BackendState {
+    uint32_t file; /* which file is registered under FD; 0: none */
+    uint32_t armed;
+    uint64_t cookie;
+};
+
+typedef struct State {
+    Capability capabilities[CAPABILITIES];
+    BackendState epolls[CAPABILITIES];
+    uint32_t lock;     /* the kernel's own: its calls come one after the other */
+    uint32_t file;     /* what the number stands for; 0: closed */
+    uint32_t readable; /* bit per file */
+    Thread thread;
+    uint32_t queued; /* times the thread was made ready */
+    uint32_t parks;  /* the thread's own */
+    uint32_t over;   /* relaxed: its wait is over */
+} State;
+
+static State *current;                 /* the one state of this execution */
+static FdTable tables[CAPABILITIES];   /* made once, each with the slot of FD */
+
+CapabilityTable capabilities;
+
+/* ---- The kernel ------------------------------------------------------------------------------- */
+
+static void enterKernel(void)
+{
+    while (XCHG_SEQ_CST(&current->lock, 1) != 0)
+        SMP_PAUSE();
+}
+
+static int leaveKernel(int result)
+{
+    SEQ_CST_STORE(&current->lock, 0);
+    return result;
+}
+
+static bool isReadable(uint32_t file)
+{
+    return file != 0 && (MODEL_READ(current->readable) >> file & 1) != 0;
+}
+
+static void registerFile(BackendState *epoll, uint32_t file, uint64_t cookie)
+{
+    MODEL_WRITE(epoll->file, file);
+    MODEL_WRITE(epoll->cookie, cookie);
+    MODEL_WRITE(epoll->armed, isReadable(file)); /* a change is also a look */
+}
+
+static int addFd(BackendState *epoll, int fd, WatchMode mode, uint32_t interest, uint64_t cookie)
+{
+    (void)fd, (void)mode, (void)interest;
+    enterKernel();
+    uint32_t file = MODEL_READ(current->file);
+    if (file == 0)
+        return leaveKernel(-EBADF);
+    if (MODEL_READ(epoll->file) == file)
+        return leaveKernel(-EEXIST);
+    registerFile(epoll, file, cookie);
+    return leaveKernel(0);
+}
+
+static int modifyFd(BackendState *epoll, int fd, WatchMode mode, uint32_t interest, uint64_t cookie)
+{
+    (void)fd, (void)mode, (void)interest;
+    enterKernel();
+    uint32_t file = MODEL_READ(current->file);
+    if (file == 0 || MODEL_READ(epoll->file) != file)
+        return leaveKernel(file == 0 ? -EBADF : -ENOENT);
+    registerFile(epoll, file, cookie);
+    return leaveKernel(0);
+}
+
+static int removeFd(BackendState *epoll, int fd)
+{
+    (void)fd;
+    enterKernel();
+    uint32_t file = MODEL_READ(current->file);
+    if (file == 0 || MODEL_READ(epoll->file) != file)
+        return leaveKernel(file == 0 ? -EBADF : -ENOENT);
+    MODEL_WRITE(epoll->file, 0);
+    MODEL_WRITE(epoll->armed, 0);
+    return leaveKernel(0);
+}
+
+static int pollFds(BackendState *epoll, int64_t timeout_ns, EventRecord *records, int most)
+{
+    (void)timeout_ns, (void)most;
+    enterKernel();
+    bool ready = MODEL_READ(epoll->armed) != 0;
+    if (ready) {
+        records[0] = (EventRecord){MODEL_READ(epoll->cookie), EventRead};
+        MODEL_WRITE(epoll->armed, 0);
+    }
+    return leaveKernel(ready ? 1 : 0);
+}
+
+static const Backend backend = {
+    .name = "model", .edges = true, .add = addFd, .modify = modifyFd, .remove = removeFd,
+    .poll = pollFds,
+};
+
+const Backend *backendByName(const char *name)
+{
+    (void)name;
+    return &backend;
+}
+
+/* The last reference to the file goes, and with it what is registered for it. */
+static void dropFile(void)
+{
+    uint32_t file = MODEL_READ(current->file);
+    for (int i = 0; i < CAPABILITIES; i++) {
+        if (MODEL_READ(current->epolls[i].file) != file)
+            continue;
+        MODEL_WRITE(current->epolls[i].file, 0);
+        MODEL_WRITE(current->epolls[i].armed, 0);
+    }
+}
+
+static int closeNumber(int fd, void *env)
+{
+    (void)fd, (void)env;
+    enterKernel();
+    dropFile();
+    MODEL_WRITE(current->file, 0);
+    return leaveKernel(0);
+}
+
+/* Data for the file that the number stands for now. */
+static void arrive(State *state)
+{
+    enterKernel();
+    uint32_t file = MODEL_READ(state->file);
+    if (file != 0) {
+        MODEL_WRITE(state->readable, MODEL_READ(state->readable) | 1u << file);
+        for (int i = 0; i < CAPABILITIES; i++)
+            if (MODEL_READ(state->epolls[i].file) == file)
+                MODEL_WRITE(state->epolls[i].armed, 1);
+    }
+    leaveKernel(0);
+}
+
+/* ---- The scheduler ---------------------------------------------------------------------------- */
+
+/* Model thread 0 carries capability 0 and runs the green thread; the others are plain OS threads. */
+Worker *workerSelf(void)
+{
+    static Worker worker;
+    worker.capability = &current->capabilities[0];
+    return modelThread() == 0 ? &worker : NULL;
+}
+
+Thread *scheduleSelf(void)
+{
+    return modelThread() == 0 ? &current->thread : NULL;
+}
+
+static bool isQueued(void *at)
+{
+    State *state = at;
+    return state->queued == state->parks;
+}
+
+Capability *schedulePark(Capability *capability)
+{
+    if (claimCommit(&current->thread.claim)) {
+        current->parks++;
+        modelBlock(isQueued, current);
+    }
+    return capability;
+}
+
+void scheduleReady(Thread *thread, Capability *here)
+{
+    (void)here;
+    MODEL_CHECK(thread == &current->thread);
+    ADD_RELAXED(&current->queued, 1);
+}
+
+/* ---- What is linked but never reached ------------------------------------------------------------ */
+
+#define UNREACHED MODEL_CHECK(!"reached")
+
+int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
+{
+    (void)heap, (void)timer, (void)number, (void)deadline_ns;
+    UNREACHED;
+    return 0;
+}
+void timerHeapDisarm(TimerHeap *heap, Timer *timer)
+{
+    (void)heap, (void)timer;
+    UNREACHED;
+}
+uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink)
+{
+    (void)heap, (void)now_ns, (void)owner, (void)sink;
+    UNREACHED;
+    return 0;
+}
+int64_t timerHeapEarliest(TimerHeap *heap)
+{
+    (void)heap;
+    UNREACHED;
+    return 0;
+}
+int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
+{
+    (void)heap, (void)allocator;
+    UNREACHED;
+    return 0;
+}
+void timerHeapFree(TimerHeap *heap)
+{
+    (void)heap;
+    UNREACHED;
+}
+bool ownerGateRebias(OwnerGate *gate, uint32_t *seen_visits)
+{
+    (void)gate, (void)seen_visits;
+    UNREACHED;
+    return false;
+}
+int wakeupOpen(Wakeup *wakeup)
+{
+    (void)wakeup;
+    UNREACHED;
+    return 0;
+}
+void wakeupClose(Wakeup *wakeup)
+{
+    (void)wakeup;
+    UNREACHED;
+}
+void wakeupSend(Wakeup *wakeup)
+{
+    (void)wakeup;
+    UNREACHED;
+}
+void wakeupDrain(Wakeup *wakeup)
+{
+    (void)wakeup;
+    UNREACHED;
+}
+int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
+{
+    (void)fd, (void)direction, (void)deadline_ns;
+    UNREACHED;
+    return 0;
+}
+int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
+                    int64_t deadline_ns)
+{
+    (void)list, (void)generation, (void)changed, (void)env, (void)deadline_ns;
+    UNREACHED;
+    return 0;
+}
+void outsideCancelAll(void)
+{
+    UNREACHED;
+}
+void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
+{
+    (void)visit, (void)env;
+    UNREACHED;
+}
+int foreignRun(void (*body)(void *env), void *env)
+{
+    (void)body, (void)env;
+    UNREACHED;
+    return 0;
+}
+
+/* ---- The threads ------------------------------------------------------------------------------- */
+
+static void setUp(void *at)
+{
+    State *state = at;
+    current = state;
+    parkCancelReset();
+    fdHomeLeave(FD);
+    capabilities.count = CAPABILITIES;
+    state->file = 1;
+    state->thread.id = 1;
+    for (int i = 0; i < CAPABILITIES; i++) {
+        EventManager *manager = &state->capabilities[i].manager;
+        state->capabilities[i].index = (uint32_t)i;
+        capabilities.items[i] = &state->capabilities[i];
+        manager->backend = &backend;
+        manager->state = &state->epolls[i];
+        manager->table = tables[i];
+        manager->timers.earliest_ns = DEADLINE_NEVER;
+        *fdTableFind(&tables[i], FD) = (FdSlot){.edges = {1, 1}};
+    }
+}
+
+/* The number already lives with capability 1, and was waited for there: registered, nobody waits. */
+static void setUpElsewhere(void *at)
+{
+    State *state = at;
+    setUp(at);
+    MODEL_CHECK(fdHomeFresh(FD, FdAdopted, NULL) == 0);
+    MODEL_CHECK(fdHomeSettle(FD, &state->capabilities[1]) != 0);
+    EventManager *manager = &state->capabilities[1].manager;
+    FdSlot *slot = fdTableFind(&tables[1], FD);
+    slot->control = SLOT_EDGE;
+    manager->fds = 1;
+    state->epolls[1] = (BackendState){.file = 1};
+}
+
+/* A number that was adopted and never waited for. */
+static void setUpAdopted(void *at)
+{
+    setUp(at);
+    MODEL_CHECK(fdHomeFresh(FD, FdAdopted, NULL) == 0);
+}
+
+static bool isFileReadable(State *state)
+{
+    enterKernel();
+    bool readable = isReadable(MODEL_READ(state->file));
+    leaveKernel(0);
+    return readable;
+}
+
+/* As fdRead: EAGAIN, then wait, with the count that was seen before. */
+static void waitOnce(void *at)
+{
+    State *state = at;
+    FdView view = threadWaitView(FD, FdRead);
+    if (!isFileReadable(state)) {
+        int result = threadWaitFd(FD, FdRead, view.edges, DEADLINE_NEVER);
+        MODEL_CHECK(result == 0 || result == -EBADF);
+    }
+    RELAXED_STORE(&state->over, 1);
+}
+
+/* The same without a count: threadWaitRead after a look of one's own. */
+static void waitBare(void *at)
+{
+    State *state = at;
+    if (!isFileReadable(state)) {
+        int result = threadWaitRead(FD);
+        MODEL_CHECK(result == 0 || result == -EBADF);
+    }
+    RELAXED_STORE(&state->over, 1);
+}
+
+static void closer(void *at)
+{
+    (void)at;
+    MODEL_CHECK(closeFdWith(closeNumber, NULL, FD) == 0);
+}
+
+/* Closed behind our back and given out again: the new file's opener says so. */
+static void reuser(void *at)
+{
+    State *state = at;
+    enterKernel();
+    dropFile();
+    MODEL_WRITE(state->file, 2);
+    leaveKernel(0);
+    MODEL_CHECK(fdHomeFresh(FD, FdAdopted, NULL) == 0);
+}
+
+static bool isArmedOrOver(void *at)
+{
+    State *state = at;
+    return state->over != 0 || state->epolls[0].armed != 0 || state->epolls[1].armed != 0;
+}
+
+/* The event, and then the polls of both managers, on and on until the wait is over. */
+static void arrival(void *at)
+{
+    State *state = at;
+    arrive(state);
+    for (;;) {
+        modelBlock(isArmedOrOver, state);
+        if (RELAXED_LOAD(&state->over) != 0)
+            return;
+        for (int i = 0; i < CAPABILITIES; i++)
+            eventManagerRescue(&state->capabilities[i].manager, NULL);
+    }
+}
+
+static void adopter(void *at)
+{
+    (void)at;
+    MODEL_CHECK(fdHomeAdopt(FD, FdAdopted, NULL) == 0);
+}
+
+/* As arrival, by a poller that comes later: what is armed after the first look is not missed. */
+
+
+/* The owners poll on and on: dispatch whatever gets armed until the wait is over. */
+
+
+/* Waiting for the new file, which is not readable, is no mistake: its waiter is where its home is. */
+static bool isNewFile(void *at)
+{
+    State *state = at;
+    uint32_t home = fdHomeLook(FD) & 0xffff;
+    return home != 0 && state->file == 2 && state->epolls[home - 1].file == 2 &&
+           state->thread.node.linked == 1 &&
+           watchListHasWatchers(&fdTableFind(&tables[home - 1], FD)->waiters[FdRead]);
+}
+
+static void checkEnd(void *at)
+{
+    State *state = at;
+    MODEL_CHECK(state->queued == state->parks && state->thread.node.linked == 0);
+    for (int i = 0; i < CAPABILITIES; i++)
+        MODEL_CHECK(fdSlotSane(fdTableFind(&tables[i], FD)));
+}
+
+#define SIZE sizeof(State)
+
+static const Model models[] = {
+    {"closeAgainstWait", SIZE, 2, setUp, {waitBare, closer}, checkEnd, NULL, 0},
+    {"closeAgainstWaitAdopted", SIZE, 2, setUpAdopted, {waitOnce, closer}, checkEnd, NULL, 0},
+    {"closeElsewhere", SIZE, 2, setUpElsewhere, {waitOnce, closer}, checkEnd, NULL, 0},
+    {"reuseAgainstWait", SIZE, 2, setUp, {waitBare, reuser}, checkEnd, isNewFile, 0},
+    {"reuseElsewhere", SIZE, 2, setUpElsewhere, {waitOnce, reuser}, checkEnd, isNewFile, 0},
+    {"arrival", SIZE, 2, setUp, {waitBare, arrival}, checkEnd, NULL, 0},
+    {"arrivalAdopted", SIZE, 2, setUpAdopted, {waitOnce, arrival}, checkEnd, NULL, 0},
+    {"adoptAgainstWait", SIZE, 3, setUp, {waitBare, adopter, arrival}, checkEnd, NULL, 0},
+    {"arrivalElsewhere", SIZE, 2, setUpElsewhere, {waitOnce, arrival}, checkEnd, NULL, 0},
+};
+
+int main(int argc, char **argv)
+{
+    for (int i = 0; i < CAPABILITIES; i++) {
+        if (fdTableInit(&tables[i], NULL) != 0 || fdTableGet(&tables[i], FD) == NULL)
+            return 2;
+    }
+    capabilities.count = 1;
+    static Capability first;
+    capabilities.items[0] = &first;
+    if (fdHomeStart(NULL) != 0 || fdHomeSettle(FD, &first) == 0)
+        return 2;
+    return modelMain(argc, argv, models, (int)(sizeof models / sizeof models[0]));
+}
