@@ -5,9 +5,9 @@
  * what there is from the old end.  Nothing here allocates or fails.
  *
  * Note [RunQueue order]
- *   old end ... overflow list (oldest first) | ring[head] ... ring[tail - 1] ... young end A push
- *   into a full ring first moves the older half of the ring to the end of the overflow list, so
- *   the order old -> young is kept.  popOld takes from the overflow list first.  popYoung takes
+ *   old end ... overflow list (oldest first) | ring[head] ... ring[tail - 1] ... young end
+ *   A push into a full ring first moves the older half of the ring to the end of the overflow list,
+ *   so the order old -> young is kept.  popOld takes from the overflow list first.  popYoung takes
  *   ring [tail - 1]; only when the ring is empty it takes the oldest of the overflow list.
  *
  * Note [RunQueue access]

@@ -44,9 +44,9 @@ typedef struct Backend {
     /* Make a state that watches wake_fd under BACKEND_WAKE_COOKIE (level-triggered). */
     int (*open)(BackendState **state, int wake_fd, const Allocator *allocator);
     void (*close)(BackendState *state);
-    /* Start watching / change what is watched / stop.  interest: EventRead | EventWrite, 0 with
-     * remove. add:    -EEXIST it is watched already, -EPERM cannot be polled, -EBADF, -ENOMEM,
-     * -ENOSPC modify: -ENOENT it is not watched (the number was closed and reused), -EBADF
+    /* Start watching / change what is watched / stop.  interest: EventRead | EventWrite.
+     * add:    -EEXIST it is watched already, -EPERM cannot be polled, -EBADF, -ENOMEM, -ENOSPC
+     * modify: -ENOENT it is not watched (the number was closed and reused), -EBADF
      * Both report a condition that holds already: a change is also a look. */
     int (*add)(BackendState *state, int fd, WatchMode mode, uint32_t interest, uint64_t cookie);
     int (*modify)(BackendState *state, int fd, WatchMode mode, uint32_t interest, uint64_t cookie);

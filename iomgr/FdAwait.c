@@ -217,7 +217,7 @@ int eventManagerAwait(EventManager *manager, int fd, uint32_t kind, FdDirection 
     if (slot == NULL)
         return fd >= FD_MAX ? -EMFILE : -ENOMEM;
     int result = ASK_KERNEL;
-    if (kind & FdAdopted)
+    if ((kind & (FdAdopted | FdNewHome)) == FdAdopted)
         result = awaitWarm(slot, direction, seen, node, sink);
     if (result == ASK_KERNEL)
         result = awaitCold(manager, slot, fd, kind, direction, node, sink);
@@ -337,9 +337,9 @@ void eventManagerClosedFd(EventManager *manager, int fd, void *sink)
         return;
     fdSlotLock(slot);
     uint32_t control = RELAXED_LOAD(&slot->control), interest = interestOf(slot);
-    if (interest != 0 && (control & SLOT_MODES)) {
+    if (control & SLOT_MODES) { /* also with nobody waiting: he may have come and gone */
         WatchMode mode = control & SLOT_EDGE ? WatchEdge : WatchOneShot;
-        if (mode == WatchEdge)
+        if (mode == WatchEdge || interest == 0)
             interest = EventRead | EventWrite;
         modifyWatched(manager, slot, fd, mode, interest, older);
     }

@@ -65,7 +65,9 @@ typedef enum FdDirection { FdRead = 0, FdWrite = 1 } FdDirection;
 /* What the layer above knows of an fd; kept beside its home, passed down with each call. */
 typedef enum FdKind {
     FdAdopted = 1, /* non-blocking, ours to close, waits only after EAGAIN: edge-triggered */
-    FdStream = 2   /* a byte stream without records: a short read proves it empty */
+    FdStream = 2,  /* a byte stream without records: a short read proves it empty */
+    FdNewHome = 8  /* of one wait: the number had no home just now, so whatever the slot believes may
+                      be of an older file, put there by a waiter that came late: ask the kernel */
 } FdKind;
 
 /* Bits of FdSlot.control. */

@@ -39,7 +39,7 @@ ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, v
             continue;
         if (n != -EAGAIN)
             return n;
-        int failed = threadWaitFd(fd, direction, view.edges, DEADLINE_NEVER);
+        int failed = threadWaitFd(fd, direction, threadWaitSeen(view), DEADLINE_NEVER);
         if (failed < 0)
             return failed;
     }

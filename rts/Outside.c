@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -31,9 +32,10 @@ typedef struct Outsider {
 static struct {
     SpinLock lock;
     const Allocator *allocator;
-    Outsider *free; /* under lock */
-    Outsider *all;  /* pushed under lock (release), walked by anyone */
-    uint32_t cancelled;
+    Outsider *free;     /* under lock */
+    Outsider *all;      /* pushed under lock (release), walked by anyone */
+    uint32_t cancelled; /* shutdown stores, waiters read */
+    uint32_t waiting;   /* OS threads between borrow and giveBack: seq_cst adds */
 } outsiders;
 
 int outsideStart(const Allocator *allocator)
@@ -133,9 +135,12 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
                     int64_t deadline_ns)
 {
     int result = -EALREADY;
+    ADD_SEQ_CST(&outsiders.waiting, 1);
     Outsider *outsider = borrow();
-    if (outsider == NULL)
+    if (outsider == NULL) {
+        ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
         return -ENOMEM;
+    }
     uint64_t number = claimBegin(&outsider->claim);
     RELAXED_STORE(&outsider->node.fire, outsiderFired);
     RELAXED_STORE(&outsider->node.number, number);
@@ -151,7 +156,16 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
         watchListRemove(list, generation, &outsider->node, NULL);
     }
     giveBack(outsider);
+    ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
     return result;
+}
+
+void outsideAwaitNobody(void)
+{
+    while (SEQ_CST_LOAD(&outsiders.waiting) != 0) {
+        outsideCancelAll(); /* again: one may have begun to wait since */
+        sched_yield();
+    }
 }
 
 void outsideCancelAll(void)

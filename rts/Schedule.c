@@ -39,6 +39,7 @@ static void lookAtClock(Scheduler *scheduler)
     int64_t now = clockRead(manager->clock);
     scheduler->mean_run_ns = (now - scheduler->last_look_ns) / TICKS_PER_LOOK;
     scheduler->last_look_ns = now;
+    starvedShare(scheduler);
     if (now - scheduler->last_poll_ns >= POLL_EVERY_NS) {
         scheduler->last_poll_ns = now;
         capabilityAttend(capability, AttentionPoll);
@@ -337,7 +338,10 @@ void scheduleLoop(Worker *worker)
             next = popNext(scheduler, false);
         if (next != NULL) {
             next->run(next, capability);
-        } else if (!idleSearch(capability)) {
+            continue;
+        }
+        starvedShare(scheduler);
+        if (!idleSearch(capability)) {
             idleSleep(capability);
             scheduler->last_look_ns = capability->manager.now_ns;
             scheduler->last_poll_ns = capability->manager.now_ns;

@@ -15,7 +15,7 @@
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
 #include "rts/Park.h"
-#include "rts/stm/Delay.h"
+#include "rts/stm/TVar.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -179,7 +179,7 @@ static void stopRooms(int steps)
     if (steps > 2)
         fdHomeFree();
     if (steps > 1)
-        delayEnd();
+        tvarEnd();
     if (steps > 0) {
         outsideEnd();
         threadPoolEnd();
@@ -201,7 +201,7 @@ static int startRooms(const RtsConfig *config)
             result = outsideStart(allocator);
             break;
         case 1:
-            result = delayStart(allocator);
+            tvarStart(allocator);
             break;
         case 2:
             result = fdHomeStart(allocator);
@@ -245,6 +245,8 @@ int rtsInit(const RtsConfig *config)
         if (result == 0)
             SEQ_CST_STORE(&rts.state, RtsUp);
     }
+    if (rts.state == RtsStopping)
+        result = -ESHUTDOWN; /* a shutdown timed out and has not been called again */
     if (result == 0)
         rts.count++;
     pthread_mutex_unlock(&rts.lock);
@@ -284,12 +286,13 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
         rts.count--;
     } else {
         SEQ_CST_STORE(&rts.state, RtsStopping);
+        while (SEQ_CST_LOAD(&rts.inside) != 0) /* what they fork lives, too */
+            sched_yield();
         if (!drainThreads(mode, deadline_ns)) {
             result = -ETIMEDOUT;
         } else {
             outsideCancelAll();
-            while (SEQ_CST_LOAD(&rts.inside) != 0)
-                sched_yield();
+            outsideAwaitNobody();
             threadOutsideDrain();
             stopRooms(9);
             SEQ_CST_STORE(&rts.state, RtsDown);

@@ -9,6 +9,7 @@
 #include "rts/Starved.h"
 
 #include "capability/CapabilityTable.h"
+#include "capability/Idle.h"
 #include "rts/Park.h"
 
 #include "internal/SpinLock.h"
@@ -29,9 +30,21 @@ static bool anybodyHoldsStack(void)
     return bound != unbound;
 }
 
-static void enqueue(Thread *thread)
+/* Could a stack come: does any thread hold one, or another capability keep some warm? */
+static bool stackMayCome(Scheduler *scheduler)
+{
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        Scheduler *peer = schedulerOf(capabilities.items[i]);
+        if (peer != scheduler && RELAXED_LOAD(&peer->stacks.count) != 0)
+            return true;
+    }
+    return anybodyHoldsStack();
+}
+
+static void enqueue(Thread *thread, uint64_t number)
 {
     spinLock(&starved_lock);
+    thread->node.number = number;
     thread->node.next = NULL;
     if (starved_newest == NULL)
         starved_oldest = &thread->node;
@@ -48,8 +61,9 @@ static bool wantsRegion(Thread *thread, size_t region)
     return stackRegionFor(shift == 0 ? 0 : (size_t)1 << shift) == region;
 }
 
-/* Take `which`, or the oldest that wants such a region if it is NULL.  NULL: not there. */
-static Thread *dequeue(WatchNode *which, size_t region)
+/* Take `which`, or the oldest that wants such a region if it is NULL, and the number of its wait.
+ * NULL: not there. */
+static Thread *dequeue(WatchNode *which, size_t region, uint64_t *number)
 {
     WatchNode *before = NULL;
     spinLock(&starved_lock);
@@ -67,6 +81,7 @@ static Thread *dequeue(WatchNode *which, size_t region)
         if (starved_newest == found)
             starved_newest = before;
         RELAXED_STORE(&starved_count, starved_count - 1);
+        *number = found->number; /* under the lock: later it may be another wait's */
     }
     spinUnlock(&starved_lock);
     return found == NULL ? NULL : threadOfNode(found);
@@ -82,7 +97,8 @@ static void endStarved(Scheduler *scheduler, Thread *thread)
 void starvedLeaveSlow(Scheduler *scheduler, Thread *thread)
 {
     timerHeapDisarm(&scheduler->capability->manager.timers, &thread->timer);
-    dequeue(&thread->node, 0);
+    uint64_t number;
+    dequeue(&thread->node, 0, &number);
 }
 
 void starvedAdd(Scheduler *scheduler, Thread *thread)
@@ -94,23 +110,35 @@ void starvedAdd(Scheduler *scheduler, Thread *thread)
     }
     uint64_t number = claimBegin(&thread->claim);
     int64_t deadline = clockRead(scheduler->capability->manager.clock) + STARVED_NS;
-    if (!anybodyHoldsStack() || timerHeapArm(heap, &thread->timer, number, deadline) != 0) {
+    if (!stackMayCome(scheduler) || timerHeapArm(heap, &thread->timer, number, deadline) != 0) {
         endStarved(scheduler, thread);
         return;
     }
     threadSetStatus(thread, ThreadBlockedOnStack, -1);
-    enqueue(thread);
+    enqueue(thread, number);
     if (!claimCommit(&thread->claim))
         scheduleReady(thread, scheduler->capability);
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        if (capabilities.items[i] != scheduler->capability)
+            idleWakeFor(capabilities.items[i]); /* it may have some warm: starvedShare */
+    }
+}
+
+void starvedShareSlow(Scheduler *scheduler)
+{
+    if (scheduler->stacks.count == 0)
+        return;
+    stackCacheDrain(&scheduler->stacks, scheduler->last_look_ns);
+    starvedRetrySlow(scheduler, stackDefaultSize());
 }
 
 void starvedRetrySlow(Scheduler *scheduler, size_t region)
 {
     for (;;) {
-        Thread *thread = dequeue(NULL, region);
+        uint64_t number = 0;
+        Thread *thread = dequeue(NULL, region, &number);
         if (thread == NULL)
             return;
-        uint64_t number = claimNumber(RELAXED_LOAD(&thread->claim));
         ClaimOutcome outcome = claimTry(&thread->claim, number, 0);
         if (outcome == ClaimLost)
             continue; /* its time was up: it is queued already */

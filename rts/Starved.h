@@ -2,11 +2,12 @@
  *
  * Note [Starved newborns]
  *   A newborn that finds no memory for a stack waits like any other thread: a claim, a timer of
- *   STARVED_NS. Whoever gives a stack back claims the oldest one that wants such a region (another
- *   one would fail
- *   again, and the stack would lie idle); it is queued and tries again.  When the timer wins,
- *   or when no thread holds a stack at all (nobody could ever give one back), the newborn ends, and
- *   its joiners get -ENOMEM.
+ *   STARVED_NS.  Whoever gives a stack back claims the oldest one that wants such a region (another
+ *                one
+ *   would fail again, and the stack would lie idle); it is queued and tries again.  Capabilities
+ *   that keep stacks warm give them to the depot when they next have nothing to run or look at the
+ *   clock. When the timer wins, or when no stack could ever come (no thread holds one, nobody keeps
+ *   one warm), the newborn ends, and its joiners get -ENOMEM.
  */
 #ifndef RTS_STARVED_H
 #define RTS_STARVED_H
@@ -38,6 +39,16 @@ static inline void starvedRetry(Scheduler *scheduler, size_t region)
 {
     if (UNLIKELY(RELAXED_LOAD(&starved_count) != 0))
         starvedRetrySlow(scheduler, region);
+}
+
+/* starvedShare -- a capability that has time: if somebody waits for a stack, its warm ones are for
+ * all. */
+void starvedShareSlow(Scheduler *scheduler);
+
+static inline void starvedShare(Scheduler *scheduler)
+{
+    if (UNLIKELY(RELAXED_LOAD(&starved_count) != 0))
+        starvedShareSlow(scheduler);
 }
 
 #endif

@@ -21,7 +21,7 @@
 FdView threadWaitView(int fd, FdDirection direction)
 {
     uint32_t word = fdHomeLook(fd);
-    FdView view = {.kind = fdHomeKind(word), .edges = 0, .manager = fdHomeManager(word)};
+    FdView view = {.kind = fdHomeKind(word), .home = word, .manager = fdHomeManager(word)};
     if (view.manager != NULL)
         view.edges = eventManagerEdges(view.manager, fd, direction);
     return view;
@@ -37,13 +37,13 @@ static int homelessError(int fd)
 }
 
 /* One wait in the home that `word` names.  -EAGAIN: the home moved meanwhile, start over. */
-static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word, FdSeen seen,
-                      int64_t deadline_ns)
+static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word, uint32_t flags,
+                      FdSeen seen, int64_t deadline_ns)
 {
     EventManager *manager = fdHomeManager(word);
     parkBegin(self);
-    int result = eventManagerAwait(manager, fd, fdHomeKind(word), direction, seen, &self->node,
-                                   scheduleHere());
+    int result = eventManagerAwait(manager, fd, fdHomeKind(word) | flags, direction, seen,
+                                   &self->node, scheduleHere());
     if (result != 0) {
         int claimed = parkAbandon(self);
         return claimed != 0 ? claimed : result == 1 ? 0 : result;
@@ -62,21 +62,25 @@ static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word
     return result;
 }
 
-int threadWaitFd(int fd, FdDirection direction, uint32_t edges, int64_t deadline_ns)
+int threadWaitFd(int fd, FdDirection direction, uint64_t seen, int64_t deadline_ns)
 {
     Thread *self = scheduleSelf();
     if (self == NULL)
         return outsideWaitFd(fd, direction, deadline_ns);
-    uint32_t who = (uint32_t)self->id;
-    FdSeen seen = {.edges = edges, .who = who == 0 ? 1 : who};
+    uint32_t who = (uint32_t)self->id, home = (uint32_t)(seen >> 32);
+    FdSeen edges = {.edges = (uint32_t)seen, .who = who == 0 ? 1 : who};
     for (;;) {
+        bool homeless = edges.edges == 0 && fdHomeManager(fdHomeLook(fd)) == NULL;
         uint32_t word = fdHomeSettle(fd, scheduleHere());
         if (UNLIKELY(word == 0))
             return homelessError(fd);
-        int result = waitAtHome(self, fd, direction, word, seen, deadline_ns);
+        if (UNLIKELY(home != 0 && home != word))
+            edges.edges = 0;
+        int result = waitAtHome(self, fd, direction, word, homeless ? FdNewHome : 0, edges,
+                                deadline_ns);
         if (LIKELY(result != -EAGAIN))
             return result;
-        seen.edges = 0; /* another home counts anew */
+        edges.edges = 0;
     }
 }
 

@@ -30,7 +30,8 @@ typedef enum RtsShutdownMode {
 /* rtsInit -- start the runtime.  Counted: each successful rtsInit wants one rtsShutdown; only the
  * first
  * one's config counts.  config NULL: defaults.
- * Returns 0, -EINVAL (bad field), -ENOMEM, -EMFILE, -EAGAIN (no OS thread), -ENOSYS (back-end). */
+ * Returns 0, -EINVAL (bad field), -ENOMEM, -EMFILE, -EAGAIN (no OS thread), -ESHUTDOWN (a shutdown
+ * has timed out). */
 CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
 
 /* rtsShutdown -- stop the runtime: refuse new threads from outside, let the living end (mode), join

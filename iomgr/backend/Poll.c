@@ -226,20 +226,27 @@ static int changeEntry(BackendState *state, int fd, uint32_t interest, uint64_t 
     return 0;
 }
 
-static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t interest,
-                      uint64_t cookie, bool known)
+/* Keeps errno. */
+static void sendNudge(BackendState *state)
 {
     const uint64_t one = 1;
     int saved = errno;
+    if (write(state->nudge, &one, sizeof one) < 0 && errno != EAGAIN)
+        barf("poll back-end: its eventfd %d cannot be written", state->nudge);
+    errno = saved;
+}
+
+static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t interest,
+                      uint64_t cookie, bool known)
+{
     if (mode != WatchOneShot)
         return -EINVAL;
     pthread_mutex_lock(&state->lock);
     int result = changeEntry(state, fd, interest, cookie, known);
     bool nudge = result == 0 && state->sleepers > 0;
     pthread_mutex_unlock(&state->lock);
-    if (nudge && write(state->nudge, &one, sizeof one) < 0 && errno != EAGAIN)
-        barf("poll back-end: its eventfd %d cannot be written", state->nudge);
-    errno = saved;
+    if (nudge)
+        sendNudge(state);
     return result;
 }
 
@@ -260,7 +267,10 @@ static int removePoll(BackendState *state, int fd)
     WatchedFd *entry = fd < 0 ? NULL : findEntry(state, fd);
     if (entry != NULL)
         dropEntry(state, entry);
+    bool nudge = entry != NULL && state->sleepers > 0; /* its ppoll keeps the file open */
     pthread_mutex_unlock(&state->lock);
+    if (nudge)
+        sendNudge(state);
     return entry == NULL ? -ENOENT : 0;
 }
 

@@ -58,7 +58,7 @@ static Stack *takeSlow(StackCache *cache)
     if (batch == NULL)
         return slabTake(0);
     cache->warm = batch->next;
-    cache->count = batch->count - 1;
+    RELAXED_STORE(&cache->count, batch->count - 1);
     return batch;
 }
 
@@ -69,7 +69,7 @@ Stack *stackTake(StackCache *cache, size_t size)
         stack = slabTake(size);
     } else if (LIKELY(stack != NULL)) {
         cache->warm = stack->next;
-        cache->count--;
+        RELAXED_STORE(&cache->count, cache->count - 1);
     } else {
         stack = takeSlow(cache);
     }
@@ -86,7 +86,7 @@ static void shrinkCache(StackCache *cache, int64_t now_ns)
         last = last->next;
     Stack *batch = last->next;
     last->next = NULL;
-    cache->count -= BATCH;
+    RELAXED_STORE(&cache->count, cache->count - BATCH);
     depotPut(batch, BATCH, now_ns);
 }
 
@@ -100,7 +100,8 @@ void stackGive(StackCache *cache, Stack *stack, int64_t now_ns)
     }
     stack->next = cache->warm;
     cache->warm = stack;
-    if (UNLIKELY(++cache->count > CACHE_MOST))
+    COUNT(&cache->count, 1);
+    if (UNLIKELY(cache->count > CACHE_MOST))
         shrinkCache(cache, now_ns);
 }
 
@@ -109,7 +110,7 @@ void stackCacheDrain(StackCache *cache, int64_t now_ns)
     if (cache->warm != NULL)
         depotPut(cache->warm, cache->count, now_ns);
     cache->warm = NULL;
-    cache->count = 0;
+    RELAXED_STORE(&cache->count, 0);
 }
 
 uint32_t stackDepotTrim(int64_t before_ns)

@@ -12,15 +12,11 @@
  */
 #include "rts/stm/Delay.h"
 
-#include "iomgr/Memory.h"
+#include "rts/Pool.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
 
-#include "internal/SpinLock.h"
 #include <errno.h>
-#include <string.h>
-
-enum { CHUNK_DELAYS = 63 };
 
 typedef struct Delay {
     TVar tvar;
@@ -29,38 +25,19 @@ typedef struct Delay {
     int64_t deadline_ns; /* registerDelay's caller, until armed */
     uint32_t done;       /* see Note [Delay claim] */
     int status;          /* arming's result, read after join */
-    struct Delay *next;  /* under lock: free list */
+    void *link;          /* the pool's */
 } Delay;
 
-typedef struct Chunk {
-    struct Chunk *next;
-    Delay delays[CHUNK_DELAYS];
-} Chunk;
+static Pool delays;
 
-static struct {
-    SpinLock lock;
-    const Allocator *allocator;
-    Delay *free;   /* under lock */
-    Chunk *chunks; /* under lock */
-} delays;
-
-int delayStart(const Allocator *allocator)
+void delayStart(const Allocator *allocator)
 {
-    delays.lock = (SpinLock)SPIN_LOCK_INIT;
-    delays.allocator = allocator;
-    delays.free = NULL;
-    delays.chunks = NULL;
-    return 0;
+    poolOpen(&delays, allocator, sizeof(Delay), offsetof(Delay, link));
 }
 
 void delayEnd(void)
 {
-    while (delays.chunks != NULL) {
-        Chunk *next = delays.chunks->next;
-        memoryRelease(delays.allocator, delays.chunks, sizeof *next, CACHE_LINE);
-        delays.chunks = next;
-    }
-    delays.free = NULL;
+    poolClose(&delays);
 }
 
 static void delayFired(Timer *timer, uint64_t number, void *sink)
@@ -72,47 +49,9 @@ static void delayFired(Timer *timer, uint64_t number, void *sink)
     RELEASE_STORE(&delay->done, 1);
 }
 
-static Delay *popFree(void)
-{
-    spinLock(&delays.lock);
-    Delay *delay = delays.free;
-    if (delay != NULL)
-        delays.free = delay->next;
-    spinUnlock(&delays.lock);
-    return delay;
-}
-
-static void pushFree(Delay *delay)
-{
-    spinLock(&delays.lock);
-    delay->next = delays.free;
-    delays.free = delay;
-    spinUnlock(&delays.lock);
-}
-
-static Delay *takeDelay(void)
-{
-    Delay *delay = popFree();
-    if (delay != NULL)
-        return delay;
-    Chunk *chunk = memoryAllocate(delays.allocator, sizeof *chunk, CACHE_LINE);
-    if (chunk == NULL)
-        return NULL;
-    memset(chunk, 0, sizeof *chunk);
-    spinLock(&delays.lock);
-    chunk->next = delays.chunks;
-    delays.chunks = chunk;
-    spinUnlock(&delays.lock);
-    for (int i = 0; i < CHUNK_DELAYS; i++) {
-        chunk->delays[i].timer.fire = delayFired;
-        pushFree(&chunk->delays[i]);
-    }
-    return popFree();
-}
-
 void delayGive(TVar *tvar)
 {
-    pushFree((Delay *)(void *)((char *)tvar - offsetof(Delay, tvar)));
+    poolGive(&delays, (char *)tvar - offsetof(Delay, tvar));
 }
 
 void delayCancel(TVar *tvar)
@@ -157,11 +96,12 @@ int registerDelay(int64_t delay_us, TVar **tvar)
     int result = here != NULL ? 0 : startupEnter();
     if (result != 0)
         return result;
-    Delay *delay = takeDelay();
+    Delay *delay = poolTake(&delays);
     if (delay == NULL) {
         result = -ENOMEM;
     } else {
-        delay->tvar = (TVar){.value = NULL, .kind = TVarDelay};
+        delay->timer.fire = delayFired;
+        tvarReset(&delay->tvar, NULL, TVarDelay);
         delay->deadline_ns =
             clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us);
         RELAXED_STORE(&delay->done, 0);
@@ -176,7 +116,7 @@ int registerDelay(int64_t delay_us, TVar **tvar)
             result = armFromOutside(delay);
         }
         if (result != 0)
-            pushFree(delay);
+            poolGive(&delays, delay);
         else
             *tvar = &delay->tvar;
     }

@@ -6,7 +6,7 @@
 
 #include <capri/allocator.h>
 
-int delayStart(const Allocator *allocator);
+void delayStart(const Allocator *allocator);
 void delayEnd(void);
 
 /* delayCancel -- the timer will not write any more once this returns. */

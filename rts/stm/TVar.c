@@ -8,18 +8,44 @@
  */
 #include "rts/stm/TVar.h"
 
-#include "iomgr/Memory.h"
 #include "rts/Park.h"
+#include "rts/Pool.h"
 #include "rts/Startup.h"
 #include "rts/stm/Delay.h"
 
 #include <errno.h>
 
+static Pool tvars;
+
+void tvarStart(const Allocator *allocator)
+{
+    poolOpen(&tvars, allocator, sizeof(TVar), offsetof(TVar, link));
+    delayStart(allocator);
+}
+
+void tvarEnd(void)
+{
+    delayEnd();
+    poolClose(&tvars);
+}
+
+void tvarReset(TVar *tvar, void *value, TVarKind kind)
+{
+    tvar->kind = kind;
+    RELAXED_STORE(&tvar->value, value); /* the version goes on where the last life left it */
+    RELEASE_STORE(&tvar->watchers, 0);
+}
+
 TVar *tvarNew(void *value)
 {
-    TVar *tvar = memoryAllocate(startupAllocator(), sizeof *tvar, CACHE_LINE);
+    bool outside = scheduleHere() == NULL;
+    if (outside && startupEnter() != 0)
+        return NULL;
+    TVar *tvar = poolTake(&tvars);
     if (tvar != NULL)
-        *tvar = (TVar){.value = value};
+        tvarReset(tvar, value, TVarPlain);
+    if (outside)
+        startupLeave();
     return tvar;
 }
 
@@ -33,7 +59,7 @@ void tvarFree(TVar *tvar)
     if (tvar->kind == TVarDelay)
         delayGive(tvar);
     else
-        memoryRelease(startupAllocator(), tvar, sizeof *tvar, CACHE_LINE);
+        poolGive(&tvars, tvar);
 }
 
 void *tvarReadVersionIO(TVar *tvar, uint64_t *version)

@@ -17,6 +17,7 @@
 
 #include "iomgr/WatchList.h"
 
+#include <capri/allocator.h>
 #include <capri/tvar.h>
 
 typedef enum TVarKind {
@@ -29,7 +30,16 @@ struct TVar {
     uint64_t version;   /* likewise */
     WatchList watchers; /* see WatchList.h; generation 1: freed */
     uint32_t kind;      /* constant: TVarKind */
+    void *link;         /* the pool's */
 } CACHE_ALIGNED;
+
+/* TVars are type-stable: a waiter whose time is up may still be taking its node out of the list
+ * while the variable is freed. */
+void tvarStart(const Allocator *allocator);
+void tvarEnd(void);
+
+/* tvarReset -- a new life for an item of a pool. */
+void tvarReset(TVar *tvar, void *value, TVarKind kind);
 
 /* tvarPut -- write and wake; sink: the capability the caller runs on, or NULL. */
 void tvarPut(TVar *tvar, void *value, void *sink);

@@ -1,6 +1,7 @@
 /* DataPathTest.c -- from the kernel's record to the running thread, one hop at a time.
  *
- *   1 kernel record   2 slot: edge counted, waiters detached   3 claim won   4 queued   5 taken   6 runs
+ *   1 kernel record   2 slot: edge counted, waiters detached   3 claim won   4 queued   5 taken
+ *   6 runs
  *
  * The events that come while a thread is on its way to park are in CrossingTest.c.
  */

@@ -65,8 +65,8 @@ static inline void playOn(const Backend *backend, void (*play)(void))
 {
     now_ns = 1000 * MS_NS;
     scene = play;
-    CHECK_EQ(threadPoolStart(NULL), 0);
-    CHECK_EQ(outsideStart(NULL), 0);
+    threadPoolStart(NULL);
+    outsideStart(NULL);
     CHECK_EQ(fdHomeStart(NULL), 0);
     CHECK_EQ(stackPoolStart(0), 0);
     CHECK_EQ(capabilityTableStart(1, backend, &fake_clock, NULL), 0);

@@ -1,6 +1,5 @@
 /* Runtime.h -- a runtime for the length of one test, bodies on green and plain threads, a counting
  * heap.
- * Runtime.h -- a runtime for the length of one test, bodies on green and plain threads, a counting heap.
  */
 #ifndef TESTSUITE_RUNTIME_H
 #define TESTSUITE_RUNTIME_H
@@ -84,6 +83,22 @@ static inline void greenUntil(const Thread *thread, ThreadState state)
 {
     while (threadStatus(thread).state != state)
         threadYield();
+}
+
+/* greenAwaitNext -- await the next write from now on (a variable's version need not begin at 0). */
+static inline int greenAwaitNext(TVar *tvar)
+{
+    uint64_t seen;
+    tvarReadVersionIO(tvar, &seen);
+    return tvarAwait(tvar, seen);
+}
+
+/* greenAwaitNextUntil -- likewise, up to a deadline. */
+static inline int greenAwaitNextUntil(TVar *tvar, int64_t deadline_ns)
+{
+    uint64_t seen;
+    tvarReadVersionIO(tvar, &seen);
+    return tvarAwaitUntil(tvar, seen, deadline_ns);
 }
 
 /* osFork, osJoin -- a plain OS thread. */

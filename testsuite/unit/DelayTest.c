@@ -43,7 +43,7 @@ TEST(Delay, isWrittenOnceAndNeverEarly)
 
 static void *awaitOnce(void *env)
 {
-    return (void *)(intptr_t)tvarAwait(env, 0);
+    return (void *)(intptr_t)greenAwaitNext(env);
 }
 
 /* Huge ones do not wrap around; freed before their time they end their waits and never fire. */
@@ -65,8 +65,7 @@ static void *cancelDelays(void *env)
         int64_t began_ns = rtsNow();
         while (tvarReadVersionIO(next, &seen) == NULL)
             CHECK_EQ(tvarAwait(next, seen), 0);
-        (void)began_ns;
-        CHECK_EQ(seen, 2);
+        CHECK_GE(rtsNow() - began_ns, delays_us[3] * 1000);
         tvarFree(next);
     }
     return NULL;

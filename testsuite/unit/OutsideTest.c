@@ -121,7 +121,7 @@ TEST(Outside, signalsDoNotEndAWait)
         CHECK_EQ(threadWaitReadUntil(ends[0], deadline_ns), -ETIMEDOUT);
         CHECK_GE(rtsNow(), deadline_ns);
         deadline_ns = rtsNow() + 4 * MS_NS;
-        CHECK_EQ(tvarAwaitUntil(tvar, 0, deadline_ns), -ETIMEDOUT);
+        CHECK_EQ(greenAwaitNextUntil(tvar, deadline_ns), -ETIMEDOUT);
         CHECK_GE(rtsNow(), deadline_ns);
         deadline_ns = rtsNow() + 4 * MS_NS;
         CHECK_EQ(threadDelayUntil(deadline_ns), 0);

@@ -1,6 +1,7 @@
 /* OverflowTest.c -- a stack that overflows is named, harms nobody, and earlier handlers are called.
  *
- * not-under: tsan asan valgrind qemu   (they have SIGSEGV handlers or stacks of their own)
+ * The tools below have SIGSEGV handlers or stacks of their own.
+ * not-under: tsan asan valgrind qemu
  */
 #include "testsuite/support/Runtime.h"
 

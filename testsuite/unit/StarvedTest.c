@@ -1,5 +1,4 @@
-/* StarvedTest.c -- newborns for which there is no stack: they wait, they get one, or they give up.
- * StarvedTest.c -- newborns for which there is no stack: they wait, they get one, or they give up. */
+/* StarvedTest.c -- newborns without a stack: they wait, they get one, or they give up. */
 #include "rts/Starved.h"
 
 #include "testsuite/support/Runtime.h"
@@ -22,7 +21,7 @@ static void *returnEnv(void *env)
 
 static void *holdUntil(void *env)
 {
-    CHECK_EQ(tvarAwait(env, 0), 0);
+    CHECK_EQ(greenAwaitNext(env), 0);
     return NULL;
 }
 

@@ -77,7 +77,9 @@ TEST(Thread, isJoinedByMany)
 
 static void *awaitGate(void *env)
 {
-    CHECK_EQ(tvarAwait(env, 0), 0);
+    uint64_t seen;
+    while (tvarReadVersionIO(env, &seen) == NULL)
+        CHECK_EQ(tvarAwait(env, seen), 0);
     return env;
 }
 
@@ -334,7 +336,6 @@ TEST(Thread, tellsWhyItWaits)
 static void *checkReady(void *env)
 {
     RtsStats before, after;
-    (void)env;
     do {
         CHECK_EQ(rtsStats(0, &before), 0);
         Thread *newborn = greenFork(returnEnv, NULL);
@@ -344,7 +345,7 @@ static void *checkReady(void *env)
             CHECK_EQ(state, ThreadReady);
         greenJoin(newborn);
     } while (after.switches != before.switches);
-    return NULL;
+    return env;
 }
 
 TEST(Thread, isReadyUntilItRuns)
@@ -378,7 +379,7 @@ static void *checkPinned(void *env)
         if (i % 10 == 0) {
             CHECK_EQ(threadDelay(1), 0);
             CHECK_EQ(threadCapability(), where);
-            CHECK_EQ(tvarAwaitUntil(gate, 0, rtsNow() + 1000), -ETIMEDOUT);
+            CHECK_EQ(greenAwaitNextUntil(gate, rtsNow() + 1000), -ETIMEDOUT);
             CHECK_EQ(threadCapability(), where);
             CHECK_EQ(threadWaitReadUntil(ends[0], rtsNow() + 1000), -ETIMEDOUT);
             CHECK_EQ(threadCapability(), where);
@@ -433,7 +434,6 @@ static void *spinOnCore(void *env)
 
 TEST(Thread, pinnedWaitsForItsOwnCapability)
 {
-    uint32_t *done = &release_core;
     greenStart(2);
     release_core = 0;
     Thread *spinner, *here, *there;
@@ -442,7 +442,7 @@ TEST(Thread, pinnedWaitsForItsOwnCapability)
     greenJoin(there);
     CHECK_EQ(threadForkOn(&here, 0, checkPinned, (void *)0), 0);
     greenJoin(here); /* by safepoints */
-    RELEASE_STORE(done, 1);
+    RELEASE_STORE(&release_core, 1);
     greenJoin(spinner);
     greenStop();
 }

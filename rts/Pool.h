@@ -1,0 +1,33 @@
+/* Pool.h -- type-stable memory: items of one kind that are reused, never given back while the
+ * runtime is up.
+ *
+ * For what late wake-up sources may still look at after its user has let go: TVars, delays, the
+ * nodes of
+ * plain OS threads.  A new item is zero; one that comes back keeps what it held.
+ */
+#ifndef RTS_POOL_H
+#define RTS_POOL_H
+
+#include "internal/SpinLock.h"
+
+#include <capri/allocator.h>
+
+typedef struct PoolChunk PoolChunk;
+
+typedef struct Pool {
+    SpinLock lock;
+    const Allocator *allocator; /* constant while open */
+    size_t item_size;           /* constant: a multiple of the cache line */
+    size_t link_offset;         /* constant: where an item keeps a void * that only the pool uses */
+    void *free;                 /* under lock */
+    PoolChunk *chunks;          /* under lock */
+} Pool;
+
+void poolOpen(Pool *pool, const Allocator *allocator, size_t item_size, size_t link_offset);
+void poolClose(Pool *pool);
+
+/* poolTake -- NULL: out of memory. */
+void *poolTake(Pool *pool);
+void poolGive(Pool *pool, void *item);
+
+#endif
