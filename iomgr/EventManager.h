@@ -101,7 +101,7 @@ int eventManagerAdopt(EventManager *manager, int fd, void *sink);
 void eventManagerFresh(EventManager *manager, int fd, void *sink);
 
 /* eventManagerCloseFd -- before close(2): new generation, remove, wake everyone with -EBADF.
- * eventManagerClosedFd -- after close(2): if somebody waits again, look whether it still can. */
+ * eventManagerClosedFd -- after close(2): whoever came to wait for the closed file gets -EBADF. */
 void eventManagerCloseFd(EventManager *manager, int fd, void *sink);
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink);
 

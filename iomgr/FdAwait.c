@@ -344,7 +344,7 @@ void eventManagerClosedFd(EventManager *manager, int fd, void *sink)
         modifyWatched(manager, slot, fd, mode, interest, older);
     }
     fdSlotUnlock(slot);
-    fireOlder(older, 0, sink); /* they waited for a file that is gone: let them find out */
+    fireOlder(older, -EBADF, sink); /* they came to wait for a file that was about to go */
 }
 
 uint32_t fdAwaitRearm(EventManager *manager, FdSlot *slot, int fd, uint16_t generation, void *sink)

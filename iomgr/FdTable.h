@@ -66,8 +66,9 @@ typedef enum FdDirection { FdRead = 0, FdWrite = 1 } FdDirection;
 typedef enum FdKind {
     FdAdopted = 1, /* non-blocking, ours to close, waits only after EAGAIN: edge-triggered */
     FdStream = 2,  /* a byte stream without records: a short read proves it empty */
-    FdNewHome = 8  /* of one wait: the number had no home just now, so whatever the slot believes may
-                      be of an older file, put there by a waiter that came late: ask the kernel */
+    /* Of one wait: the number had no home just now, so what the slot believes may be of an older
+     * file, put there by a waiter that came late: ask the kernel. */
+    FdNewHome = 8
 } FdKind;
 
 /* Bits of FdSlot.control. */

@@ -7,12 +7,12 @@
  * entries are dead. Re-arming for later re-uses the entry: two stores, no heap operation.
  *
  * Note [Timer entries]
- *   number       0 = disarmed, else the wait it stands for.  Written by the timer's user, release.
+ *   number       0 = disarmed, else the wait it stands for.  Written by the timer's user; n by release.
  *   deadline_ns  written before number; who reads number = n (acquire) reads n's deadline or a
  *                later wait's, and then fire(n) loses its claim.  So nothing ever fires early.
  *   entry        heap id << 48 | (key >> 10 & 48 bits): which heap entry stands for this timer; 0
  *                none.  Changed by exchange (arm, on the user's core) and by CAS (gate holder of
- *                that heap).
+ *                that heap).  Relaxed: only one of them wins it, and nothing rides on it.
  *   An entry (key, timer) that surfaces in heap H:
  *     timer.entry != (H, key)   stale: drop it
  *     number = 0, or "never"    dead: CAS entry -> 0, drop it

@@ -1,9 +1,7 @@
-/* Pool.h -- type-stable memory: items of one kind that are reused, never given back while the
- * runtime is up.
+/* Pool.h -- type-stable memory: items of one kind, reused, given back only with the runtime.
  *
- * For what late wake-up sources may still look at after its user has let go: TVars, delays, the
- * nodes of
- * plain OS threads.  A new item is zero; one that comes back keeps what it held.
+ * For what late wake-up sources may still look at after its user has let go: TVars and delays.
+ * A new item is zero; one that comes back keeps what it held.
  */
 #ifndef RTS_POOL_H
 #define RTS_POOL_H

@@ -1,5 +1,4 @@
-/* Schedule.c -- the loop: run, poll, steal, sleep; and the way from one thread to the next.  [path
- * 5/6]
+/* Schedule.c -- the loop: run, poll, steal, sleep; from one thread to the next.      [path 5/6]
  *
  * Owns    Scheduler; Capability.current; the moment at which a thread is committed, queued or given
  *         up.
@@ -255,7 +254,7 @@ void scheduleSafepointSlow(Capability *capability)
 
 /* A thread's body has returned: take the next newborn onto this stack, if one is next, else leave.
  * */
-NO_INSTRUMENT NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self)
+NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self)
 {
     Stack *stack = self->stack;
     Runnable *other = NULL;

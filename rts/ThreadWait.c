@@ -76,8 +76,8 @@ int threadWaitFd(int fd, FdDirection direction, uint64_t seen, int64_t deadline_
             return homelessError(fd);
         if (UNLIKELY(home != 0 && home != word))
             edges.edges = 0;
-        int result = waitAtHome(self, fd, direction, word, homeless ? FdNewHome : 0, edges,
-                                deadline_ns);
+        int result =
+            waitAtHome(self, fd, direction, word, homeless ? FdNewHome : 0, edges, deadline_ns);
         if (LIKELY(result != -EAGAIN))
             return result;
         edges.edges = 0;

@@ -226,19 +226,17 @@ static int changeEntry(BackendState *state, int fd, uint32_t interest, uint64_t 
     return 0;
 }
 
-/* Keeps errno. */
 static void sendNudge(BackendState *state)
 {
     const uint64_t one = 1;
-    int saved = errno;
     if (write(state->nudge, &one, sizeof one) < 0 && errno != EAGAIN)
         barf("poll back-end: its eventfd %d cannot be written", state->nudge);
-    errno = saved;
 }
 
 static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t interest,
                       uint64_t cookie, bool known)
 {
+    int saved = errno;
     if (mode != WatchOneShot)
         return -EINVAL;
     pthread_mutex_lock(&state->lock);
@@ -247,6 +245,7 @@ static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t inte
     pthread_mutex_unlock(&state->lock);
     if (nudge)
         sendNudge(state);
+    errno = saved;
     return result;
 }
 
@@ -263,6 +262,7 @@ static int modifyPoll(BackendState *state, int fd, WatchMode mode, uint32_t inte
 
 static int removePoll(BackendState *state, int fd)
 {
+    int saved = errno;
     pthread_mutex_lock(&state->lock);
     WatchedFd *entry = fd < 0 ? NULL : findEntry(state, fd);
     if (entry != NULL)
@@ -271,6 +271,7 @@ static int removePoll(BackendState *state, int fd)
     pthread_mutex_unlock(&state->lock);
     if (nudge)
         sendNudge(state);
+    errno = saved;
     return entry == NULL ? -ENOENT : 0;
 }
 

@@ -32,7 +32,8 @@ void tvarEnd(void)
 void tvarReset(TVar *tvar, void *value, TVarKind kind)
 {
     tvar->kind = kind;
-    RELAXED_STORE(&tvar->value, value); /* the version goes on where the last life left it */
+    RELAXED_STORE(&tvar->value, value);
+    RELAXED_STORE(&tvar->version, 0);
     RELEASE_STORE(&tvar->watchers, 0);
 }
 

@@ -3,8 +3,8 @@
  * not-under: tsan asan valgrind
  * model-sources: rts/Wait.c
  *
- * Of all sources of one wait exactly one wins, a parked waiter is queued exactly once, a late source
- * of an earlier wait does nothing, and whoever resumes the waiter sees its saved stack.
+ * Of all sources of one wait exactly one wins, a parked waiter is queued exactly once, a late
+ * source of an earlier wait does nothing, and whoever resumes the waiter sees its saved stack.
  */
 #include "rts/Wait.h"
 #include "testsuite/model/Explorer.h"
@@ -119,7 +119,7 @@ static void checkOnce(void *at)
     MODEL_CHECK(state->wins == 1 && state->queued <= 1 && state->resumed == 1);
 }
 
-/* ---- Giving up before parking ----------------------------------------------------------------- */
+/* ---- Giving up before parking ---------------------------------------------------------------- */
 
 static void waitOrAbandon(void *at)
 {
@@ -139,7 +139,7 @@ static void checkAbandoned(void *at)
     MODEL_CHECK(claimState(state->claim) == (state->abandoned ? ClaimIdle : ClaimFired));
 }
 
-/* ---- The next wait, and a source that comes late ----------------------------------------------- */
+/* ---- The next wait, and a source that comes late --------------------------------------------- */
 
 static void abandonThenWait(void *at)
 {
@@ -187,7 +187,7 @@ static void checkSecond(void *at)
     MODEL_CHECK(claimResult(state->claim) == SOURCE_B && state->queued <= 1);
 }
 
-/* ---- An OS thread: never commits, the word is its futex ----------------------------------------- */
+/* ---- An OS thread: never commits, the word is its futex -------------------------------------- */
 
 static bool isNotArmed(void *at)
 {
@@ -229,10 +229,15 @@ static void checkOutside(void *at)
 static const Model models[] = {
     {"oneSource", sizeof(State), 2, NULL, {waitOnce, sourceA}, checkOnce, isUnknown, 0},
     {"twoSources", sizeof(State), 3, NULL, {waitOnce, sourceA, sourceB}, checkOnce, isUnknown, 0},
-    {"abandon", sizeof(State), 3, NULL, {waitOrAbandon, sourceA, sourceB}, checkAbandoned, NULL,
+    {"abandon", sizeof(State), 3, NULL, {waitOrAbandon, sourceA, sourceB}, checkAbandoned, NULL, 0},
+    {"lateSource",
+     sizeof(State),
+     3,
+     NULL,
+     {abandonThenWait, lateSource, secondSource},
+     checkSecond,
+     isParkedSecond,
      0},
-    {"lateSource", sizeof(State), 3, NULL, {abandonThenWait, lateSource, secondSource}, checkSecond,
-     isParkedSecond, 0},
     {"outside", sizeof(State), 3, NULL, {waitOutside, sourceA, sourceB}, checkOutside, isArmed, 0},
     {"outsideSpins", sizeof(State), 2, NULL, {spinOutside, sourceA}, checkOutside, isArmed, 0},
 };

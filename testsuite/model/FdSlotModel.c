@@ -92,7 +92,10 @@ static void await(State *state, int index)
         MODEL_CHECK(RELAXED_LOAD(&state->closed) != 0);
 }
 
-static void await0(void *at) { await(at, 0); }
+static void await0(void *at)
+{
+    await(at, 0);
+}
 
 static void arrive(void *at)
 {
@@ -117,8 +120,14 @@ static void awaitEdge(State *state, int index)
     modelBlock(isFired, watcher);
 }
 
-static void awaitEdge0(void *at) { awaitEdge(at, 0); }
-static void awaitEdge1(void *at) { awaitEdge(at, 1); }
+static void awaitEdge0(void *at)
+{
+    awaitEdge(at, 0);
+}
+static void awaitEdge1(void *at)
+{
+    awaitEdge(at, 1);
+}
 
 static void arriveEdge(void *at)
 {
@@ -178,7 +187,7 @@ static void advanceGuarded(void *at)
     fdSlotUnlock(&state->slot);
 }
 
-/* ---- Sticky bits: See Note [Fd slot generation] ----------------------------------------------- */
+/* ---- Sticky bits: See Note [Fd slot generation] ---------------------------------------------- */
 
 /* As dispatchRecord: the bits, then the edge. */
 static void hangUp(void *at)
@@ -226,7 +235,7 @@ static void checkClean(void *at)
     MODEL_CHECK((state->slot.control & SLOT_STATE) == 0);
 }
 
-/* ---- Two files, one number ---------------------------------------------------------------------- */
+/* ---- Two files, one number ------------------------------------------------------------------- */
 
 /* The reader of the new file (generation 1) must not be fired by the old one's event. */
 static void awaitNew(void *at)

@@ -1,4 +1,5 @@
-/* OwnerGateModel.c -- every interleaving at the gate: the owner, visitors, and going back to biased.
+/* OwnerGateModel.c -- every interleaving at the gate: the owner, visitors, and going back to
+ * biased.
  *
  * not-under: tsan asan valgrind
  * model-sources: iomgr/OwnerGate.c
@@ -53,7 +54,10 @@ static void visit(State *state, int visitor)
     state->visited[visitor]++;
 }
 
-static void own(void *at) { enter(at); }
+static void own(void *at)
+{
+    enter(at);
+}
 
 static void ownTwice(void *at)
 {
@@ -88,8 +92,14 @@ static void rebiasThenOwn(void *at)
     enter(state);
 }
 
-static void visit0(void *at) { visit(at, 0); }
-static void visit1(void *at) { visit(at, 1); }
+static void visit0(void *at)
+{
+    visit(at, 0);
+}
+static void visit1(void *at)
+{
+    visit(at, 1);
+}
 
 static void visitTwice(void *at)
 {

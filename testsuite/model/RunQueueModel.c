@@ -107,8 +107,14 @@ static void setUpTwoShared(void *at)
     push(at);
 }
 
-static void stealAny(void *at) { steal(at, 0); }
-static void stealOld(void *at) { steal(at, 1); }
+static void stealAny(void *at)
+{
+    steal(at, 0);
+}
+static void stealOld(void *at)
+{
+    steal(at, 1);
+}
 
 static void stealTwice(void *at)
 {
@@ -116,11 +122,20 @@ static void stealTwice(void *at)
     steal(at, 0);
 }
 
-static void ownPopOld(void *at) { popOld(at); }
-static void ownPopYoung(void *at) { popYoung(at); }
+static void ownPopOld(void *at)
+{
+    popOld(at);
+}
+static void ownPopYoung(void *at)
+{
+    popYoung(at);
+}
 
 /* A push that spills the older half. */
-static void ownPush(void *at) { push(at); }
+static void ownPush(void *at)
+{
+    push(at);
+}
 
 static void ownPushPop(void *at)
 {
@@ -172,13 +187,17 @@ static const Model models[] = {
     {"pushAgainstSteal", SIZE, 2, setUpOne, {ownPushPop, stealTwice}, checkEnd, NULL, 0},
     {"pushAgainstTwoThieves", SIZE, 3, setUp, {ownPushPop, stealAny, stealOld}, checkEnd, NULL, 0},
     {"spillAgainstSteal", SIZE, 2, setUpTwo, {ownPush, stealTwice}, checkEnd, NULL, 0},
-    {"spillAgainstTwoThieves", SIZE, 3, setUpTwo, {ownPush, stealAny, stealOld}, checkEnd, NULL,
-     0},
-    {"overflowAgainstSteal", SIZE, 2, setUpThree, {ownPushPopYoung, stealTwice}, checkEnd, NULL,
-     0},
+    {"spillAgainstTwoThieves", SIZE, 3, setUpTwo, {ownPush, stealAny, stealOld}, checkEnd, NULL, 0},
+    {"overflowAgainstSteal", SIZE, 2, setUpThree, {ownPushPopYoung, stealTwice}, checkEnd, NULL, 0},
     {"drainAgainstSteal", SIZE, 2, setUpTwo, {ownDrain, stealTwice}, checkEnd, NULL, 0},
-    {"sharedAgainstTwoThieves", SIZE, 3, setUpTwoShared, {ownPopOld, stealAny, stealOld}, checkEnd,
-     NULL, 0},
+    {"sharedAgainstTwoThieves",
+     SIZE,
+     3,
+     setUpTwoShared,
+     {ownPopOld, stealAny, stealOld},
+     checkEnd,
+     NULL,
+     0},
     {"rebiasAgainstSteal", SIZE, 2, setUpThree, {ownRebiasPop, stealTwice}, checkEnd, NULL, 0},
 };
 

@@ -1,13 +1,16 @@
 /* SleepModel.c -- every interleaving of lying down, sending work, waking, and looking for surplus.
  *
  * not-under: tsan asan valgrind
- * model-sources: capability/Idle.c capability/Sleep.c capability/Inbox.c capability/Capability.c capability/RunQueue.c iomgr/OwnerGate.c iomgr/Clock.c
+ * model-sources: capability/Idle.c capability/Capability.c capability/RunQueue.c iomgr/Clock.c
  *
  * The real Idle.c and Monitor.c run on one or two capabilities.  Made up are the kernel's part (a
- * Wakeup is a count; a poll that waits sleeps until it is not 0), the clock, which stands still, and
- * when the Monitor ticks.  Nobody's sleep times out: what is found is found by the
- * protocol alone, and a sleeper with something to do and no Wakeup on its way is stuck.
+ * Wakeup is a count; a poll that waits sleeps until it is not 0), the clock, which stands still,
+ * and when the Monitor ticks.  Nobody's sleep times out: what is found is found by the protocol
+ * alone, and a sleeper with something to do and no Wakeup on its way is stuck.
  */
+#include "capability/Inbox.c"
+#include "capability/Sleep.c"
+#include "iomgr/OwnerGate.c"
 #include "testsuite/model/Explorer.h"
 
 #include <stdarg.h>
@@ -38,7 +41,7 @@ typedef struct State {
 
 static State *current; /* the one state of this execution */
 
-/* ---- What stands for the kernel, the clock and the Monitor ------------------------------------- */
+/* ---- What stands for the kernel, the clock and the Monitor ----------------------------------- */
 
 CapabilityTable capabilities;
 
@@ -138,7 +141,7 @@ void eventManagerClose(EventManager *manager)
     (void)manager;
 }
 
-/* ---- The threads ------------------------------------------------------------------------------- */
+/* ---- The threads ----------------------------------------------------------------------------- */
 
 static void setUpMany(void *at, uint32_t count)
 {
@@ -157,8 +160,14 @@ static void setUpMany(void *at, uint32_t count)
     }
 }
 
-static void setUpOne(void *at) { setUpMany(at, 1); }
-static void setUpTwo(void *at) { setUpMany(at, 2); }
+static void setUpOne(void *at)
+{
+    setUpMany(at, 1);
+}
+static void setUpTwo(void *at)
+{
+    setUpMany(at, 2);
+}
 
 static void run(Runnable *runnable)
 {
@@ -191,8 +200,14 @@ static void runSent(State *state, int count)
     }
 }
 
-static void runOne(void *at) { runSent(at, 1); }
-static void runTwo(void *at) { runSent(at, 2); }
+static void runOne(void *at)
+{
+    runSent(at, 1);
+}
+static void runTwo(void *at)
+{
+    runSent(at, 2);
+}
 
 /* The same, asleep at once: the look before lying down is not part of the protocol. */
 static void sleepThenRun(void *at)
@@ -207,8 +222,14 @@ static void sendWork(State *state, int index, bool pinned)
     capabilitySend(&state->capabilities[0], &state->works[index].runnable, pinned);
 }
 
-static void sendOpen(void *at) { sendWork(at, 0, false); }
-static void sendPinned(void *at) { sendWork(at, 1, true); }
+static void sendOpen(void *at)
+{
+    sendWork(at, 0, false);
+}
+static void sendPinned(void *at)
+{
+    sendWork(at, 1, true);
+}
 
 static void sendBoth(void *at)
 {
@@ -229,7 +250,7 @@ static void checkEnd(void *at)
     MODEL_CHECK(idle.sleeping == 0 && idle.searching == 0 && idle.guard == 0);
 }
 
-/* ---- The stop flag ------------------------------------------------------------------------------ */
+/* ---- The stop flag --------------------------------------------------------------------------- */
 
 static void workUntilStopped(void *at)
 {
@@ -271,17 +292,17 @@ static void checkStopped(void *at)
     MODEL_CHECK(capability->stats.wakes_sent <= state->rests[0]);
 }
 
-/* ---- The Monitor sleeps while everybody sleeps ---------------------------------------------------- */
+/* ---- The Monitor sleeps while everybody sleeps ----------------------------------------------- */
 
-/* Whoever finds all asleep lies dormant, and who gets up rouses it: it never stays so beside one who
- * is awake. */
+/* Whoever finds all asleep lies dormant, and who gets up rouses it: it never stays so beside one
+ * who is awake. */
 static void lieDormantOnce(void *at)
 {
     (void)at;
     lieDormant();
 }
 
-/* ---- Surplus: capability 0 pushes and is busy, 1 has nothing to do ------------------------------ */
+/* ---- Surplus: capability 0 pushes and is busy, 1 has nothing to do --------------------------- */
 
 static void push(State *state, int index)
 {
@@ -325,12 +346,12 @@ static bool isSought(State *state)
 static bool isTickDue(void *at)
 {
     State *state = at;
-    return isSought(state) || (state->pushed != 0 && idle.searching == 0 && state->polling[1] != 0 &&
-                               state->wakeups[1] == 0);
+    return isSought(state) || (state->pushed != 0 && idle.searching == 0 &&
+                               state->polling[1] != 0 && state->wakeups[1] == 0);
 }
 
-/* The Monitor ticks on and on.  This is the tick that finds the pusher long busy with something else
- * and the seeker asleep: it repairs whatever the looks without a fence have missed. */
+/* The Monitor ticks on and on.  This is the tick that finds the pusher long busy with something
+ * else and the seeker asleep: it repairs whatever the looks without a fence have missed. */
 static void tick(void *at)
 {
     State *state = at;
@@ -358,8 +379,8 @@ static void setUpSurplus(void *at)
     ((State *)at)->pushed = 1;
 }
 
-/* Two wakers call at most one sleeper at a time.  A sleeper may lie down because one of them counts as
- * a searcher, who then finds nobody to call: that, too, is left to a later tick. */
+/* Two wakers call at most one sleeper at a time.  A sleeper may lie down because one of them counts
+ * as a searcher, who then finds nobody to call: that, too, is left to a later tick. */
 static void wakeOne(void *at)
 {
     (void)at;
@@ -377,8 +398,7 @@ static const Model models[] = {
     {"stopAgainstSend", SIZE, 3, setUpOne, {workOrStop, sendOpen, stop}, checkStopped, NULL, 0},
     {"dormant", SIZE, 3, setUpOne, {sleepThenRun, sendOpen, lieDormantOnce}, checkEnd, NULL, 0},
     {"surplusAndTick", SIZE, 3, setUpTwo, {pushSurplus, seek, tick}, checkSought, NULL, 0},
-    {"surplusAsleep", SIZE, 3, setUpTwo, {pushSurplus, sleepThenSeek, tick}, checkSought, NULL,
-     0},
+    {"surplusAsleep", SIZE, 3, setUpTwo, {pushSurplus, sleepThenSeek, tick}, checkSought, NULL, 0},
     {"twoWakers", SIZE, 3, setUpSurplus, {sleepThenSeek, wakeOne, tick}, checkSought, NULL, 0},
 };
 

@@ -3,11 +3,12 @@
  * not-under: tsan asan valgrind
  * model-sources: rts/stm/TVar.c rts/Park.c rts/Wait.c iomgr/WatchList.c
  *
- * The awaiter is a green thread that runs the real wait, from parkOnList to the claim; here are only
- * the switch away (commit, then sleep until somebody queues it) and the queue (a count).
+ * The awaiter is a green thread that runs the real wait, from parkOnList to the claim; here are
+ * only the switch away (commit, then sleep until somebody queues it) and the queue (a count).
  */
 #include "rts/Outside.h"
 #include "rts/Park.h"
+#include "rts/Pool.h"
 #include "rts/Startup.h"
 #include "rts/stm/Delay.h"
 #include "rts/stm/TVar.h"
@@ -18,15 +19,15 @@
 typedef struct State {
     TVar tvar;
     Thread thread;
-    uint64_t stack;  /* plain: what the awaiter leaves behind when it parks */
-    uint32_t queued; /* times it was made ready */
-    uint64_t parks;  /* the awaiter's own */
+    uint64_t stack;    /* plain: what the awaiter leaves behind when it parks */
+    uint32_t queued;   /* times it was made ready */
+    uint64_t parks;    /* the awaiter's own */
     uint64_t cells[3]; /* plain: what the values 1, 2 point to; written before the value is */
 } State;
 
 static State *current; /* the one state of this execution */
 
-/* ---- What the code under test needs of the scheduler ------------------------------------------ */
+/* ---- What the code under test needs of the scheduler ----------------------------------------- */
 
 Worker *workerSelf(void)
 {
@@ -102,10 +103,46 @@ void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
     visit(&current->thread, env);
 }
 
-const Allocator *startupAllocator(void)
+int startupEnter(void)
 {
-    static const Allocator none;
-    return &none;
+    MODEL_CHECK(!"reached");
+    return 0;
+}
+
+void startupLeave(void)
+{
+}
+
+void poolOpen(Pool *pool, const Allocator *allocator, size_t item_size, size_t link_offset)
+{
+    (void)pool, (void)allocator, (void)item_size, (void)link_offset;
+}
+
+void poolClose(Pool *pool)
+{
+    (void)pool;
+}
+
+void *poolTake(Pool *pool)
+{
+    (void)pool;
+    MODEL_CHECK(!"reached");
+    return NULL;
+}
+
+void poolGive(Pool *pool, void *item)
+{
+    (void)pool, (void)item;
+    MODEL_CHECK(!"reached");
+}
+
+void delayStart(const Allocator *allocator)
+{
+    (void)allocator;
+}
+
+void delayEnd(void)
+{
 }
 
 void delayCancel(TVar *tvar)
@@ -120,7 +157,7 @@ void delayGive(TVar *tvar)
     MODEL_CHECK(!"reached");
 }
 
-/* ---- Values ----------------------------------------------------------------------------------- */
+/* ---- Values ---------------------------------------------------------------------------------- */
 
 static void setUp(void *at)
 {
@@ -147,8 +184,14 @@ static void useValue(State *state, void *value)
     MODEL_CHECK(index <= 2 && MODEL_READ(state->cells[index]) == 1);
 }
 
-static void write1(void *at) { write(at, 1); }
-static void write2(void *at) { write(at, 2); }
+static void write1(void *at)
+{
+    write(at, 1);
+}
+static void write2(void *at)
+{
+    write(at, 2);
+}
 
 static void writeBoth(void *at)
 {
@@ -188,7 +231,7 @@ static void checkBoth(void *at)
     MODEL_CHECK(state->tvar.version == 4 && state->tvar.value == valueOf(2));
 }
 
-/* ---- Awaiting --------------------------------------------------------------------------------- */
+/* ---- Awaiting -------------------------------------------------------------------------------- */
 
 static void await(void *at)
 {

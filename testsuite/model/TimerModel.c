@@ -1,11 +1,12 @@
-/* TimerModel.c -- every interleaving of arming, disarming and expiring, by the owner and by rescuers.
+/* TimerModel.c -- every interleaving of arming, disarming and expiring, by the owner and by
+ * rescuers.
  *
  * not-under: tsan asan valgrind
  * model-sources: iomgr/TimerHeap.c iomgr/OwnerGate.c
  *
  * A timer is used for one wait after the other, as a green thread does.  Nothing fires before its
- * deadline, no wait with another one's deadline, and no armed timer is forgotten: expiring at the end
- * fires what is still armed, once.
+ * deadline, no wait with another one's deadline, and no armed timer is forgotten: expiring at the
+ * end fires what is still armed, once.
  */
 #include "iomgr/TimerHeap.h"
 #include "testsuite/model/Explorer.h"
@@ -17,7 +18,7 @@ enum { EARLY_NS = 10 * 1024, NOW_NS = 20 * 1024, LATE_NS = 100 * 1024, END_NS = 
 
 typedef struct Sleeper {
     Timer timer;
-    uint32_t fired[WAITS]; /* by number of the wait; relaxed add */
+    uint32_t fired[WAITS];       /* by number of the wait; relaxed add */
     int64_t deadlines_ns[WAITS]; /* plain: written before the wait is armed */
 } Sleeper;
 
@@ -96,7 +97,10 @@ static void waitAnewEarly(void *at)
 }
 
 /* Armed again without having been disarmed: the wait was over before it parked. */
-static void armAgain(void *at) { arm(at, 0, 0, 2, LATE_NS); }
+static void armAgain(void *at)
+{
+    arm(at, 0, 0, 2, LATE_NS);
+}
 
 /* The thread has moved to heap 1's owner meanwhile. */
 static void moveAndWait(void *at)
@@ -105,9 +109,18 @@ static void moveAndWait(void *at)
     arm(at, 1, 0, 2, LATE_NS);
 }
 
-static void moveAndArm(void *at) { arm(at, 1, 0, 2, LATE_NS); }
-static void moveAndGiveUp(void *at) { disarm(at, 1, 0); }
-static void giveUp(void *at) { disarm(at, 0, 0); }
+static void moveAndArm(void *at)
+{
+    arm(at, 1, 0, 2, LATE_NS);
+}
+static void moveAndGiveUp(void *at)
+{
+    disarm(at, 1, 0);
+}
+static void giveUp(void *at)
+{
+    disarm(at, 0, 0);
+}
 
 /* Another timer of the same owner. */
 static void armOther(void *at)
@@ -115,9 +128,18 @@ static void armOther(void *at)
     arm(at, 0, 1, 1, LATE_NS);
 }
 
-static void ownerExpires(void *at) { expire(at, 0, true); }
-static void rescuerExpires(void *at) { expire(at, 0, false); }
-static void rescuerExpiresOther(void *at) { expire(at, 1, false); }
+static void ownerExpires(void *at)
+{
+    expire(at, 0, true);
+}
+static void rescuerExpires(void *at)
+{
+    expire(at, 0, false);
+}
+static void rescuerExpiresOther(void *at)
+{
+    expire(at, 1, false);
+}
 
 static void ownerGoesToSleep(void *at)
 {
@@ -184,24 +206,54 @@ static void checkOther(void *at)
 
 static const Model models[] = {
     {"expireTwice", SIZE, 2, setUpArmed, {ownerExpires, rescuerExpires}, checkFirst, NULL, 0},
-    {"twoRescuers", SIZE, 3, setUpTwoArmed, {ownerGoesToSleep, rescuerExpires, rescuerExpires},
-     checkBoth, NULL, 0},
+    {"twoRescuers",
+     SIZE,
+     3,
+     setUpTwoArmed,
+     {ownerGoesToSleep, rescuerExpires, rescuerExpires},
+     checkBoth,
+     NULL,
+     0},
     {"giveUp", SIZE, 2, setUpArmed, {giveUp, rescuerExpires}, checkGivenUp, NULL, 0},
     {"giveUpBesideOther", SIZE, 2, setUpTwoArmed, {giveUp, rescuerExpires}, checkOther, NULL, 0},
     {"armOther", SIZE, 2, setUpArmed, {armOther, rescuerExpires}, checkBoth, NULL, 0},
     {"waitAnewLate", SIZE, 2, setUpArmed, {waitAnewLate, rescuerExpires}, checkSecond, NULL, 0},
     {"waitAnewEarly", SIZE, 2, setUpArmed, {waitAnewEarly, rescuerExpires}, checkSecond, NULL, 0},
-    {"waitAnewBesideOther", SIZE, 2, setUpTwoArmed, {waitAnewLate, rescuerExpires}, checkSecond,
-     NULL, 0},
+    {"waitAnewBesideOther",
+     SIZE,
+     2,
+     setUpTwoArmed,
+     {waitAnewLate, rescuerExpires},
+     checkSecond,
+     NULL,
+     0},
     {"armAgain", SIZE, 2, setUpArmed, {armAgain, rescuerExpires}, checkSecond, NULL, 0},
-    {"armAgainTwoRescuers", SIZE, 3, setUpArmed, {armAgain, rescuerExpires, rescuerExpires},
-     checkSecond, NULL, 0},
+    {"armAgainTwoRescuers",
+     SIZE,
+     3,
+     setUpArmed,
+     {armAgain, rescuerExpires, rescuerExpires},
+     checkSecond,
+     NULL,
+     0},
     {"moveAndGiveUp", SIZE, 2, setUpArmed, {moveAndGiveUp, ownerExpires}, checkGivenUp, NULL, 0},
     {"moveAndWait", SIZE, 2, setUpArmed, {moveAndWait, ownerExpires}, checkSecond, NULL, 0},
-    {"moveAndArm", SIZE, 3, setUpArmed, {moveAndArm, ownerExpires, rescuerExpiresOther},
-     checkSecond, NULL, 0},
-    {"moveAgainstRescuer", SIZE, 3, setUpArmed, {moveAndWait, ownerSettles, rescuerExpires},
-     checkSecond, NULL, 0},
+    {"moveAndArm",
+     SIZE,
+     3,
+     setUpArmed,
+     {moveAndArm, ownerExpires, rescuerExpiresOther},
+     checkSecond,
+     NULL,
+     0},
+    {"moveAgainstRescuer",
+     SIZE,
+     3,
+     setUpArmed,
+     {moveAndWait, ownerSettles, rescuerExpires},
+     checkSecond,
+     NULL,
+     0},
 };
 
 int main(int argc, char **argv)

@@ -19,11 +19,11 @@ typedef enum Left { LeftNot, LeftRemoved, LeftFired } Left;
 
 typedef struct Watcher {
     WatchNode node;
-    uint64_t number;   /* of the wait; constant, or changed by the watcher between two waits */
-    uint32_t fired;    /* by whoever fires (relaxed add) */
-    uint32_t old;      /* firings of the wait before `number` */
-    int32_t result;    /* of the latest firing */
-    Left left;         /* the watcher's own */
+    uint64_t number; /* of the wait; constant, or changed by the watcher between two waits */
+    uint32_t fired;  /* by whoever fires (relaxed add) */
+    uint32_t old;    /* firings of the wait before `number` */
+    int32_t result;  /* of the latest firing */
+    Left left;       /* the watcher's own */
 } Watcher;
 
 typedef struct State {
@@ -125,13 +125,31 @@ static void link(State *state, int count)
     }
 }
 
-static void linkOne(void *at) { link(at, 1); }
-static void linkTwo(void *at) { link(at, 2); }
-static void linkThree(void *at) { link(at, 3); }
+static void linkOne(void *at)
+{
+    link(at, 1);
+}
+static void linkTwo(void *at)
+{
+    link(at, 2);
+}
+static void linkThree(void *at)
+{
+    link(at, 3);
+}
 
-static void await0(void *at) { await(at, 0); }
-static void await1(void *at) { await(at, 1); }
-static void happenOnce(void *at) { happen(at); }
+static void await0(void *at)
+{
+    await(at, 0);
+}
+static void await1(void *at)
+{
+    await(at, 1);
+}
+static void happenOnce(void *at)
+{
+    happen(at);
+}
 
 /* The same without a first look. */
 static void happenAndTake(void *at)
@@ -142,9 +160,18 @@ static void happenAndTake(void *at)
     watchListFire(watchListTake(&state->list, 0), 0, state);
 }
 
-static void remove0(void *at) { removeWatcher(at, 0); }
-static void remove1(void *at) { removeWatcher(at, 1); }
-static void remove2(void *at) { removeWatcher(at, 2); }
+static void remove0(void *at)
+{
+    removeWatcher(at, 0);
+}
+static void remove1(void *at)
+{
+    removeWatcher(at, 1);
+}
+static void remove2(void *at)
+{
+    removeWatcher(at, 2);
+}
 
 /* Takes everyone and stays: who is never removed must be fired by somebody. */
 static void take(void *at)
@@ -181,7 +208,7 @@ static void checkRest(void *at)
     MODEL_CHECK((state->list & 15) == 0);
 }
 
-/* ---- The list goes on to another generation --------------------------------------------------- */
+/* ---- The list goes on to another generation -------------------------------------------------- */
 
 static void closeList(void *at)
 {
@@ -224,7 +251,7 @@ static void awaitClose(void *at)
     reuse(watcher);
 }
 
-/* ---- The node waits for the next thing at once ------------------------------------------------- */
+/* ---- The node waits for the next thing at once ----------------------------------------------- */
 
 static void linkForReuse(void *at)
 {
@@ -271,8 +298,8 @@ static void moveOnIfUnlinked(void *at)
     State *state = at;
     Watcher *watcher = &state->watchers[0];
     if (ACQUIRE_LOAD(&watcher->node.linked) != 0)
-        watcher->left = watchListRemove(&state->list, 0, &watcher->node, state) ? LeftRemoved
-                                                                               : LeftFired;
+        watcher->left =
+            watchListRemove(&state->list, 0, &watcher->node, state) ? LeftRemoved : LeftFired;
     else
         watcher->left = LeftFired;
     MODEL_WRITE(watcher->node.next, NULL);
@@ -301,34 +328,82 @@ static void checkReuse(void *at)
 static const Model models[] = {
     {"publishAgainstEvent", sizeof(State), 2, NULL, {await0, happenOnce}, checkLeft, NULL, 0},
     {"publishAgainstTake", sizeof(State), 2, NULL, {await0, happenAndTake}, checkLeft, NULL, 0},
-    {"twoWaitersOneEvent", sizeof(State), 3, NULL, {await0, await1, happenOnce}, checkLeft, NULL,
+    {"twoWaitersOneEvent",
+     sizeof(State),
+     3,
+     NULL,
+     {await0, await1, happenOnce},
+     checkLeft,
+     NULL,
      0},
-    {"oneWaiterTwoEvents", sizeof(State), 3, NULL, {await0, happenOnce, happenOnce}, checkLeft,
-     NULL, 0},
+    {"oneWaiterTwoEvents",
+     sizeof(State),
+     3,
+     NULL,
+     {await0, happenOnce, happenOnce},
+     checkLeft,
+     NULL,
+     0},
     {"removeAgainstTake", sizeof(State), 2, linkOne, {remove0, take}, checkRest, NULL, 0},
     {"removeOldestAgainstTake", sizeof(State), 2, linkTwo, {remove0, take}, checkRest, NULL, 0},
     {"removeNewestAgainstTake", sizeof(State), 2, linkTwo, {remove1, take}, checkRest, NULL, 0},
-    {"removeTwoAgainstTake", sizeof(State), 3, linkTwo, {remove0, remove1, take}, checkRest, NULL,
+    {"removeTwoAgainstTake",
+     sizeof(State),
+     3,
+     linkTwo,
+     {remove0, remove1, take},
+     checkRest,
+     NULL,
      0},
     {"removeTwoOfThree", sizeof(State), 2, linkThree, {remove0, remove1}, checkRest, NULL, 0},
     {"removeTwoNewest", sizeof(State), 2, linkThree, {remove1, remove2}, checkRest, NULL, 0},
     {"removeNewestAgainstAdd", sizeof(State), 2, linkTwo, {remove1, add3}, checkRest, NULL, 0},
     {"removeAddTake", sizeof(State), 3, linkTwo, {remove1, add3, take}, checkRest, NULL, 0},
     {"removeOldestAddTake", sizeof(State), 3, linkTwo, {remove0, add3, take}, checkRest, NULL, 0},
-    {"removeAgainstNewcomer", sizeof(State), 2, linkTwo, {remove0, addThenRemove3}, checkRest, NULL,
+    {"removeAgainstNewcomer",
+     sizeof(State),
+     2,
+     linkTwo,
+     {remove0, addThenRemove3},
+     checkRest,
+     NULL,
      0},
     {"addAgainstClose", sizeof(State), 2, NULL, {awaitClose, closeList}, checkClosed, NULL, 0},
     {"removeAgainstClose", sizeof(State), 2, linkOne, {remove0, closeList}, checkClosed, NULL, 0},
-    {"removeTwoAgainstClose", sizeof(State), 3, linkTwo, {remove0, remove1, closeList},
-     checkClosed, NULL, 0},
+    {"removeTwoAgainstClose",
+     sizeof(State),
+     3,
+     linkTwo,
+     {remove0, remove1, closeList},
+     checkClosed,
+     NULL,
+     0},
     {"addTakeClose", sizeof(State), 3, NULL, {awaitClose, take, closeList}, checkOver, NULL, 0},
     {"reuseAgainstTake", sizeof(State), 2, linkForReuse, {moveOn, take}, checkReuse, NULL, 0},
-    {"reuseAgainstTwoTakes", sizeof(State), 3, linkForReuse, {moveOn, take, takeOther}, checkReuse,
-     NULL, 0},
-    {"reuseParked", sizeof(State), 3, linkForReuse, {parkAndMoveOn, take, takeOther}, checkReuse,
-     NULL, 0},
-    {"reuseUnlinked", sizeof(State), 3, linkForReuse, {moveOnIfUnlinked, take, takeOther},
-     checkReuse, NULL, 0},
+    {"reuseAgainstTwoTakes",
+     sizeof(State),
+     3,
+     linkForReuse,
+     {moveOn, take, takeOther},
+     checkReuse,
+     NULL,
+     0},
+    {"reuseParked",
+     sizeof(State),
+     3,
+     linkForReuse,
+     {parkAndMoveOn, take, takeOther},
+     checkReuse,
+     NULL,
+     0},
+    {"reuseUnlinked",
+     sizeof(State),
+     3,
+     linkForReuse,
+     {moveOnIfUnlinked, take, takeOther},
+     checkReuse,
+     NULL,
+     0},
 };
 
 int main(int argc, char **argv)

@@ -97,7 +97,7 @@ TEST(MoveHome, readersAreNeverForgotten)
     crowdStop(&crowd);
 }
 
-/* ---- the next close finds everybody ------------------------------------------------------------ */
+/* ---- the next close finds everybody ---------------------------------------------------------- */
 
 /* Is the thread parked in a wait for `number`?  Then its claim, which names the wait. */
 static bool isParkedAt(Thread *thread, int number, Claim *claim)

@@ -154,7 +154,6 @@ static void playCycle(uint64_t *seed)
     }
     CHECK_EQ(rtsShutdown(Cancel, deadline_ns), -ENXIO);
     CHECK_EQ(threadFork(NULL, runTask, tasks), -ENXIO);
-    tvarFree(never);
     for (size_t i = 0; i < started; i++)
         CHECK_EQ(ACQUIRE_LOAD(&tasks[i].ended), 1);
 }

@@ -54,7 +54,10 @@ static void *followToTheEnd(void *env)
             else
                 CHECK_EQ(result, 0);
         } else {
-            CHECK_EQ(tvarAwait(tvar, seen.version), 0);
+            uint64_t version = seen.version;
+            CHECK_EQ(tvarAwait(tvar, version), 0);
+            seen = look(tvar, seen);
+            CHECK_NE(seen.version, version); /* it woke because there was a write */
         }
         seen = look(tvar, seen);
         if (++waits % 64 == 0)

@@ -47,12 +47,15 @@ static void __attribute__((format(printf, 1, 2))) writeMessage(const char *forma
     va_start(values, format);
     int length = vsnprintf(message, sizeof message, format, values);
     va_end(values);
-    if (length < 0) return;
+    if (length < 0)
+        return;
     size_t left = (size_t)length < sizeof message ? (size_t)length : sizeof message - 1;
-    if (left == sizeof message - 1) message[left - 1] = '\n';
+    if (left == sizeof message - 1)
+        message[left - 1] = '\n';
     for (char *at = message; left > 0;) {
         ssize_t written = write(STDERR_FILENO, at, left);
-        if (written <= 0) return;
+        if (written <= 0)
+            return;
         at += written;
         left -= (size_t)written;
     }
@@ -94,7 +97,8 @@ void testCompareFailed(TestValue left, TestValue right, const char *text, const 
 const char *testArg(const char *name)
 {
     for (int i = 1; i + 1 < argument_count; i++)
-        if (strcmp(arguments[i], name) == 0) return arguments[i + 1];
+        if (strcmp(arguments[i], name) == 0)
+            return arguments[i + 1];
     return NULL;
 }
 
@@ -142,10 +146,12 @@ uint64_t testRandomFrom(uint64_t *state)
 int testChild(void (*body)(void *), void *arg, char *output, size_t capacity)
 {
     int ends[2];
-    if (pipe(ends) != 0) testFailed(__FILE__, __LINE__, "pipe(ends) == 0");
+    if (pipe(ends) != 0)
+        testFailed(__FILE__, __LINE__, "pipe(ends) == 0");
     fflush(NULL);
     pid_t child = fork();
-    if (child < 0) testFailed(__FILE__, __LINE__, "fork() >= 0");
+    if (child < 0)
+        testFailed(__FILE__, __LINE__, "fork() >= 0");
     if (child == 0) {
         dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);
@@ -198,8 +204,10 @@ int testMain(int argc, char **argv)
     argument_count = argc;
     arguments = argv;
     const char *seed_text = testArg("--seed");
-    if (seed_text) seed = strtoull(seed_text, NULL, 0);
-    if (seed == 0) seed = 1;
+    if (seed_text)
+        seed = strtoull(seed_text, NULL, 0);
+    if (seed == 0)
+        seed = 1;
     random_state = seed;
     printf("seed %llu\n", (unsigned long long)seed);
 
@@ -211,7 +219,8 @@ int testMain(int argc, char **argv)
     }
     unsigned done_count = 0;
     for (TestCase *at = first_case; at; at = at->next)
-        if (isChosen(at)) done_count += runCase(at);
+        if (isChosen(at))
+            done_count += runCase(at);
     printf("%u of %u tests ran\n", done_count, chosen_count);
     return done_count ? 0 : 77;
 }

@@ -33,7 +33,8 @@ static void writeMuch(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 1000; i++)
-        if (write(STDOUT_FILENO, "0123456789", 10) != 10) _exit(1);
+        if (write(STDOUT_FILENO, "0123456789", 10) != 10)
+            _exit(1);
 }
 
 /* Goal: a failing comparison ends in SIGABRT and shows its text and both operands. */

@@ -115,11 +115,10 @@ TEST(Thread, joinUntilIsNeverEarly)
 
 static void *joinSelf(void *env)
 {
-    (void)env;
     CHECK_EQ(threadJoin(threadSelf(), NULL), -EDEADLK);
     CHECK_EQ(threadJoinUntil(threadSelf(), NULL, 0), -EDEADLK);
     CHECK_EQ(threadJoin(NULL, NULL), -EINVAL);
-    return NULL;
+    return env;
 }
 
 TEST(Thread, refusesNonsense)
@@ -276,9 +275,8 @@ static void *blockOnWrite(void *env)
 
 static void *blockOnDelay(void *env)
 {
-    (void)env;
     CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);
-    return NULL;
+    return env;
 }
 
 static void *checkStates(void *env)
