@@ -86,6 +86,9 @@ void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uin
 /* eventManagerEdges -- the edge counter to be passed in FdSeen; 0 if fd has no slot yet. */
 uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction);
 
+/* eventManagerGeneration -- changes whenever the number is closed or becomes another file's. */
+uint16_t eventManagerGeneration(EventManager *manager, int fd);
+
 /* eventManagerDrained -- after a short read that began at `edges`: nothing is left until the next
  * edge (ignored when urgent data or the peer's end was seen).  eventManagerIsDrained: reading at
  * `edges` would say EAGAIN for certain, so wait first. */

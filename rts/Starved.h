@@ -5,7 +5,8 @@
  *   STARVED_NS.  Whoever gives a stack back claims the oldest one that wants such a region (another
  *   one would fail again, and the stack would lie idle); it is queued and tries again.
  *   Capabilities that keep stacks warm give them to the depot when they next have nothing to run or
- *   look at the clock.  When the timer wins, or when no stack could ever come (no thread holds one, nobody keeps
+ *   look at the clock.  When the timer wins, or when no stack could ever come (no thread holds one,
+ *                       nobody keeps
  *   one warm), the newborn ends, and its joiners get -ENOMEM.
  */
 #ifndef RTS_STARVED_H

@@ -12,8 +12,8 @@ extern "C" {
 
 /* RtsConfig -- all zeroes are the defaults. */
 typedef struct RtsConfig {
-    /* How many cores to use, at most 64; 0: CAPRI_CAPABILITIES in the environment, else the processors
-     * this process may run on. */
+    /* How many cores to use, at most 64; 0: CAPRI_CAPABILITIES in the environment, else the
+     * processors this process may run on. */
     uint32_t capabilities;
     const char *backend; /* "epoll", "poll"; NULL: CAPRI_BACKEND in the environment, else epoll */
     Allocator allocator; /* all NULL: aligned_alloc and free */

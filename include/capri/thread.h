@@ -26,8 +26,8 @@ typedef void *ThreadFn(void *env);
 
 /* Attributes of a new thread; all zeroes are the defaults. */
 typedef struct ThreadAttributes {
-    /* Bytes of address space; 0: RtsConfig.stack_size.  Rounded up to a power of two, at least 16 KiB,
-     * at most 64 MiB. */
+    /* Bytes of address space; 0: RtsConfig.stack_size.  Rounded up to a power of two, at least 16
+     * KiB, at most 64 MiB. */
     size_t stack_size;
     const char *label; /* copied, cut at 63 bytes; NULL: none */
     uint32_t pinned;   /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount() */

@@ -209,7 +209,7 @@ void scheduleReady(Thread *thread, Capability *here)
 
 /* ---- What is linked but never reached -------------------------------------------------------- */
 
-#define UNREACHED MODEL_CHECK(!"reached")
+#define UNREACHED modelFail(__FILE__, __LINE__, "not reached")
 
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
 {
@@ -333,6 +333,15 @@ static void setUpElsewhere(void *at)
     state->epolls[1] = (BackendState){.file = 1, .cookie = FD};
 }
 
+/* It has a home, where nobody has waited for it yet: the slot believes nothing. */
+static void setUpUntouched(void *at)
+{
+    State *state = at;
+    setUp(at);
+    MODEL_CHECK(fdHomeFresh(FD, FdAdopted, NULL) == 0);
+    MODEL_CHECK(fdHomeSettle(FD, &state->capabilities[1]) != 0);
+}
+
 /* A number that was adopted and never waited for. */
 static void setUpAdopted(void *at)
 {
@@ -384,6 +393,17 @@ static void closeLate(void *at)
     EventManager *now = fdHomeManager(fdHomeLook(FD));
     if (now != NULL)
         eventManagerClosedFd(now, FD, NULL);
+}
+
+/* As closeFd, at a slot that may be untouched. */
+static void closeAll(void *at)
+{
+    EventManager *left = fdHomeManager(fdHomeLeave(FD));
+    if (left != NULL)
+        eventManagerCloseFd(left, FD, NULL);
+    closeLate(at);
+    if (left != NULL)
+        eventManagerClosedFd(left, FD, NULL);
 }
 
 /* Closed behind our back and given out again: the new file's opener says so. */
@@ -441,6 +461,8 @@ static const Model models[] = {
     {"closeLate", SIZE, 2, setUpAdopted, {waitNow, closeLate}, checkEnd, NULL, 0},
     {"closeElsewhere", SIZE, 2, setUpElsewhere, {waitNow, closeLate}, checkEnd, NULL, 0},
     {"reuseElsewhere", SIZE, 2, setUpElsewhere, {waitNow, reuser}, checkEnd, isNewFile, 0},
+    {"reuseUntouched", SIZE, 2, setUpUntouched, {waitNow, reuser}, checkEnd, isNewFile, 0},
+    {"closeUntouched", SIZE, 2, setUpUntouched, {waitNow, closeAll}, checkEnd, NULL, 0},
     {"arrival", SIZE, 2, setUp, {waitBareNow, arrival}, checkEnd, NULL, 0},
     {"arrivalAdopted", SIZE, 2, setUpAdopted, {waitOnce, arrival}, checkEnd, NULL, 0},
     {"arrivalElsewhere", SIZE, 2, setUpElsewhere, {waitOnce, arrival}, checkEnd, NULL, 0},

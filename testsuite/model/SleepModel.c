@@ -116,14 +116,14 @@ void eventManagerWake(EventManager *manager)
 uint32_t eventManagerRescue(EventManager *manager, void *sink)
 {
     (void)manager, (void)sink;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
     return 0;
 }
 
 int eventManagerPollable(EventManager *manager)
 {
     (void)manager;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
     return -1;
 }
 
@@ -302,6 +302,20 @@ static void lieDormantOnce(void *at)
     lieDormant();
 }
 
+static void setUpAsleep(void *at)
+{
+    setUpMany(at, 1);
+    idle.sleeping = 1;
+}
+
+/* As monitorStop, which then joins the OS thread. */
+static void stopMonitor(void *at)
+{
+    (void)at;
+    SEQ_CST_STORE(&monitor.stop, 1);
+    monitorRouse();
+}
+
 /* ---- Surplus: capability 0 pushes and is busy, 1 has nothing to do --------------------------- */
 
 static void push(State *state, int index)
@@ -397,6 +411,7 @@ static const Model models[] = {
     {"stop", SIZE, 2, setUpOne, {workUntilStopped, stop}, checkEnd, NULL, 0},
     {"stopAgainstSend", SIZE, 3, setUpOne, {workOrStop, sendOpen, stop}, checkStopped, NULL, 0},
     {"dormant", SIZE, 3, setUpOne, {sleepThenRun, sendOpen, lieDormantOnce}, checkEnd, NULL, 0},
+    {"dormantStop", SIZE, 2, setUpAsleep, {lieDormantOnce, stopMonitor}, NULL, NULL, 0},
     {"surplusAndTick", SIZE, 3, setUpTwo, {pushSurplus, seek, tick}, checkSought, NULL, 0},
     {"surplusAsleep", SIZE, 3, setUpTwo, {pushSurplus, sleepThenSeek, tick}, checkSought, NULL, 0},
     {"twoWakers", SIZE, 3, setUpSurplus, {sleepThenSeek, wakeOne, tick}, checkSought, NULL, 0},

@@ -69,28 +69,28 @@ void scheduleReady(Thread *thread, Capability *here)
 void scheduleSafepointSlow(Capability *capability)
 {
     (void)capability;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
 }
 
 /* Not reached: no timers, no plain OS threads, no delays here. */
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
 {
     (void)heap, (void)timer, (void)number, (void)deadline_ns;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
     return 0;
 }
 
 void timerHeapDisarm(TimerHeap *heap, Timer *timer)
 {
     (void)heap, (void)timer;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
 }
 
 int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
                     int64_t deadline_ns)
 {
     (void)list, (void)generation, (void)changed, (void)env, (void)deadline_ns;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
     return 0;
 }
 
@@ -105,7 +105,7 @@ void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
 
 int startupEnter(void)
 {
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
     return 0;
 }
 
@@ -126,14 +126,14 @@ void poolClose(Pool *pool)
 void *poolTake(Pool *pool)
 {
     (void)pool;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
     return NULL;
 }
 
 void poolGive(Pool *pool, void *item)
 {
     (void)pool, (void)item;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
 }
 
 void delayStart(const Allocator *allocator)
@@ -148,13 +148,13 @@ void delayEnd(void)
 void delayCancel(TVar *tvar)
 {
     (void)tvar;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
 }
 
 void delayGive(TVar *tvar)
 {
     (void)tvar;
-    MODEL_CHECK(!"reached");
+    modelFail(__FILE__, __LINE__, "not reached");
 }
 
 /* ---- Values ---------------------------------------------------------------------------------- */
