@@ -235,7 +235,7 @@ bool eventManagerForget(EventManager *manager, int fd, FdDirection direction, Wa
         return false;
     /* A later generation than the node's: whoever closed the list has the node, and remove waits
      * until it lets go. */
-    uint16_t generation = watchListGeneration(ACQUIRE_LOAD(&slot->waiters[direction]));
+    uint16_t generation = watchListGeneration(RELAXED_LOAD(&slot->waiters[direction]));
     return watchListRemove(&slot->waiters[direction], generation, node, sink);
 }
 

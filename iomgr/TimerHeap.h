@@ -7,7 +7,7 @@
  * entries are dead. Re-arming for later re-uses the entry: two stores, no heap operation.
  *
  * Note [Timer entries]
- *   number       0 = disarmed, else the wait it stands for.  Written by the timer's user; n by release.
+ *   number       0 = disarmed, else the wait it stands for.  Written by the user; n by release.
  *   deadline_ns  written before number; who reads number = n (acquire) reads n's deadline or a
  *                later wait's, and then fire(n) loses its claim.  So nothing ever fires early.
  *   entry        heap id << 48 | (key >> 10 & 48 bits): which heap entry stands for this timer; 0

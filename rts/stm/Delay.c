@@ -100,7 +100,8 @@ int registerDelay(int64_t delay_us, TVar **tvar)
     if (delay == NULL) {
         result = -ENOMEM;
     } else {
-        delay->timer.fire = delayFired;
+        if (delay->timer.fire == NULL) /* fresh: later lives leave it, a heap may be looking at it */
+            delay->timer.fire = delayFired;
         tvarReset(&delay->tvar, NULL, TVarDelay);
         delay->deadline_ns =
             clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us);

@@ -395,17 +395,6 @@ static void closeLate(void *at)
         eventManagerClosedFd(now, FD, NULL);
 }
 
-/* As closeFd, at a slot that may be untouched. */
-static void closeAll(void *at)
-{
-    EventManager *left = fdHomeManager(fdHomeLeave(FD));
-    if (left != NULL)
-        eventManagerCloseFd(left, FD, NULL);
-    closeLate(at);
-    if (left != NULL)
-        eventManagerClosedFd(left, FD, NULL);
-}
-
 /* Closed behind our back and given out again: the new file's opener says so. */
 static void reuser(void *at)
 {
@@ -462,7 +451,6 @@ static const Model models[] = {
     {"closeElsewhere", SIZE, 2, setUpElsewhere, {waitNow, closeLate}, checkEnd, NULL, 0},
     {"reuseElsewhere", SIZE, 2, setUpElsewhere, {waitNow, reuser}, checkEnd, isNewFile, 0},
     {"reuseUntouched", SIZE, 2, setUpUntouched, {waitNow, reuser}, checkEnd, isNewFile, 0},
-    {"closeUntouched", SIZE, 2, setUpUntouched, {waitNow, closeAll}, checkEnd, NULL, 0},
     {"arrival", SIZE, 2, setUp, {waitBareNow, arrival}, checkEnd, NULL, 0},
     {"arrivalAdopted", SIZE, 2, setUpAdopted, {waitOnce, arrival}, checkEnd, NULL, 0},
     {"arrivalElsewhere", SIZE, 2, setUpElsewhere, {waitOnce, arrival}, checkEnd, NULL, 0},
