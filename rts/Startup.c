@@ -264,7 +264,7 @@ static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
         uint32_t ends = SEQ_CST_LOAD(&rts.ends);
         struct timespec look = {0, DRAIN_LOOK_NS};
         if (mode == Cancel)
-            parkCancelAll(); /* again: a wait that began just before the flag was set is found now */
+            parkCancelAll(); /* again: who began to wait just before is found now */
         if (livingThreads() == 0)
             break;
         if (rtsNow() >= deadline_ns)

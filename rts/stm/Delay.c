@@ -100,7 +100,7 @@ int registerDelay(int64_t delay_us, TVar **tvar)
     if (delay == NULL) {
         result = -ENOMEM;
     } else {
-        if (delay->timer.fire == NULL) /* fresh: later lives leave it, a heap may be looking at it */
+        if (delay->timer.fire == NULL) /* later lives leave it: a heap may be looking */
             delay->timer.fire = delayFired;
         tvarReset(&delay->tvar, NULL, TVarDelay);
         delay->deadline_ns =
