@@ -161,7 +161,7 @@ bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void
             waitTurn(&spins);
             old = RELAXED_LOAD(list);
         } else if (nodeOf(old) == node && RELAXED_LOAD(&node->next) == NULL) {
-            if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) {
+            if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) { /* n alone */
                 RELAXED_STORE(&node->linked, 0);
                 return true;
             }

@@ -1,8 +1,8 @@
 /* WokenThenClosed.c -- a reader is woken by an event, and before it runs its fd is closed and the
  * number is another file's: it must get -EBADF, and must not take the newcomer's bytes.
  *
- * Everything happens on one capability, so the order is certain: the reader is queued while main goes
- * on, and main runs the poll that wakes it by yielding from a second thread.
+ * Everything happens on one capability, so the order is certain: the reader is queued while main
+ * goes on, and main runs the poll that wakes it by yielding from a second thread.
  */
 #include "testsuite/support/Crowd.h"
 
