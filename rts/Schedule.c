@@ -229,9 +229,20 @@ Capability *scheduleYield(Capability *capability)
     return leave(scheduler, self, AfterRequeue, next, other);
 }
 
+/* A poll makes many threads ready before the first of them runs: by then the stacks are here. */
+static inline void fetchStack(const Thread *thread)
+{
+    const char *top = thread->sp;
+    __builtin_prefetch(top);
+    __builtin_prefetch(top + CACHE_LINE);
+    __builtin_prefetch(top + 2 * CACHE_LINE);
+    __builtin_prefetch(top + 3 * CACHE_LINE);
+}
+
 void scheduleReady(Thread *thread, Capability *here)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
+    fetchStack(thread);
     if (LIKELY(here != NULL)) {
         queueHere(here, thread);
         offerSurplus(schedulerOf(here), here->current == NULL ? 2 : 1);

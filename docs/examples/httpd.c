@@ -20,8 +20,8 @@
 #include <capri/jemalloc.h>
 #endif
 
-/* A request that keeps the connection has 25 bytes at least, its answer 250 at most. */
-enum { CAPABILITIES = 64, INPUT = 4096, OUTPUT = 10 * INPUT };
+/* A connection's stack holds both buffers: small ones keep thousands of connections in the cache. */
+enum { CAPABILITIES = 64, INPUT = 2048, OUTPUT = 1024, LONGEST_ANSWER = 300 };
 
 #define PAGE                                                                                       \
     "<!DOCTYPE html>\n<title>Capri</title>\n<h1>Capri</h1>\n<p>One green thread for each "         \
@@ -39,41 +39,39 @@ static volatile uint64_t served[CAPABILITIES][8];
 
 typedef struct Request {
     const char *answer;
-    bool head; /* the method: answer without the body */
-    bool keep; /* keep the connection for more */
+    bool head, keep; /* answer without the body; keep the connection for more */
 } Request;
 
-/* Is there a line "name value..."? */
-static bool hasHeader(const char *text, const char *name, const char *value)
+/* Does a header line say "name: value..."? */
+static bool says(const char *line, const char *name, const char *value)
 {
     size_t size = strlen(name);
-    while ((text = strstr(text, "\r\n")) != NULL && strncasecmp(text += 2, name, size) != 0)
-        continue;
-    const char *found = text ? text + size + strspn(text + size, " \t") : NULL;
-    return found != NULL && strncasecmp(found, value, strlen(value)) == 0;
+    return strncasecmp(line, name, size) == 0 &&
+           strncasecmp(line + size + strspn(line + size, " \t"), value, strlen(value)) == 0;
 }
 
 /* The request at the start of text: its size, 0 if its end has not come yet. */
 static size_t parseRequest(Request *request, char *text)
 {
-    char *end = strstr(text, "\r\n\r\n");
+    char *end = strstr(text, "\r\n\r\n"), *line = text;
+    bool host = false, body = false, close = false, head = strncmp(text, "HEAD ", 5) == 0;
     if (end == NULL)
         return 0;
     end[2] = 0;
     const char *target = strchr(text, ' '), *version = target ? strchr(target + 1, ' ') : NULL;
     bool modern = version != NULL && strncmp(version, " HTTP/1.1\r\n", 11) == 0;
     bool old = version != NULL && strncmp(version, " HTTP/1.0\r\n", 11) == 0;
-    bool valid = old || (modern && hasHeader(text, "Host:", ""));
-    bool body = hasHeader(text, "Content-Length:", "") || hasHeader(text, "Transfer-Encoding:", "");
-    bool head = strncmp(text, "HEAD ", 5) == 0;
-    bool keep = modern && valid && !hasHeader(text, "Connection:", "close");
-    *request = (Request){page, head, keep && !body}; /* we read no bodies */
-    if (!valid)
-        request->answer = bad_request;
-    else if (!head && strncmp(text, "GET ", 4) != 0)
-        request->answer = not_allowed;
-    else if (strncmp(target, " / ", 3) != 0)
-        request->answer = not_found;
+    while (*(line = strchr(line, '\n') + 1) != 0) {
+        host = host || says(line, "Host:", "");
+        close = close || says(line, "Connection:", "close");
+        body = body || says(line, "Content-Length:", "") || says(line, "Transfer-Encoding:", "");
+    }
+    bool valid = old || (modern && host);
+    *request = (Request){NULL, head, modern && valid && !close && !body}; /* we read no bodies */
+    request->answer = !valid                                   ? bad_request
+                      : !head && strncmp(text, "GET ", 4) != 0 ? not_allowed
+                      : strncmp(target, " / ", 3) != 0         ? not_found
+                                                               : page;
     return (size_t)(end + 4 - text);
 }
 
@@ -85,13 +83,18 @@ static char *appendAnswer(char *at, const Request *request)
     return request->answer != page || request->head ? at : stpcpy(at, PAGE);
 }
 
-/* Answers all requests in input by one write.  *size becomes what is left.  False: it is over. */
+/* Answers all requests in input, keeps the rest.  False: the connection is over. */
 static bool answerRequests(int fd, char *input, size_t *size)
 {
     char output[OUTPUT], *at = output;
     Request request = {.answer = too_large, .keep = *size < INPUT};
     size_t used = 0, taken;
     for (bool more = true; more && (taken = parseRequest(&request, input + used)) > 0;) {
+        if (output + OUTPUT - at < LONGEST_ANSWER) {
+            if (fdWriteAll(fd, output, (size_t)(at - output)) < 0)
+                return false;
+            at = output;
+        }
         used += taken;
         at = appendAnswer(at, &request);
         more = request.keep;
@@ -131,7 +134,7 @@ static void *acceptConnections(void *env)
     return NULL;
 }
 
-/* Prints what was served since `before`, which becomes now; the rest counts from the start. */
+/* Prints what was served since `before`, which becomes now; the rest since the start. */
 static void printCounts(const char *when, uint64_t before[CAPABILITIES])
 {
     uint64_t here[CAPABILITIES], all = 0;
@@ -154,27 +157,25 @@ static void printCounts(const char *when, uint64_t before[CAPABILITIES])
     fflush(stdout);
 }
 
-static const char *option(int argc, char **argv, const char *name, const char *otherwise)
+static const char *option(char **argv, const char *name, const char *otherwise)
 {
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], name) == 0)
-            return i + 1 < argc ? argv[i + 1] : "";
+    while (*++argv != NULL)
+        if (strcmp(*argv, name) == 0)
+            return argv[1] != NULL ? argv[1] : "";
     return otherwise;
 }
 
-int main(int argc, char **argv)
+int main(int argc __attribute__((unused)), char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    RtsConfig config = {.backend = option(argc, argv, "--backend", NULL)};
-    int seconds = atoi(option(argc, argv, "--seconds", "-1")), listeners[CAPABILITIES], yes = 1;
+    RtsConfig config = {.backend = option(argv, "--backend", NULL),
+                        .capabilities = (uint32_t)atoi(option(argv, "--capabilities", "0"))};
+    int seconds = atoi(option(argv, "--seconds", "-1")), listeners[CAPABILITIES], yes = 1;
     uint64_t before[CAPABILITIES] = {0}, start[CAPABILITIES] = {0};
     sigset_t stop;
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
+    sigemptyset(&stop), sigaddset(&stop, SIGINT), sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* in every OS thread, for sigtimedwait */
-    config.capabilities = (uint32_t)atoi(option(argc, argv, "--capabilities", "0"));
-    address.sin_port = htons((uint16_t)atoi(option(argc, argv, "--port", "8080")));
+    address.sin_port = htons((uint16_t)atoi(option(argv, "--port", "8080")));
 #ifdef CAPRI_WITH_JEMALLOC
     config.allocator = jemallocAllocator();
 #endif
@@ -191,7 +192,7 @@ int main(int argc, char **argv)
     for (int second = 0; second != seconds; second++) {
         if (sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) > 0)
             break;
-        if (option(argc, argv, "--stats", NULL))
+        if (option(argv, "--stats", NULL))
             printCounts("second", before);
     }
     printCounts("in all", start);
