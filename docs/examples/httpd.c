@@ -20,7 +20,7 @@
 #include <capri/jemalloc.h>
 #endif
 
-/* A connection's stack holds both buffers: small ones keep thousands of connections in the cache. */
+/* Small buffers: they lie on the stacks of thousands of connections. */
 enum { CAPABILITIES = 64, INPUT = 2048, OUTPUT = 1024, LONGEST_ANSWER = 300 };
 
 #define PAGE                                                                                       \
@@ -53,7 +53,7 @@ static bool says(const char *line, const char *name, const char *value)
 /* The request at the start of text: its size, 0 if its end has not come yet. */
 static size_t parseRequest(Request *request, char *text)
 {
-    char *end = strstr(text, "\r\n\r\n"), *line = text;
+    char *line = text, *end = strstr(text, "\r\n\r\n");
     bool host = false, body = false, close = false, head = strncmp(text, "HEAD ", 5) == 0;
     if (end == NULL)
         return 0;
@@ -66,12 +66,12 @@ static size_t parseRequest(Request *request, char *text)
         close = close || says(line, "Connection:", "close");
         body = body || says(line, "Content-Length:", "") || says(line, "Transfer-Encoding:", "");
     }
-    bool valid = old || (modern && host);
-    *request = (Request){NULL, head, modern && valid && !close && !body}; /* we read no bodies */
+    bool valid = old || (modern && host), keep = modern && valid && !close && !body;
     request->answer = !valid                                   ? bad_request
                       : !head && strncmp(text, "GET ", 4) != 0 ? not_allowed
                       : strncmp(target, " / ", 3) != 0         ? not_found
                                                                : page;
+    request->head = head, request->keep = keep; /* not after a body, which we do not read */
     return (size_t)(end + 4 - text);
 }
 
@@ -171,7 +171,7 @@ int main(int argc __attribute__((unused)), char **argv)
     RtsConfig config = {.backend = option(argv, "--backend", NULL),
                         .capabilities = (uint32_t)atoi(option(argv, "--capabilities", "0"))};
     int seconds = atoi(option(argv, "--seconds", "-1")), listeners[CAPABILITIES], yes = 1;
-    uint64_t before[CAPABILITIES] = {0}, start[CAPABILITIES] = {0};
+    uint64_t last[CAPABILITIES] = {0}, start[CAPABILITIES] = {0};
     sigset_t stop;
     sigemptyset(&stop), sigaddset(&stop, SIGINT), sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* in every OS thread, for sigtimedwait */
@@ -189,12 +189,10 @@ int main(int argc __attribute__((unused)), char **argv)
     if (failed != 0)
         error(1, -failed, "cannot serve");
     printf("http://127.0.0.1:%d/ on %d capabilities\n", ntohs(address.sin_port), count);
-    for (int second = 0; second != seconds; second++) {
-        if (sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) > 0)
-            break;
+    for (; seconds != 0 && sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) < 0;
+         seconds--)
         if (option(argv, "--stats", NULL))
-            printCounts("second", before);
-    }
+            printCounts("second", last);
     printCounts("in all", start);
     return rtsShutdown(Cancel, rtsNow() + INT64_C(5000000000)) != 0;
 }
