@@ -127,7 +127,9 @@ GREEN_TEST(FdWritev, writesTheParts)
     CHECK_EQ(memcmp(buffer, "abcde", 5), 0);
     CHECK_EQ(fdWritev(ends[1], parts, 0), 0);
     CHECK_EQ(fdWritev(ends[1], parts, -1), -EINVAL);
-    CHECK_EQ(fdWritev(ends[1], parts, 100000), -EINVAL); /* the kernel's limit is the caller's */
+    if (!testUnderValgrind()) /* it reads all the parts there are said to be */
+        CHECK_EQ(fdWritev(ends[1], parts, 100000),
+                 -EINVAL); /* the kernel's limit is the caller's */
     greenClosePair(ends);
 }
 
