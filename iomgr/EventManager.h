@@ -63,6 +63,10 @@ typedef struct FdSeen {
     uint32_t who;
 } FdSeen;
 
+/* What waiters are fired with, beside 0 and -EBADF, when it is not known whose file the number is:
+ * nothing is said about readiness, look again. */
+#define FD_LOOK_AGAIN 1
+
 /* eventManagerAwait -- publish `node` (fire and number filled in) as a waiter of fd's direction,
  * and see to it that the kernel will tell.  See Note [Fd slot states].
  *
@@ -104,7 +108,8 @@ int eventManagerAdopt(EventManager *manager, int fd, void *sink);
 void eventManagerFresh(EventManager *manager, int fd, void *sink);
 
 /* eventManagerCloseFd -- before close(2): new generation, remove, wake everyone with -EBADF.
- * eventManagerClosedFd -- after close(2): whoever came to wait for the closed file gets -EBADF. */
+ * eventManagerClosedFd -- after close(2): whoever came to wait for the closed file is told to look
+ * again. */
 void eventManagerCloseFd(EventManager *manager, int fd, void *sink);
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink);
 

@@ -181,12 +181,23 @@ static int awaitWarm(FdSlot *slot, FdDirection direction, FdSeen seen, WatchNode
     return fdSlotPublish(slot, direction, generation, now, node, sink);
 }
 
+/* Under CONTROL: what to tell the slot's waiters should the kernel say that it does not know the
+ * file.
+ * One-shot: it was closed behind our back.  Edge: it would have been closed by closeFd, which tells
+ * them itself; so the slot's belief is stale (a late waiter's, in an old home), and they wait for a
+ * file that is open. */
+static int goneResult(FdSlot *slot)
+{
+    return RELAXED_LOAD(&slot->control) & SLOT_EDGE ? FD_LOOK_AGAIN : -EBADF;
+}
+
 static int awaitCold(EventManager *manager, FdSlot *slot, int fd, uint32_t kind,
                      FdDirection direction, WatchNode *node, void *sink)
 {
     WatchNode *older[2] = {NULL, NULL};
     uint32_t edges = 0;
     fdSlotLock(slot);
+    int gone = goneResult(slot);
     int result = watchFd(manager, slot, fd, isEdge(manager, kind) ? WatchEdge : WatchOneShot,
                          direction, &edges, older);
     uint16_t generation = fdControlGeneration(RELAXED_LOAD(&slot->control));
@@ -200,7 +211,7 @@ static int awaitCold(EventManager *manager, FdSlot *slot, int fd, uint32_t kind,
         fdSlotMark(slot, generation, SLOT_READY);
     }
     fdSlotUnlock(slot);
-    fireOlder(older, -EBADF, sink);
+    fireOlder(older, gone, sink);
     if (result == 0)
         return fdSlotRecheck(slot, direction, generation, edges, node, sink);
     return result == -EPERM ? 1 : result;
@@ -350,7 +361,7 @@ void eventManagerClosedFd(EventManager *manager, int fd, void *sink)
         modifyWatched(manager, slot, fd, mode, interest, older);
     }
     fdSlotUnlock(slot);
-    fireOlder(older, -EBADF, sink); /* they came to wait for a file that was about to go */
+    fireOlder(older, FD_LOOK_AGAIN, sink);
 }
 
 uint32_t fdAwaitRearm(EventManager *manager, FdSlot *slot, int fd, uint16_t generation, void *sink)

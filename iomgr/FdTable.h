@@ -28,7 +28,8 @@
  *                                                         waiters: modify(dirs waited)
  *   Edge,OneShot  ENOENT, EPERM  as await      waiter     modify tells that the number was closed
  *                                                         behind our back and reused: generation
- *                                                         + 1, older waiters get -EBADF, then add
+ *                                                         + 1, older waiters get -EBADF (Edge:
+ *                                                         look again), then add
  *   Edge,OneShot  EBADF          Unregistered  anyone     likewise, and there is nothing to add
  *   any           close          Unregistered  closer     generation + 1, remove, CONTROL given
  *                                                         back, only then waiters get -EBADF

@@ -7,11 +7,10 @@
  * Note [Closing]
  *   home forgotten -> generation + 1, removed from the kernel's set, waiters woken with -EBADF ->
  *   close(2) -> whoever came to wait meanwhile, in the old home or in the one that he has given the
- *   number since, is looked after: if the kernel no longer knows his file, he gets -EBADF (it says
- *   nothing of a closed fd by itself).  No flag, lock or grace period spans close(2): Linux frees
- *   the
- *   number before close returns, and another thread may open and wait on it at once.  A close that
- *   may linger (SO_LINGER) is done on an OS thread of its own.
+ *   number since: if the kernel does not know his file any more (it says nothing of a closed fd by
+ *   itself), he is woken to look again.  No flag, lock or grace period spans close(2): Linux frees
+ *   the number before close returns, and another thread may open and wait on it at once.  A close
+ *   that may linger (SO_LINGER) is done on an OS thread of its own.
  */
 #include "rts/Foreign.h"
 #include "rts/ThreadWait.h"

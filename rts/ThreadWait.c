@@ -46,18 +46,20 @@ static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word
                                    &self->node, scheduleHere());
     if (result != 0) {
         int claimed = parkAbandon(self);
-        return claimed != 0 ? claimed : result == 1 ? 0 : result;
+        return claimed < 0 ? claimed : result == 1 ? 0 : result;
     }
     if (UNLIKELY(fdHomeLook(fd) != word)) {
         eventManagerForget(manager, fd, direction, &self->node, scheduleHere());
         int claimed = parkAbandon(self);
-        return claimed != 0 ? claimed : -EAGAIN;
+        return claimed < 0 ? claimed : -EAGAIN;
     }
     uint16_t generation = eventManagerGeneration(manager, fd);
     result = parkUntil(self, direction == FdRead ? ThreadBlockedOnRead : ThreadBlockedOnWrite, fd,
                        deadline_ns);
     if (parkLinked(self))
         eventManagerForget(manager, fd, direction, &self->node, scheduleHere());
+    if (UNLIKELY(result == FD_LOOK_AGAIN))
+        return 0;
     if (result == 0 && UNLIKELY(eventManagerGeneration(manager, fd) != generation))
         return -EBADF; /* woken, and closed before it could run: the number may be another file's */
     if (result == 0 && seen.edges == 0)

@@ -1,5 +1,9 @@
 /* BusyCore.c -- one core computes without a call to the library; what is its goes on elsewhere.
  *
+ * not-under: migrate
+ *
+ * (Placement is what this is about, and that build undoes it.)
+ *
  * Two capabilities.  A thread on capability 1 computes for two seconds at least, and until
  * everything below has happened, which is the verdict: each of it must happen while it still
  * computes.
