@@ -122,10 +122,24 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
         batch->fired += fdAwaitRearm(manager, slot, fd, generation, sink);
 }
 
+/* Many slots and waiters will be looked at, each a cache miss: let the misses overlap. */
+static void fetchBatch(EventManager *manager, const EventRecord *records, int count)
+{
+    for (int i = 0; i < count; i++)
+        __builtin_prefetch(fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie));
+    for (int i = 0; i < count; i++) {
+        FdSlot *slot = fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie);
+        if (slot != NULL)
+            watchListFetch(&slot->waiters[FdRead]);
+    }
+}
+
 /* All of them, whoever polled: what is dropped here is lost, the kernel tells it once. */
 static Batch dispatchBatch(EventManager *manager, const EventRecord *records, int count, void *sink)
 {
     Batch batch = {0};
+    if (count > 1)
+        fetchBatch(manager, records, count);
     for (int i = 0; i < count; i++) {
         if (records[i].cookie == BACKEND_WAKE_COOKIE)
             batch.wake = true;

@@ -19,6 +19,7 @@ enum {
     POLL_EVERY_NS = 100 * 1000, /* a busy capability polls this often */
     REBIAS_EVERY_NS = 1000 * 1000,
     LONG_RUN_NS = 20 * 1000, /* threads that run longer are worth waking a sleeper for at once */
+    STACK_LINES = 8,         /* what a parked thread's frames take: from the switch to its call */
     YOUNG_MOST = 32          /* young ends in a row */
 };
 
@@ -233,10 +234,8 @@ Capability *scheduleYield(Capability *capability)
 static inline void fetchStack(const Thread *thread)
 {
     const char *top = thread->sp;
-    __builtin_prefetch(top);
-    __builtin_prefetch(top + CACHE_LINE);
-    __builtin_prefetch(top + 2 * CACHE_LINE);
-    __builtin_prefetch(top + 3 * CACHE_LINE);
+    for (int line = 0; line < STACK_LINES; line++)
+        __builtin_prefetch(top + line * CACHE_LINE);
 }
 
 void scheduleReady(Thread *thread, Capability *here)
