@@ -1,8 +1,8 @@
 #!/bin/bash
 # http.sh -- the HTTP example against a hand-written epoll server, in turn, under the same wrk.
 #
-# http.sh [ROUNDS] [SECONDS]: for 64 and for 512 connections, ROUNDS times (default 5) each server for
-# SECONDS (default 3); prints the medians, and the medians of the ratios of each round.
+# http.sh [ROUNDS] [SECONDS]: for 64 and for 512 connections, ROUNDS times (default 5) each server
+# for SECONDS (default 3); prints the medians, and the medians of the ratios of each round.
 # Needs wrk, python3 and a release build (make run builds one).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
