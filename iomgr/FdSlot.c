@@ -8,26 +8,10 @@
  */
 #include "iomgr/FdTable.h"
 
+#include "internal/Turn.h"
+
 #include <errno.h>
 #include <stddef.h>
-#ifndef SMP_MODEL
-#include <sched.h>
-#endif
-
-enum { SLOT_LOCK_SPINS = 100 }; /* a holder does one system call: then give it the core */
-
-static void waitTurn(int *spins)
-{
-    SMP_PAUSE();
-#ifndef SMP_MODEL
-    if (++*spins >= SLOT_LOCK_SPINS) {
-        *spins = 0;
-        sched_yield();
-    }
-#else
-    (void)spins;
-#endif
-}
 
 void fdSlotLock(FdSlot *slot)
 {
@@ -35,7 +19,7 @@ void fdSlotLock(FdSlot *slot)
     uint32_t old = RELAXED_LOAD(&slot->control);
     for (;;) {
         if (old & SLOT_CONTROL) {
-            waitTurn(&spins);
+            turnWait(&spins);
             old = RELAXED_LOAD(&slot->control);
         } else if (CAS_ACQUIRE(&slot->control, &old, old | SLOT_CONTROL)) { /* pairs with unlock */
             return;

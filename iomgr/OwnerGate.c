@@ -8,17 +8,16 @@
  */
 #include "iomgr/OwnerGate.h"
 
+#include "internal/Turn.h"
+
 #ifndef SMP_MODEL
 #include <linux/membarrier.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
 
-enum {
-    GATE_VISIT_SPINS = 200, /* a fast section lasts some ns; longer means the owner lost its core */
-    GATE_LOCK_SPINS = 100   /* then give the core to whoever holds the lock */
-};
+/* A fast section lasts some ns; longer means the owner lost its core. */
+enum { GATE_VISIT_SPINS = 200 };
 
 /* Written once by ownerGateStart, before any gate exists; read by everyone. */
 static bool membarrier_works;
@@ -27,11 +26,6 @@ static bool membarrier_works;
 void ownerGateStart(void)
 {
     membarrier_works = true;
-}
-static void waitTurn(int *spins)
-{
-    (void)spins;
-    SMP_PAUSE();
 }
 #else
 void ownerGateStart(void)
@@ -49,14 +43,6 @@ void smpMembarrier(void)
         barf("membarrier failed after it was registered");
 }
 
-static void waitTurn(int *spins)
-{
-    SMP_PAUSE();
-    if (++*spins >= GATE_LOCK_SPINS) {
-        *spins = 0;
-        sched_yield();
-    }
-}
 #endif
 
 void ownerGateInit(OwnerGate *gate)
@@ -72,7 +58,7 @@ GateWay ownerGateLockSlow(OwnerGate *gate)
     int spins = 0;
     RELEASE_STORE(&gate->busy, 0);
     while (RELAXED_LOAD(&gate->lock) != 0 || XCHG_ACQUIRE(&gate->lock, 1) != 0)
-        waitTurn(&spins);
+        turnWait(&spins);
     return GateLock;
 }
 

@@ -8,10 +8,9 @@
  */
 #include "iomgr/WatchList.h"
 
+#include "internal/Turn.h"
+
 #include <stddef.h>
-#ifndef SMP_MODEL
-#include <sched.h>
-#endif
 
 #define WATCH_BUSY 1ull
 #define WATCH_FIRED 2ull
@@ -29,19 +28,6 @@ static uint64_t wordOf(uint16_t generation, WatchNode *node)
     uint64_t pointer = (uint64_t)(uintptr_t)node;
     ASSERT((pointer & ~WATCH_POINTER) == 0);
     return ((uint64_t)generation << 48) | pointer;
-}
-
-static void waitTurn(int *spins)
-{
-    SMP_PAUSE();
-#ifndef SMP_MODEL
-    if (++*spins >= 100) {
-        *spins = 0;
-        sched_yield();
-    }
-#else
-    (void)spins;
-#endif
 }
 
 bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node)
@@ -80,7 +66,7 @@ WatchNode *watchListClose(WatchList *list, uint16_t generation)
     uint64_t old = RELAXED_LOAD(list);
     for (;;) {
         if (old & WATCH_BUSY) {
-            waitTurn(&spins);
+            turnWait(&spins);
             old = RELAXED_LOAD(list);
         } else if (CAS_ACQ_REL(list, &old, wordOf(generation, NULL))) {
             return nodeOf(old);
@@ -158,7 +144,7 @@ bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void
         if (watchListGeneration(old) != generation || nodeOf(old) == NULL)
             break;
         if (old & WATCH_BUSY) {
-            waitTurn(&spins);
+            turnWait(&spins);
             old = RELAXED_LOAD(list);
         } else if (nodeOf(old) == node && RELAXED_LOAD(&node->next) == NULL) {
             if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) { /* n alone */
@@ -177,7 +163,7 @@ bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void
         }
     }
     while (ACQUIRE_LOAD(&node->linked) != 0) /* W5 */
-        waitTurn(&spins);
+        turnWait(&spins);
     return false;
 }
 

@@ -146,6 +146,7 @@ CAPRI_EXPORT int threadDelayUntil(int64_t deadline_ns) CAPRI_NAME(threadDelayUnt
  *           many watches), -EMFILE (number above 2^20).
  * Promise   hang-up and errors wake both directions; several threads may wait for one direction:
  *           all wake.
+ * Outside   a plain OS thread sits in ppoll: closeFd and a cancelled runtime do not end its wait.
  * Source    GHC.Conc.threadWaitRead; differs: an fd that cannot be polled is ready, not an error.
  */
 CAPRI_EXPORT int threadWaitRead(int fd) CAPRI_NAME(threadWaitRead);
