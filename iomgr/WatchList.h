@@ -66,9 +66,9 @@ static inline bool watchListHasWatchers(WatchList *list)
  * embedded in nearer. */
 static inline void watchListFetch(WatchList *list)
 {
-    const char *node = (const char *)(uintptr_t)(RELAXED_LOAD(list) & 0x0000fffffffffff0ull);
-    __builtin_prefetch(node);
-    __builtin_prefetch(node - CACHE_LINE / 2);
+    uintptr_t node = (uintptr_t)(RELAXED_LOAD(list) & 0x0000fffffffffff0ull);
+    __builtin_prefetch((const void *)node); /* any address will do, NULL too */
+    __builtin_prefetch((const void *)(node - CACHE_LINE / 2));
 }
 
 /* watchListAdd -- publish a filled node (fire, number).  False: the generation has passed. */

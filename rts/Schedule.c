@@ -233,9 +233,9 @@ Capability *scheduleYield(Capability *capability)
 /* A poll makes many threads ready before the first of them runs: by then the stacks are here. */
 static inline void fetchStack(const Thread *thread)
 {
-    const char *top = thread->sp;
+    uintptr_t top = (uintptr_t)thread->sp; /* NULL for a newborn: a prefetch of nothing */
     for (int line = 0; line < STACK_LINES; line++)
-        __builtin_prefetch(top + line * CACHE_LINE);
+        __builtin_prefetch((const void *)(top + (uintptr_t)line * CACHE_LINE));
 }
 
 void scheduleReady(Thread *thread, Capability *here)
