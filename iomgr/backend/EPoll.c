@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +31,8 @@ struct BackendState {
 static int changeInterest(BackendState *state, int operation, int fd, struct epoll_event *event)
 {
     int saved = errno;
-    int result = epoll_ctl(state->epoll_fd, operation, fd, event) < 0 ? -errno : 0;
+    int result =
+        (int)syscall(SYS_epoll_ctl, state->epoll_fd, operation, fd, event) < 0 ? -errno : 0;
     errno = saved;
     return result;
 }
