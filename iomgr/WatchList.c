@@ -32,8 +32,7 @@ static uint64_t wordOf(uint16_t generation, WatchNode *node)
 
 bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node)
 {
-    uint64_t old =
-        ACQUIRE_LOAD(list); /* who learns that it was closed sees what came before that */
+    uint64_t old = ACQUIRE_LOAD(list); /* who finds it closed sees what came before */
     RELAXED_STORE(&node->linked, 1);
     do {
         if (watchListGeneration(old) != generation) {

@@ -32,12 +32,6 @@ static void *runCall(void *env)
     return NULL;
 }
 
-static bool neverChanged(void *env)
-{
-    (void)env;
-    return false;
-}
-
 int foreignRun(void (*fn)(void *env), void *env)
 {
     ForeignCall call = {.fn = fn, .env = env};
@@ -49,7 +43,7 @@ int foreignRun(void (*fn)(void *env), void *env)
     pthread_attr_destroy(&attributes);
     if (failed != 0)
         return -EAGAIN;
-    while (parkOnList(&call.done, 0, neverChanged, NULL, ThreadBlockedOnDelay, DEADLINE_NEVER) ==
+    while (parkOnList(&call.done, 0, NULL, NULL, ThreadBlockedOnDelay, DEADLINE_NEVER) ==
            -ECANCELED)
         threadYield();
     while (ACQUIRE_LOAD(&call.ended) == 0)

@@ -147,7 +147,7 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
     if (!watchListAdd(list, generation, &outsider->node)) {
         claimEnd(&outsider->claim);
     } else {
-        if (changed(env)) {
+        if (changed != NULL && changed(env)) {
             claimTry(&outsider->claim, number, 0);
         } else if (SEQ_CST_LOAD(&outsiders.cancelled) != 0) {
             claimTry(&outsider->claim, number, -ECANCELED);

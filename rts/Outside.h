@@ -29,8 +29,8 @@ int outsideSleep(int64_t deadline_ns);
 /* outsideCancelAll -- every OS thread that waits on a list gets -ECANCELED. */
 void outsideCancelAll(void);
 
-/* outsideAwaitNobody -- shutdown, after outsideCancelAll: until no OS thread is in a wait any more.
- * */
+/* outsideAwaitNobody -- shutdown, after outsideCancelAll: until no OS thread is in a wait any
+ * more. */
 void outsideAwaitNobody(void);
 
 #endif

@@ -79,7 +79,7 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
         parkAbandon(self);
         return -EALREADY;
     }
-    if (changed(env)) {
+    if (changed != NULL && changed(env)) {
         watchListRemove(list, generation, &self->node, scheduleHere());
         return parkAbandon(self);
     }

@@ -28,8 +28,9 @@ static inline bool parkLinked(Thread *self)
 }
 
 /* parkOnList -- the whole of it for a WatchList: wait until it is taken, unless `changed(env)` says
- * (after publishing) that there is nothing to wait for. Works on green threads and plain OS
- * threads. -EALREADY: the list has moved past `generation`. */
+ * (after publishing) that there is nothing to wait for; changed may be NULL: nothing can have
+ * happened that the list does not tell.  Works on green threads and plain OS threads.
+ * -EALREADY: the list has moved past `generation`, and what came before that is seen. */
 int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
                ThreadState why, int64_t deadline_ns);
 

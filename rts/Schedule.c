@@ -31,6 +31,16 @@ Thread *scheduleSelf(void)
     return here == NULL ? NULL : (Thread *)here->current;
 }
 
+uint64_t scheduleStacksLive(void)
+{
+    uint64_t bound = 0, unbound = 0;
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
+    for (uint32_t i = 0; i < capabilities.count; i++)
+        bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
+    return bound - unbound;
+}
+
 /* Now and then: the clock, the poll that is due, the gate that may be biased again. */
 static void lookAtClock(Scheduler *scheduler)
 {
@@ -95,8 +105,8 @@ static bool bindStack(Scheduler *scheduler, Thread *thread)
     return true;
 }
 
-/* The next thread that can be switched to.  Anything else that is ready goes to the loop: *other.
- * */
+/* The next thread that can be switched to.  Anything else that is ready goes to the loop:
+ * *other. */
 static Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
 {
     for (;;) {
@@ -262,8 +272,8 @@ void scheduleSafepointSlow(Capability *capability)
         scheduleYield(capability);
 }
 
-/* A thread's body has returned: take the next newborn onto this stack, if one is next, else leave.
- * */
+/* A thread's body has returned: take the next newborn onto this stack, if one is next, else
+ * leave. */
 NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self)
 {
     Stack *stack = self->stack;
@@ -310,8 +320,7 @@ NO_INSTRUMENT static void threadMain(void *pass)
     Thread *self = capability->current;
     for (;;) {
         ThreadFn *fn = (ThreadFn *)self->fn_or_result;
-        self->sp =
-            self->stack; /* started: any non-NULL will do until it is left for the first time */
+        self->sp = self->stack; /* started: any non-NULL will do until it is first left */
         threadSetStatus(self, ThreadRunning, -1);
         void *result = fn(self->env);
         capability = scheduleHere();

@@ -26,8 +26,8 @@
 
 typedef enum AfterSwitch { AfterNothing, AfterRequeue, AfterCommit, AfterEnd } AfterSwitch;
 
-/* This floor's share of a capability (Capability.upper); its OS thread only, but for the counters.
- * */
+/* This floor's share of a capability (Capability.upper); its OS thread only, but for the
+ * counters. */
 typedef struct Scheduler {
     Capability *capability;
     AfterSwitch after;  /* see Note [Switching directly] */
@@ -83,6 +83,10 @@ static inline void scheduleSafepoint(Capability *capability)
 
 /* scheduleRunThread -- Runnable.run of every green thread. */
 void scheduleRunThread(Runnable *runnable, Capability *capability);
+
+/* scheduleStacksLive -- stacks bound to threads now, in all capabilities; never less than there
+ * are. */
+uint64_t scheduleStacksLive(void);
 
 /* scheduleLoop -- WorkerHooks.loop. */
 void scheduleLoop(Worker *worker);

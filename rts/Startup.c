@@ -86,8 +86,7 @@ static uint64_t livingThreads(void)
     return forked - ended;
 }
 
-/* ---- workers' hooks ----------------------------------------------------------------------------
- * */
+/* ---- workers' hooks ---- */
 
 static int startWorker(Worker *worker)
 {
@@ -116,8 +115,7 @@ static void endWorker(Worker *worker)
 
 static const WorkerHooks worker_hooks = {startWorker, scheduleLoop, endWorker};
 
-/* ---- start -------------------------------------------------------------------------------------
- * */
+/* ---- start ---- */
 
 enum { STACK_WARM_NS = 1000 * 1000 * 1000 };
 
@@ -253,8 +251,7 @@ int rtsInit(const RtsConfig *config)
     return result;
 }
 
-/* ---- stop --------------------------------------------------------------------------------------
- * */
+/* ---- stop ---- */
 
 /* Wait until `deadline_ns` for threads to end.  True: none lives. */
 static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)

@@ -20,16 +20,6 @@ uint32_t starved_count;
 static SpinLock starved_lock = SPIN_LOCK_INIT;
 static WatchNode *starved_oldest, *starved_newest; /* under starved_lock */
 
-static bool anybodyHoldsStack(void)
-{
-    uint64_t unbound = 0, bound = 0;
-    for (uint32_t i = 0; i < capabilities.count; i++)
-        unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
-    for (uint32_t i = 0; i < capabilities.count; i++)
-        bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
-    return bound != unbound;
-}
-
 /* Could a stack come: does any thread hold one, or another capability keep some warm? */
 static bool stackMayCome(Scheduler *scheduler)
 {
@@ -38,7 +28,7 @@ static bool stackMayCome(Scheduler *scheduler)
         if (peer != scheduler && RELAXED_LOAD(&peer->stacks.count) != 0)
             return true;
     }
-    return anybodyHoldsStack();
+    return scheduleStacksLive() != 0;
 }
 
 static void enqueue(Thread *thread, uint64_t number)

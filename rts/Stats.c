@@ -10,16 +10,6 @@
 #include <errno.h>
 #include <string.h>
 
-static uint64_t stacksLive(void)
-{
-    uint64_t bound = 0, unbound = 0;
-    for (uint32_t i = 0; i < capabilities.count; i++)
-        unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
-    for (uint32_t i = 0; i < capabilities.count; i++)
-        bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
-    return bound - unbound;
-}
-
 int rtsStats(uint32_t capability, RtsStats *stats)
 {
     uint32_t count = capabilityCount();
@@ -44,7 +34,7 @@ int rtsStats(uint32_t capability, RtsStats *stats)
         .wakes_sent = RELAXED_LOAD(&it->stats.wakes_sent),
         .woken = RELAXED_LOAD(&it->stats.woken),
         .timers_fired = RELAXED_LOAD(&manager->timers.fired),
-        .stacks_live = stacksLive(),
+        .stacks_live = scheduleStacksLive(),
     };
     return 0;
 }

@@ -180,12 +180,6 @@ Thread *threadRetain(Thread *thread)
     return thread;
 }
 
-static bool neverChanged(void *env)
-{
-    (void)env;
-    return false;
-}
-
 static bool hasEnded(Thread *thread)
 {
     return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
@@ -198,11 +192,8 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
     if (thread == scheduleSelf())
         return -EDEADLK;
     if (!hasEnded(thread)) {
-        int status =
-            parkOnList(&thread->ended, 0, neverChanged, NULL, ThreadBlockedOnThread, deadline_ns);
-        if (status == -EALREADY)
-            (void)hasEnded(thread); /* acquire: a list found closed gives no order */
-        else if (status != 0)
+        int status = parkOnList(&thread->ended, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
+        if (status != 0 && status != -EALREADY)
             return status;
     }
     if (thread->node.tag & TAG_NO_STACK)

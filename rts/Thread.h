@@ -68,8 +68,8 @@ Thread *threadCacheTake(ThreadCache *cache);
 void threadCacheGive(ThreadCache *cache, Thread *thread);
 uint64_t threadCacheId(ThreadCache *cache);
 
-/* threadOutsideDrain -- shutdown: the descriptors cached for plain OS threads go back to the pool.
- * */
+/* threadOutsideDrain -- shutdown: the descriptors cached for plain OS threads go back to the
+ * pool. */
 void threadOutsideDrain(void);
 
 /* threadCacheDrain -- give the cache back to the pool. */

@@ -109,8 +109,8 @@ CAPRI_EXPORT Thread *threadSelf(void) CAPRI_NAME(threadSelf);
 CAPRI_EXPORT uint64_t threadId(const Thread *thread) CAPRI_NAME(threadId);
 
 /* threadLabel -- name a thread for dumps and messages (copied, cut at 63 bytes).  0 or -ENOMEM.
- * threadLabelOf -- copy the label into buffer (size bytes, always terminated); returns its length.
- * */
+ * threadLabelOf -- copy the label into buffer (size bytes, always terminated); returns its
+ * length. */
 CAPRI_EXPORT int threadLabel(Thread *thread, const char *label) CAPRI_NAME(threadLabel);
 CAPRI_EXPORT size_t threadLabelOf(const Thread *thread, char *buffer, size_t size)
     CAPRI_NAME(threadLabelOf);
@@ -118,8 +118,8 @@ CAPRI_EXPORT size_t threadLabelOf(const Thread *thread, char *buffer, size_t siz
 /* threadStatus -- a snapshot; stale as soon as it is returned. */
 CAPRI_EXPORT ThreadStatus threadStatus(const Thread *thread) CAPRI_NAME(threadStatus);
 
-/* threadCapability -- index of the capability the caller runs on, or -EPERM on a plain OS thread.
- * */
+/* threadCapability -- index of the capability the caller runs on, or -EPERM on a plain OS
+ * thread. */
 CAPRI_EXPORT int threadCapability(void) CAPRI_NAME(threadCapability);
 
 /* threadDelay -- park for at least delay_us microseconds of monotonic time.

@@ -52,8 +52,8 @@ static inline __attribute__((always_inline)) void *contextSwitch(void **save, vo
 #endif
 }
 
-/* contextStart -- the address a fresh context goes on at: calls the entry that contextMake stored.
- * */
+/* contextStart -- the address a fresh context goes on at: calls the entry that contextMake
+ * stored. */
 void contextStart(void);
 
 /* contextMake -- a fresh context at the top of a stack: entry(pass) will run there; it must not

@@ -1,5 +1,5 @@
-/* Slab.h -- where stacks come from: one mapping, many equal regions, a guard at the bottom of each.
- * */
+/* Slab.h -- where stacks come from: one mapping, many equal regions, a guard at the bottom of
+ * each. */
 #ifndef RTS_SLAB_H
 #define RTS_SLAB_H
 

@@ -125,8 +125,8 @@ static bool hasChanged(void *env)
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 {
     Seen seen = {.tvar = tvar, .version = version};
-    /* Again when the writer that made `version` looked for watchers only after we had become one.
-     * */
+    /* Again when the writer that made `version` looked for watchers only after we had become
+     * one. */
     while (!hasChanged(&seen)) {
         int result =
             parkOnList(&tvar->watchers, 0, hasChanged, &seen, ThreadBlockedOnTVar, deadline_ns);

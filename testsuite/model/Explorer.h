@@ -89,8 +89,8 @@ int modelMain(int argc, char **argv, const Model *models, int count);
     (__builtin_expect(!!(condition), 1) ? (void)0 : modelFail(__FILE__, __LINE__, #condition))
 _Noreturn void modelFail(const char *file, int line, const char *text);
 
-/* Plain data shared between threads: an access that is not ordered after every earlier write fails.
- * */
+/* Plain data shared between threads: an access that is not ordered after every earlier write
+ * fails. */
 #define MODEL_READ(lvalue)                                                                         \
     SMP_TYPED(&(lvalue), modelRead(&(lvalue), sizeof(lvalue), SMP_SITE("MODEL_READ")))
 #define MODEL_WRITE(lvalue, value)                                                                 \

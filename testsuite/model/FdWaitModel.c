@@ -171,8 +171,8 @@ static void arrive(State *state)
 
 /* ---- The scheduler --------------------------------------------------------------------------- */
 
-/* Model thread 0 carries capability 0 and runs the green thread; the others are plain OS threads.
- * */
+/* Model thread 0 carries capability 0 and runs the green thread; the others are plain OS
+ * threads. */
 Worker *workerSelf(void)
 {
     static Worker worker;
@@ -318,8 +318,8 @@ static void setUp(void *at)
     }
 }
 
-/* The number already lives with capability 1, and was waited for there: registered, nobody waits.
- * */
+/* The number already lives with capability 1, and was waited for there: registered, nobody
+ * waits. */
 static void setUpElsewhere(void *at)
 {
     State *state = at;
@@ -425,8 +425,8 @@ static void arrival(void *at)
     }
 }
 
-/* Waiting for the new file, which is not readable, is no mistake: its waiter is where its home is.
- * */
+/* Waiting for the new file, which is not readable, is no mistake: its waiter is where its home
+ * is. */
 static bool isNewFile(void *at)
 {
     State *state = at;

@@ -101,8 +101,7 @@ TEST(FreshSocketHup, refusalIsTold)
     crowdStop(&crowd);
 }
 
-/* ---- a connection that takes its time ----------------------------------------------------------
- * */
+/* ---- a connection that takes its time ---- */
 
 static struct sockaddr_in crowded; /* set before the connector starts */
 

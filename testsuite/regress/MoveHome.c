@@ -111,9 +111,8 @@ static bool isParkedAt(Thread *thread, int number, Claim *claim)
 }
 
 /* Close `number`: whoever was parked there is woken, by this close or by whoever has detached him
- * just
- * before and is about to fire.  A forgotten one is parked for ever: nobody else closes meanwhile.
- * */
+ * just before and is about to fire.  A forgotten one is parked for ever: nobody else closes
+ * meanwhile. */
 static uint32_t closeAndCheck(const Crowd *stragglers, int number)
 {
     Claim before[2 * STRAGGLERS];

@@ -56,8 +56,7 @@ TEST(OverflowNamed, nameAndSizeAreTold)
     CHECK(strstr(output, "\"digger\" overflowed its stack of 128 KiB") != NULL);
 }
 
-/* ---- a host with a handler of its own ----------------------------------------------------------
- * */
+/* ---- a host with a handler of its own ---- */
 
 static void hostHandler(int signal_number)
 {

@@ -47,8 +47,7 @@ static uint32_t stopping, resting;  /* main stores, drivers and workers read */
 static uint64_t next_tag;           /* drivers, relaxed add */
 static uint32_t used[MOST_NUMBERS]; /* numbers that were ever near ends; relaxed */
 
-/* ---- workers -----------------------------------------------------------------------------------
- * */
+/* ---- workers ---- */
 
 static void workOn(Worker *worker, Socket *socket)
 {
@@ -91,11 +90,10 @@ static void *runWorker(void *env)
     return NULL;
 }
 
-/* ---- drivers -----------------------------------------------------------------------------------
- * */
+/* ---- drivers ---- */
 
-/* Is everyone at this socket parked in it?  Then nobody is between a look at its number and a call.
- * */
+/* Is everyone at this socket parked in it?  Then nobody is between a look at its number and a
+ * call. */
 static bool allParked(const Socket *socket)
 {
     for (size_t i = 0; i < worker_count; i++) {
@@ -231,8 +229,7 @@ static void *runDriver(void *env)
     return NULL;
 }
 
-/* ---- the test ----------------------------------------------------------------------------------
- * */
+/* ---- the test ---- */
 
 /* Those who still wait for a number that was closed by plain close and never came again. */
 static void releaseLast(void)

@@ -23,8 +23,7 @@ static ThreadAttributes drawAttributes(uint64_t *seed)
     return attributes;
 }
 
-/* ---- trees -------------------------------------------------------------------------------------
- * */
+/* ---- trees ---- */
 
 typedef struct Branch {
     uint32_t depth;
@@ -100,8 +99,7 @@ TEST(ForkJoin, treesCountTheirLeaves)
     crowdStop(&crowd);
 }
 
-/* ---- the flat crowd ----------------------------------------------------------------------------
- * */
+/* ---- the flat crowd ---- */
 
 static void *countOne(void *env)
 {
@@ -156,8 +154,7 @@ TEST(ForkJoin, tenThousandAtOnce)
     printf("%llu times %zu threads\n", (unsigned long long)rounds, count);
 }
 
-/* ---- detached ----------------------------------------------------------------------------------
- * */
+/* ---- detached ---- */
 
 static void *forkDetached(void *env)
 {
@@ -173,8 +170,8 @@ static void *forkDetached(void *env)
     return NULL;
 }
 
-/* A tree of depth 5 and breadth 3 has 364 threads; nobody waits for any of them but the shutdown.
- * */
+/* A tree of depth 5 and breadth 3 has 364 threads; nobody waits for any of them but the
+ * shutdown. */
 TEST(ForkJoin, detachedThreadsAllEnd)
 {
     uint64_t rounds = 0;
@@ -198,8 +195,7 @@ TEST(ForkJoin, detachedThreadsAllEnd)
     printf("%llu detached threads\n", (unsigned long long)RELAXED_LOAD(&born));
 }
 
-/* ---- joins from OS threads ---------------------------------------------------------------------
- * */
+/* ---- joins from OS threads ---- */
 
 static Thread *shared[SHARED]; /* written by the test before the joiners start, read by them */
 

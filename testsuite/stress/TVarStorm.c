@@ -36,8 +36,7 @@ static Seen look(TVar *tvar, Seen before)
     return now;
 }
 
-/* ---- storm -------------------------------------------------------------------------------------
- * */
+/* ---- storm ---- */
 
 static void *followToTheEnd(void *env)
 {
@@ -134,8 +133,7 @@ TEST(TVarStorm, everyFollowerSeesTheLastValue)
     crowdStop(&crowd);
 }
 
-/* ---- lockstep ----------------------------------------------------------------------------------
- * */
+/* ---- lockstep ---- */
 
 static void *acknowledgeEach(void *env)
 {

@@ -37,8 +37,7 @@ static uint64_t timersLeft(void)
     return total;
 }
 
-/* ---- descriptors -------------------------------------------------------------------------------
- * */
+/* ---- descriptors ---- */
 
 static void *waitForBytes(void *env)
 {
@@ -102,8 +101,7 @@ TEST(TimerCancel, writesAgainstDeadlines)
     crowdStop(&crowd);
 }
 
-/* ---- registerDelay -----------------------------------------------------------------------------
- * */
+/* ---- registerDelay ---- */
 
 static void *freeAndAwait(void *env)
 {
@@ -151,8 +149,7 @@ TEST(TimerCancel, delaysAreAwaitedAndFreed)
     crowdStop(&crowd);
 }
 
-/* ---- nothing is left ---------------------------------------------------------------------------
- * */
+/* ---- nothing is left ---- */
 
 typedef struct Silence {
     int fd;

@@ -77,8 +77,8 @@ static void stepBoth(RunQueue *queue, List *list, Item *item, uint64_t choice, u
     }
 }
 
-/* Goal: any sequence of operations gives what a list would.  Method: phases that grow and shrink.
- * */
+/* Goal: any sequence of operations gives what a list would.  Method: phases that grow and
+ * shrink. */
 TEST(RunQueue, equalsAList)
 {
     static List list;

@@ -108,8 +108,8 @@ static void *receive(void *unused)
 }
 
 /* Goal: whatever is put is taken, without a second look by anybody.  Method: one letter at a time,
- * the sender waits until it was taken; every letter meets the receiver somewhere around lying down.
- * */
+ * the sender waits until it was taken; every letter meets the receiver somewhere around lying
+ * down. */
 TEST(Sleep, noLetterIsLeftWithASleeper)
 {
     static Runnable letters[CROSSINGS];
