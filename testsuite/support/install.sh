@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 run_packages="build-essential cmake ninja-build libck-dev libjemalloc-dev"
 check_packages="$run_packages gcc g++ clang clang-format liburing-dev libclang-rt-14-dev valgrind
     gdb strace wrk python3 binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user pkg-config
-    procps"
+    procps git"
 
 case "${1:-}" in
     run) packages=$run_packages ;;
