@@ -99,6 +99,13 @@ static inline Runnable *capabilityPopYoung(Capability *capability)
     return LIKELY(runnable != NULL) ? runnable : capabilityPopPinned(capability);
 }
 
+/* capabilityHasMail -- owner: is anything in the inbox? */
+static inline bool capabilityHasMail(const Capability *capability)
+{
+    return ((uintptr_t)RELAXED_LOAD(&capability->inbox.pinned) |
+            (uintptr_t)RELAXED_LOAD(&capability->inbox.open)) != 0;
+}
+
 /* capabilityHasReady -- is anything ready here, not counting the inbox?  Exact for the owner. */
 static inline bool capabilityHasReady(Capability *capability)
 {

@@ -9,15 +9,8 @@
  */
 #include "capability/RunQueue.h"
 
-#include <stddef.h>
-
 _Static_assert((RUN_QUEUE_CAPACITY & (RUN_QUEUE_CAPACITY - 1)) == 0 && RUN_QUEUE_CAPACITY >= 2,
                "ring indices are taken modulo a power of two");
-
-static inline Runnable **slotAt(RunQueue *queue, uint32_t index)
-{
-    return &queue->ring[index & (RUN_QUEUE_CAPACITY - 1)];
-}
 
 void runQueueInit(RunQueue *queue)
 {
@@ -33,12 +26,12 @@ void runQueueInit(RunQueue *queue)
 /* ---- Inside the gate. ---- */
 
 /* Full: the older half of the ring goes to the end of the overflow list. */
-static __attribute__((cold, noinline)) void spillOlderHalf(RunQueue *queue)
+__attribute__((cold)) void runQueueSpill(RunQueue *queue)
 {
     uint32_t head = RELAXED_LOAD(&queue->head);
     Runnable *newest = RELAXED_LOAD(&queue->overflow_newest);
     for (uint32_t i = 0; i < RUN_QUEUE_CAPACITY / 2; i++) {
-        Runnable *spilt = RELAXED_LOAD(slotAt(queue, head + i));
+        Runnable *spilt = RELAXED_LOAD(runQueueAt(queue, head + i));
         if (newest == NULL)
             RELAXED_STORE(&queue->overflow_oldest, spilt);
         else
@@ -52,7 +45,7 @@ static __attribute__((cold, noinline)) void spillOlderHalf(RunQueue *queue)
 }
 
 /* The oldest of the overflow list, which is not empty. */
-static __attribute__((noinline)) Runnable *takeOverflow(RunQueue *queue)
+Runnable *runQueueTakeOverflow(RunQueue *queue)
 {
     Runnable *oldest = RELAXED_LOAD(&queue->overflow_oldest);
     ASSERT(oldest != NULL);
@@ -65,48 +58,6 @@ static __attribute__((noinline)) Runnable *takeOverflow(RunQueue *queue)
 }
 
 /* ---- The owner. ---- */
-
-void runQueuePush(RunQueue *queue, Runnable *runnable)
-{
-    ASSERT(runnable != NULL);
-    GateWay way = ownerGateEnter(&queue->gate);
-    uint32_t tail = RELAXED_LOAD(&queue->tail);
-    if (UNLIKELY(tail - RELAXED_LOAD(&queue->head) == RUN_QUEUE_CAPACITY))
-        spillOlderHalf(queue);
-    RELAXED_STORE(slotAt(queue, tail), runnable);
-    RELAXED_STORE(&queue->tail, tail + 1);
-    ownerGateLeave(&queue->gate, way);
-}
-
-Runnable *runQueuePopOld(RunQueue *queue)
-{
-    Runnable *popped = NULL;
-    GateWay way = ownerGateEnter(&queue->gate);
-    uint32_t head = RELAXED_LOAD(&queue->head);
-    if (UNLIKELY(RELAXED_LOAD(&queue->overflow) != 0)) {
-        popped = takeOverflow(queue);
-    } else if (head != RELAXED_LOAD(&queue->tail)) {
-        popped = RELAXED_LOAD(slotAt(queue, head));
-        RELAXED_STORE(&queue->head, head + 1);
-    }
-    ownerGateLeave(&queue->gate, way);
-    return popped;
-}
-
-Runnable *runQueuePopYoung(RunQueue *queue)
-{
-    Runnable *popped = NULL;
-    GateWay way = ownerGateEnter(&queue->gate);
-    uint32_t tail = RELAXED_LOAD(&queue->tail);
-    if (LIKELY(tail != RELAXED_LOAD(&queue->head))) {
-        popped = RELAXED_LOAD(slotAt(queue, tail - 1));
-        RELAXED_STORE(&queue->tail, tail - 1);
-    } else if (RELAXED_LOAD(&queue->overflow) != 0) {
-        popped = takeOverflow(queue);
-    }
-    ownerGateLeave(&queue->gate, way);
-    return popped;
-}
 
 void runQueueRebias(RunQueue *queue)
 {
@@ -132,9 +83,9 @@ uint32_t runQueueSteal(RunQueue *victim, uint32_t leave, Runnable **out)
     uint32_t overflow = RELAXED_LOAD(&victim->overflow), head = RELAXED_LOAD(&victim->head);
     uint32_t share = shareOf(overflow + RELAXED_LOAD(&victim->tail) - head, leave), taken = 0;
     while (taken < share && taken < overflow)
-        out[taken++] = takeOverflow(victim);
+        out[taken++] = runQueueTakeOverflow(victim);
     for (; taken < share; taken++)
-        out[taken] = RELAXED_LOAD(slotAt(victim, head++));
+        out[taken] = RELAXED_LOAD(runQueueAt(victim, head++));
     RELAXED_STORE(&victim->head, head);
     ownerGateVisitEnd(&victim->gate);
     return share;
@@ -148,7 +99,7 @@ static bool isRingSane(RunQueue *queue)
     if (tail - head > RUN_QUEUE_CAPACITY)
         return false;
     for (; head != tail; head++)
-        if (RELAXED_LOAD(slotAt(queue, head)) == NULL)
+        if (RELAXED_LOAD(runQueueAt(queue, head)) == NULL)
             return false;
     return true;
 }

@@ -21,6 +21,8 @@
 #include "capability/Runnable.h"
 #include "iomgr/OwnerGate.h"
 
+#include <stddef.h>
+
 #ifndef RUN_QUEUE_CAPACITY
 #define RUN_QUEUE_CAPACITY 256 /* a power of two; models use a small one */
 #endif
@@ -38,10 +40,88 @@ typedef struct RunQueue {
 
 void runQueueInit(RunQueue *queue);
 
-/* Owner only. */
-void runQueuePush(RunQueue *queue, Runnable *runnable); /* at the young end */
-Runnable *runQueuePopOld(RunQueue *queue);              /* NULL: empty */
-Runnable *runQueuePopYoung(RunQueue *queue);            /* NULL: empty */
+static inline Runnable **runQueueAt(RunQueue *queue, uint32_t index)
+{
+    return &queue->ring[index & (RUN_QUEUE_CAPACITY - 1)];
+}
+
+/* Inside the gate: the older half of a full ring to the overflow list; the oldest of that. */
+void runQueueSpill(RunQueue *queue);
+Runnable *runQueueTakeOverflow(RunQueue *queue);
+
+/* runQueuePush -- owner: at the young end. */
+static inline void runQueuePush(RunQueue *queue, Runnable *runnable)
+{
+    ASSERT(runnable != NULL);
+    GateWay way = ownerGateEnter(&queue->gate);
+    uint32_t tail = RELAXED_LOAD(&queue->tail);
+    if (UNLIKELY(tail - RELAXED_LOAD(&queue->head) == RUN_QUEUE_CAPACITY))
+        runQueueSpill(queue);
+    RELAXED_STORE(runQueueAt(queue, tail), runnable);
+    RELAXED_STORE(&queue->tail, tail + 1);
+    ownerGateLeave(&queue->gate, way);
+}
+
+/* runQueuePopOld -- owner: the oldest, NULL: empty. */
+static inline Runnable *runQueuePopOld(RunQueue *queue)
+{
+    Runnable *popped = NULL;
+    GateWay way = ownerGateEnter(&queue->gate);
+    uint32_t head = RELAXED_LOAD(&queue->head);
+    if (UNLIKELY(RELAXED_LOAD(&queue->overflow) != 0)) {
+        popped = runQueueTakeOverflow(queue);
+    } else if (head != RELAXED_LOAD(&queue->tail)) {
+        popped = RELAXED_LOAD(runQueueAt(queue, head));
+        RELAXED_STORE(&queue->head, head + 1);
+    }
+    ownerGateLeave(&queue->gate, way);
+    return popped;
+}
+
+/* runQueuePopYoung -- owner: the youngest, NULL: empty. */
+static inline Runnable *runQueuePopYoung(RunQueue *queue)
+{
+    Runnable *popped = NULL;
+    GateWay way = ownerGateEnter(&queue->gate);
+    uint32_t tail = RELAXED_LOAD(&queue->tail);
+    if (LIKELY(tail != RELAXED_LOAD(&queue->head))) {
+        popped = RELAXED_LOAD(runQueueAt(queue, tail - 1));
+        RELAXED_STORE(&queue->tail, tail - 1);
+    } else if (RELAXED_LOAD(&queue->overflow) != 0) {
+        popped = runQueueTakeOverflow(queue);
+    }
+    ownerGateLeave(&queue->gate, way);
+    return popped;
+}
+
+/* runQueueSwapBegin -- owner, on the way from one runnable to the oldest one: come in and look at
+ * it.  The owner stays inside the gate until runQueueSwapEnd, and may switch stacks meanwhile.
+ * NULL: nothing there, or not the quick way (visitors, overflow); it is outside again.
+ * runQueueSwap -- the oldest one leaves, `runnable` is the youngest: from SwapEnd on anyone may
+ * take it. */
+static inline Runnable *runQueueSwapBegin(RunQueue *queue)
+{
+    if (UNLIKELY(!ownerGateEnterBiased(&queue->gate)))
+        return NULL;
+    uint32_t head = RELAXED_LOAD(&queue->head);
+    if (LIKELY(head != RELAXED_LOAD(&queue->tail) && RELAXED_LOAD(&queue->overflow) == 0))
+        return RELAXED_LOAD(runQueueAt(queue, head));
+    ownerGateLeave(&queue->gate, GateBusy);
+    return NULL;
+}
+
+static inline void runQueueSwap(RunQueue *queue, Runnable *runnable)
+{
+    uint32_t tail = RELAXED_LOAD(&queue->tail);
+    RELAXED_STORE(&queue->head, RELAXED_LOAD(&queue->head) + 1);
+    RELAXED_STORE(runQueueAt(queue, tail), runnable);
+    RELAXED_STORE(&queue->tail, tail + 1);
+}
+
+static inline void runQueueSwapEnd(RunQueue *queue)
+{
+    ownerGateLeave(&queue->gate, GateBusy);
+}
 
 /* runQueueSteal -- a thief takes half (rounded up; at most RUN_QUEUE_STEAL_MOST) of victim's old
  * end into `out`, oldest first.  leave: how many of the youngest to leave in any case (1: the fresh

@@ -6,9 +6,10 @@
  *
  * Note [Worker self]
  *   A green thread may move to another OS thread at any switch, but a compiler computes the
- *   address of a thread-local variable once per function and keeps it.  So the variable is read in
- *   one function that is never inlined nor cloned, and whose asm statement keeps callers from
- *   merging two calls of it.
+ *   address of a thread-local variable once per function and keeps it.  So no C code reads the
+ *   variable: on x86-64 a volatile asm statement loads it relative to %fs each time it is reached;
+ *   elsewhere one function does that is never inlined nor cloned, whose own asm statement keeps
+ *   callers from merging two calls of it.
  */
 #include "capability/Worker.h"
 
@@ -22,7 +23,8 @@
 
 enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1 };
 
-static __thread Worker *self;
+/* Written by its own OS thread, read by workerSelf. */
+__thread Worker *worker_self __attribute__((visibility("hidden"), used));
 
 static Worker
     workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
@@ -37,6 +39,7 @@ static struct {
     enum { Wait, Go, Leave } verdict; /* lock */
 } gathering = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
+#if !defined(__x86_64__) || defined(SMP_MODEL)
 #ifdef __clang__
 __attribute__((noinline))
 #else
@@ -45,10 +48,11 @@ __attribute__((noinline, noclone))
 Worker *
 workerSelf(void) /* See Note [Worker self] */
 {
-    Worker *worker = self;
+    Worker *worker = worker_self;
     __asm__ volatile("" : "+r"(worker)::"memory");
     return worker;
 }
+#endif
 
 /* Tell how hooks->start went and wait for the others.  True: go. */
 static bool arrive(int result)
@@ -69,7 +73,7 @@ static void *runWorker(void *argument)
 {
     Worker *worker = argument;
     const WorkerHooks *hooks = worker->hooks;
-    self = worker;
+    worker_self = worker;
     char name[WORKER_NAME_BYTES];
     snprintf(name, sizeof name, "capri/%u", worker->capability->index);
     prctl(PR_SET_NAME, name, 0, 0, 0);
@@ -79,7 +83,7 @@ static void *runWorker(void *argument)
         hooks->loop(worker);
     if (result == 0 && hooks->end != NULL)
         hooks->end(worker);
-    self = NULL;
+    worker_self = NULL;
     return NULL;
 }
 

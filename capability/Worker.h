@@ -20,10 +20,21 @@ typedef struct WorkerHooks {
     void (*end)(Worker *worker);
 } WorkerHooks;
 
-/* workerSelf -- the calling OS thread's worker, or NULL on a plain OS thread.  Not inlined, never
- * cached by the compiler: a green thread may ask on one OS thread and be told of another one next
- * time. */
+/* workerSelf -- the calling OS thread's worker, or NULL on a plain OS thread.  Never cached by the
+ * compiler: a green thread may ask on one OS thread and be told of another one next time.
+ * See Note [Worker self]. */
+#if defined(__x86_64__) && !defined(SMP_MODEL)
+static inline Worker *workerSelf(void)
+{
+    Worker *worker;
+    __asm__ volatile("movq worker_self@gottpoff(%%rip), %0\n\t"
+                     "movq %%fs:(%0), %0"
+                     : "=r"(worker));
+    return worker;
+}
+#else
 Worker *workerSelf(void);
+#endif
 
 /* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or
  * -E... (then all are stopped again). */

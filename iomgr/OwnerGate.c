@@ -53,10 +53,9 @@ void ownerGateInit(OwnerGate *gate)
     RELAXED_STORE(&gate->shared, membarrier_works ? 0 : 1);
 }
 
-GateWay ownerGateLockSlow(OwnerGate *gate)
+GateWay ownerGateLock(OwnerGate *gate)
 {
     int spins = 0;
-    RELEASE_STORE(&gate->busy, 0);
     while (RELAXED_LOAD(&gate->lock) != 0 || XCHG_ACQUIRE(&gate->lock, 1) != 0)
         turnWait(&spins);
     return GateLock;

@@ -42,18 +42,26 @@ void ownerGateInit(OwnerGate *gate);
 /* ownerGateStart -- register the process for membarrier; once, before the first gate is made. */
 void ownerGateStart(void);
 
-/* ownerGateLockSlow -- the owner's way in while the gate is shared. */
-GateWay ownerGateLockSlow(OwnerGate *gate);
+/* ownerGateLock -- the owner's way in while the gate is shared. */
+GateWay ownerGateLock(OwnerGate *gate);
 
-static inline GateWay ownerGateEnter(OwnerGate *gate)
+/* ownerGateEnterBiased -- the owner's quick way in only: leave by GateBusy.  False: the gate is
+ * shared, and the owner is outside. */
+static inline bool ownerGateEnterBiased(OwnerGate *gate)
 {
     RELAXED_STORE(&gate->busy, 1); /* G1 */
     SMP_COMPILER_FENCE();
-    if (LIKELY(RELAXED_LOAD(&gate->shared) == 0)) {
-        SMP_COMPILER_FENCE();
-        return GateBusy;
+    if (UNLIKELY(RELAXED_LOAD(&gate->shared) != 0)) {
+        RELEASE_STORE(&gate->busy, 0);
+        return false;
     }
-    return ownerGateLockSlow(gate);
+    SMP_COMPILER_FENCE();
+    return true;
+}
+
+static inline GateWay ownerGateEnter(OwnerGate *gate)
+{
+    return LIKELY(ownerGateEnterBiased(gate)) ? GateBusy : ownerGateLock(gate);
 }
 
 static inline void ownerGateLeave(OwnerGate *gate, GateWay way)

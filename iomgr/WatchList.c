@@ -10,19 +10,6 @@
 
 #include "internal/Turn.h"
 
-#include <stddef.h>
-
-#define WATCH_BUSY 1ull
-#define WATCH_FIRED 2ull
-#define WATCH_FLAGS 15ull
-#define WATCH_POINTER 0x0000fffffffffff0ull
-#define WATCH_GENERATION 0xffff000000000000ull
-
-static WatchNode *nodeOf(uint64_t word)
-{
-    return (WatchNode *)(uintptr_t)(word & WATCH_POINTER);
-}
-
 static uint64_t wordOf(uint16_t generation, WatchNode *node)
 {
     uint64_t pointer = (uint64_t)(uintptr_t)node;
@@ -30,18 +17,24 @@ static uint64_t wordOf(uint16_t generation, WatchNode *node)
     return ((uint64_t)generation << 48) | pointer;
 }
 
-bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node)
+bool watchListAddSlow(WatchList *list, uint16_t generation, WatchNode *node, WatchList old)
 {
-    uint64_t old = ACQUIRE_LOAD(list); /* who finds it closed sees what came before */
+    int spins = 0;
     RELAXED_STORE(&node->linked, 1);
-    do {
+    for (;;) {
         if (watchListGeneration(old) != generation) {
             RELAXED_STORE(&node->linked, 0);
             return false;
         }
-        RELAXED_STORE(&node->next, nodeOf(old));
-    } while (!CAS_SEQ_CST(list, &old, wordOf(generation, node) | (old & WATCH_FLAGS))); /* W1 */
-    return true;
+        if (old & WATCH_LOCK) {
+            turnWait(&spins);
+            old = RELAXED_LOAD(list);
+            continue;
+        }
+        RELAXED_STORE(&node->next, watchListHead(old));
+        if (CAS_SEQ_CST(list, &old, wordOf(generation, node) | (old & WATCH_FLAGS))) /* W1 */
+            return true;
+    }
 }
 
 WatchNode *watchListTake(WatchList *list, uint16_t generation)
@@ -54,21 +47,69 @@ WatchNode *watchListTake(WatchList *list, uint16_t generation)
             if ((old & WATCH_FIRED) || CAS_RELEASE(list, &old, old | WATCH_FIRED)) /* W3 */
                 return NULL;
         } else if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) { /* W2 */
-            return nodeOf(old);
+            return watchListHead(old);
         }
+    }
+}
+
+/* Move to another generation unless one of `but` is set; *found: the word before. */
+static bool closeUnless(WatchList *list, uint16_t generation, uint64_t but, uint64_t *found)
+{
+    int spins = 0;
+    for (;;) {
+        uint64_t old = ACQUIRE_LOAD(list);
+        *found = old;
+        if (old & but)
+            return false;
+        if (old & (WATCH_BUSY | WATCH_LOCK))
+            turnWait(&spins);
+        else if (CAS_ACQ_REL(list, &old, wordOf(generation, NULL)))
+            return true;
     }
 }
 
 WatchNode *watchListClose(WatchList *list, uint16_t generation)
 {
+    uint64_t found;
+    closeUnless(list, generation, 0, &found);
+    return watchListHead(found);
+}
+
+bool watchListCloseUnmarked(WatchList *list, uint16_t generation, WatchNode **taken)
+{
+    uint64_t found;
+    bool closed = closeUnless(list, generation, WATCH_MARK, &found);
+    *taken = watchListHead(found);
+    return closed;
+}
+
+bool watchListMark(WatchList *list, uint16_t generation)
+{
+    uint64_t old = wordOf(generation, NULL); /* as good as always */
+    while (!CAS_ACQ_REL(list, &old, old | WATCH_MARK)) {
+        if (watchListGeneration(old) != generation)
+            return false;
+    }
+    return true;
+}
+
+void watchListUnmark(WatchList *list)
+{
+    uint64_t old = RELAXED_LOAD(list);
+    while (!CAS_RELAXED(list, &old, old & ~WATCH_MARK))
+        continue;
+}
+
+WatchNode *watchListLockSlow(WatchList *list)
+{
     int spins = 0;
     uint64_t old = RELAXED_LOAD(list);
     for (;;) {
-        if (old & WATCH_BUSY) {
+        if (old & (WATCH_BUSY | WATCH_LOCK)) {
             turnWait(&spins);
             old = RELAXED_LOAD(list);
-        } else if (CAS_ACQ_REL(list, &old, wordOf(generation, NULL))) {
-            return nodeOf(old);
+        } else if (CAS_ACQUIRE(list, &old, old | WATCH_LOCK)) {
+            return watchListHead(old);
         }
     }
 }
@@ -99,7 +140,7 @@ uint32_t watchListFire(WatchNode *taken, int result, void *sink)
 static bool unlinkBusy(WatchList *list, uint64_t *word, WatchNode *node)
 {
     for (;;) {
-        WatchNode *at = nodeOf(*word);
+        WatchNode *at = watchListHead(*word);
         if (at == node) {
             WatchNode *next = RELAXED_LOAD(&node->next);
             uint64_t rest = (*word & (WATCH_GENERATION | WATCH_FLAGS)) | (uint64_t)(uintptr_t)next;
@@ -125,41 +166,57 @@ static bool unlinkBusy(WatchList *list, uint64_t *word, WatchNode *node)
 static WatchNode *releaseBusy(WatchList *list, uint64_t word)
 {
     for (;;) {
-        uint64_t kept = word & ~WATCH_FLAGS;
+        uint64_t kept = word & ~(WATCH_BUSY | WATCH_FIRED);
         if (word & WATCH_FIRED) {
             if (CAS_ACQUIRE(list, &word, word & WATCH_GENERATION))
-                return nodeOf(word);
+                return watchListHead(word);
         } else if (CAS_RELEASE(list, &word, kept)) {
             return NULL;
         }
     }
 }
 
-bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void *sink)
+/* Take node out.  own: its owner is the caller, so it cannot leave and come back meanwhile. */
+static bool takeOut(WatchList *list, uint16_t generation, WatchNode *node, bool own, void *sink)
 {
     int spins = 0;
     uint64_t old = RELAXED_LOAD(list);
     for (;;) {
-        if (watchListGeneration(old) != generation || nodeOf(old) == NULL)
-            break;
-        if (old & WATCH_BUSY) {
+        if (watchListGeneration(old) != generation || watchListHead(old) == NULL)
+            return false;
+        if (old & (WATCH_BUSY | WATCH_LOCK)) {
             turnWait(&spins);
             old = RELAXED_LOAD(list);
-        } else if (nodeOf(old) == node && RELAXED_LOAD(&node->next) == NULL) {
-            if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) { /* n alone */
-                RELAXED_STORE(&node->linked, 0);
-                return true;
-            }
+        } else if (own && watchListHead(old) == node && RELAXED_LOAD(&node->next) == NULL) {
+            if (CAS_ACQUIRE(list, &old, wordOf(generation, NULL))) /* n alone */
+                break;
         } else if (CAS_ACQUIRE(list, &old, old | WATCH_BUSY)) { /* W4 */
             uint64_t word = old | WATCH_BUSY;
             bool found = unlinkBusy(list, &word, node);
             watchListFire(releaseBusy(list, word), 0, sink);
-            if (found) {
-                RELAXED_STORE(&node->linked, 0);
-                return true;
-            }
+            if (!found)
+                return false;
             break;
         }
+    }
+    return true;
+}
+
+bool watchListRetract(WatchList *list, uint16_t generation, WatchNode *node, int result, void *sink)
+{
+    if (!takeOut(list, generation, node, false, sink))
+        return false;
+    RELAXED_STORE(&node->next, NULL);
+    watchListFire(node, result, sink);
+    return true;
+}
+
+bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void *sink)
+{
+    int spins = 0;
+    if (takeOut(list, generation, node, true, sink)) {
+        RELAXED_STORE(&node->linked, 0);
+        return true;
     }
     while (ACQUIRE_LOAD(&node->linked) != 0) /* W5 */
         turnWait(&spins);
@@ -169,7 +226,7 @@ bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void
 bool watchListSane(WatchList *list)
 {
     uint32_t bound = 1u << 24;
-    for (WatchNode *at = nodeOf(RELAXED_LOAD(list)); at != NULL; at = at->next) {
+    for (WatchNode *at = watchListHead(RELAXED_LOAD(list)); at != NULL; at = at->next) {
         if (at->linked != 1 || --bound == 0)
             return false;
     }

@@ -5,7 +5,8 @@
  * out. Pushing and taking are lock-free; only two removals from one list wait for each other.
  *
  * Note [WatchList word]
- *   63..48 generation   47..4 head of a list of WatchNode (16-byte aligned)   1 FIRED   0 BUSY
+ *   63..48 generation   47..4 head of a list of WatchNode (16-byte aligned)
+ *   3 LOCK   2 MARK   1 FIRED   0 BUSY
  *
  * Note [WatchList states]   (g = generation, L = list)
  *   from          on       to             by        order    meaning
@@ -18,10 +19,18 @@
  *                                                            ABA)
  *   g,L,BUSY      release  g,L-n          remover   release  pairs with the next W2/W4
  *   g,L,BUSY,FIRED release g,empty        remover   acquire  and the remover fires L-n (result 0)
- *   g,L           close    g',empty       closer    acq_rel  waits while BUSY; add/take of g fail
+ *   g,L           close    g',empty       closer    acq_rel  waits while BUSY or LOCK; then add and
+ *                                                            take of g fail
+ *   g,L           lock     g,L,LOCK       writer    acquire  waits while BUSY or LOCK; L is its own
+ *   g,L,LOCK      unlock   g,empty        writer    release  a store; the others wait for it
+ *   g,L           mark     g,L,MARK       owner     acq_rel  a bit of the owner's that close tells
+ *   g,L,MARK      unmark   g,L            owner     relaxed
  *   node->linked  1        before W1      waiter    relaxed
  *   node->linked  0        fire           event     release  (W5) the last touch of the node
- * Invariant: a node that was added leaves exactly once: by take, close, or its own remove.
+ * Invariant: a node that was added leaves exactly once: by take, close, lock or remove.
+ * LOCK is for lists whose owner changes something together with taking everybody (a TVar its
+ * value); such a list is never taken by watchListTake.  Who has added a node after an unlock sees
+ * what was changed before it; who has not is in the list that the next lock takes.
  * A remover that does not find itself waits for W5; after that the node is its own again.
  * Tests  testsuite/unit/WatchListTest.c, testsuite/model/WatchListModel.c
  */
@@ -30,6 +39,8 @@
 
 #include "internal/Assert.h"
 #include "internal/SMP.h"
+
+#include <stddef.h>
 
 typedef struct WatchNode WatchNode;
 
@@ -51,6 +62,19 @@ struct WatchNode {
 
 typedef uint64_t WatchList; /* the word; 0 = generation 0, nobody */
 
+#define WATCH_BUSY 1ull
+#define WATCH_FIRED 2ull
+#define WATCH_MARK 4ull
+#define WATCH_LOCK 8ull
+#define WATCH_FLAGS 15ull
+#define WATCH_POINTER 0x0000fffffffffff0ull
+#define WATCH_GENERATION 0xffff000000000000ull
+
+static inline WatchNode *watchListHead(WatchList word)
+{
+    return (WatchNode *)(uintptr_t)(word & WATCH_POINTER);
+}
+
 static inline uint16_t watchListGeneration(WatchList word)
 {
     return (uint16_t)(word >> 48);
@@ -59,20 +83,32 @@ static inline uint16_t watchListGeneration(WatchList word)
 /* watchListHasWatchers -- seq_cst look: is anybody (or a remover at work) there? */
 static inline bool watchListHasWatchers(WatchList *list)
 {
-    return (SEQ_CST_LOAD(list) & 0x0000ffffffffffffull) != 0;
+    return (SEQ_CST_LOAD(list) & ~WATCH_GENERATION) != 0;
 }
 
 /* watchListFetch -- a hint: the list will be fired soon; brings the newest node and what it is
  * embedded in nearer. */
 static inline void watchListFetch(WatchList *list)
 {
-    uintptr_t node = (uintptr_t)(RELAXED_LOAD(list) & 0x0000fffffffffff0ull);
+    uintptr_t node = (uintptr_t)watchListHead(RELAXED_LOAD(list));
     __builtin_prefetch((const void *)node); /* any address will do, NULL too */
     __builtin_prefetch((const void *)(node - CACHE_LINE / 2));
 }
 
 /* watchListAdd -- publish a filled node (fire, number).  False: the generation has passed. */
-bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node);
+bool watchListAddSlow(WatchList *list, uint16_t generation, WatchNode *node, WatchList old);
+
+static inline bool watchListAdd(WatchList *list, uint16_t generation, WatchNode *node)
+{
+    uint64_t old = ACQUIRE_LOAD(list); /* who finds it closed sees what came before */
+    if (LIKELY(old == (uint64_t)generation << 48)) {
+        RELAXED_STORE(&node->linked, 1);
+        RELAXED_STORE(&node->next, NULL);
+        if (LIKELY(CAS_SEQ_CST(list, &old, old | (uint64_t)(uintptr_t)node))) /* W1 */
+            return true;
+    }
+    return watchListAddSlow(list, generation, node, old);
+}
 
 /* watchListTake -- everyone who waits, newest first, or NULL: nobody, other generation, or a
  * remover is at work and will fire them (result 0) itself. */
@@ -81,6 +117,31 @@ WatchNode *watchListTake(WatchList *list, uint16_t generation);
 /* watchListClose -- move to another generation and return everyone of the old one. */
 WatchNode *watchListClose(WatchList *list, uint16_t generation);
 
+/* watchListCloseUnmarked -- likewise, unless the list is marked: false then, and nothing has
+ * changed; *taken is who is in it. */
+bool watchListCloseUnmarked(WatchList *list, uint16_t generation, WatchNode **taken);
+
+/* watchListMark -- mark a list of `generation`.  False: it is of another one.
+ * watchListUnmark -- the owner, who knows that it is marked. */
+bool watchListMark(WatchList *list, uint16_t generation);
+void watchListUnmark(WatchList *list);
+
+/* watchListLock -- take everybody, newest first, and keep others out until watchListUnlock. */
+WatchNode *watchListLockSlow(WatchList *list);
+
+static inline WatchNode *watchListLock(WatchList *list)
+{
+    uint64_t old = RELAXED_LOAD(list);
+    if (LIKELY((old & WATCH_FLAGS) == 0 && CAS_ACQUIRE(list, &old, old | WATCH_LOCK)))
+        return watchListHead(old);
+    return watchListLockSlow(list);
+}
+
+static inline void watchListUnlock(WatchList *list)
+{
+    RELEASE_STORE(list, RELAXED_LOAD(list) & WATCH_GENERATION);
+}
+
 /* watchListFire -- fire a taken list, oldest first. Returns how many. */
 uint32_t watchListFire(WatchNode *taken, int result, void *sink);
 
@@ -88,6 +149,12 @@ uint32_t watchListFire(WatchNode *taken, int result, void *sink);
  * taker has let go of it by the time this returns.  Either way the node is the caller's again.
  * sink: for watchers fired on behalf of an event that came meanwhile. */
 bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void *sink);
+
+/* watchListRetract -- a stranger takes `node` out and fires it with `result`.  It may have been
+ * fired meanwhile and be in the list anew, for a later wait: then that one is fired.  False: it was
+ * not there. */
+bool watchListRetract(WatchList *list, uint16_t generation, WatchNode *node, int result,
+                      void *sink);
 
 /* watchListSane -- walker for tests: list is finite and every node says it is linked. */
 bool watchListSane(WatchList *list);

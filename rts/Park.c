@@ -38,7 +38,7 @@ uint64_t parkBegin(Thread *self)
 {
     uint64_t number = claimBegin(&self->claim);
     RELAXED_STORE(&self->node.fire, nodeFired);
-    RELAXED_STORE(&self->node.number, number);
+    RELEASE_STORE(&self->node.number, number); /* after the claim: See Note [Listed waits] */
     return number;
 }
 
@@ -89,11 +89,47 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
     return result;
 }
 
+void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
+{
+    Thread *thread = threadOfNode(node);
+    (void)number;
+    claimSettle(&thread->claim, result);
+    scheduleReady(thread, sink);
+}
+
+int parkListed(Thread *self, WatchList *list, const uint64_t *watched, uint64_t seen,
+               ThreadState why)
+{
+    ListedWait wait = {.list = list, .watched = watched, .seen = seen};
+    if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0))
+        return -ECANCELED;
+    RELAXED_STORE(&self->node.fire, parkListedFired);
+    RELAXED_STORE(&self->node.number, (uint64_t)(uintptr_t)list);
+    claimList(&self->claim);
+    threadSetStatus(self, why, -1);
+    scheduleParkListed(scheduleHere(), &wait);
+    threadSetStatus(self, ThreadRunning, -1);
+    Claim claim = RELAXED_LOAD(&self->claim);
+    ASSERT_CMP(claimState(claim), ==, ClaimFired);
+    return claimResult(claim);
+}
+
+/* See Note [Listed waits]. */
+static void cancelListed(Thread *thread, Claim claim)
+{
+    uint64_t number = ACQUIRE_LOAD(&thread->node.number);
+    if (RELAXED_LOAD(&thread->claim) != claim)
+        return;
+    watchListRetract((WatchList *)(uintptr_t)number, 0, &thread->node, -ECANCELED, NULL);
+}
+
 static void cancelThread(Thread *thread, void *env)
 {
     Claim claim = SEQ_CST_LOAD(&thread->claim);
     (void)env;
-    if (claimTry(&thread->claim, claimNumber(claim), -ECANCELED) == ClaimWonParked)
+    if (claimState(claim) == ClaimListed)
+        cancelListed(thread, claim);
+    else if (claimTry(&thread->claim, claimNumber(claim), -ECANCELED) == ClaimWonParked)
         scheduleReady(thread, NULL);
 }
 

@@ -4,11 +4,30 @@
  *   ... publish self->node where the event will be fired ...
  *   result = parkUntil(self, ThreadBlockedOnRead, fd, deadline_ns);
  *   if (parkLinked(self)) ... take the node back ...
+ *
+ * Note [Listed waits]
+ *   A thread that waits for one WatchList and has no deadline can only be woken through that list:
+ *   by its end (take, lock, close) or by a canceller, who takes the node out.  So being in the list
+ *   is the claim, and leaving it is winning: whoever took the node off wakes the thread, without
+ *   any operation on the claim word.  The node is published when nothing runs on the thread's stack
+ *   any more (AfterList), so who finds it may resume the thread at once; a commit is not needed.
+ *     thread     number = list, claim = Listed, switch away          (release)
+ *     scheduler  parkPublish: add the node; list closed: settle and queue the thread; what is
+ *                watched has changed: take the node out again
+ *     taker      fire: settle, queue the thread
+ *     canceller  reads claim, number, claim again: if it is the same Listed wait, takes the node
+ *                out of that list.  The list may be one of long ago: such lists are in type-stable
+ *                memory (threads, TVars), and a node found there waits there now.
+ *   Who takes a node out fires it as a taker would, so a later wait that it may have met by then,
+ *   of either kind, is woken for nothing and looks again.
+ *   Two locked operations a wait (add, take) instead of four.
  */
 #ifndef RTS_PARK_H
 #define RTS_PARK_H
 
 #include "rts/Schedule.h"
+
+#include <errno.h>
 
 /* parkBegin -- start a wait of the running thread; its node is ready to be published. */
 uint64_t parkBegin(Thread *self);
@@ -36,6 +55,31 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 
 /* parkTimerFired -- TimerFire of every thread's timer. */
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
+
+/* parkListed -- a green thread waits for one list in type-stable memory, without a deadline.
+ * See Note [Listed waits].  watched: if not NULL, do not wait if *watched is not `seen` (bit 0 aside)
+ * once the node is published.  0, -EALREADY (closed), -ECANCELED or what it was fired with. */
+int parkListed(Thread *self, WatchList *list, const uint64_t *watched, uint64_t seen,
+               ThreadState why);
+
+/* parkPublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue it. */
+static inline bool parkPublish(Thread *left, const ListedWait *wait)
+{
+    WatchList *list = wait->list;
+    const uint64_t *watched = wait->watched;
+    uint64_t seen = wait->seen;
+    if (UNLIKELY(!watchListAdd(list, 0, &left->node))) {
+        claimSettle(&left->claim, -EALREADY);
+        return false;
+    }
+    /* From here the thread may run elsewhere. */
+    if (UNLIKELY(watched != NULL && (RELAXED_LOAD(watched) & ~UINT64_C(1)) != seen))
+        watchListRetract(list, 0, &left->node, 0, scheduleHere());
+    return true;
+}
+
+/* parkListedFired -- WatchFire of listed waits: the thread is ready (scheduleReady to follow). */
+void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink);
 
 /* parkCancelAll -- shutdown: from now on every wait, present and future, ends with -ECANCELED. */
 void parkCancelAll(void);

@@ -11,11 +11,16 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "rts/Park.h"
 #include "rts/Starved.h"
 #include "rts/context/Context.h"
 
+#include <sched.h>
+
 enum {
-    TICKS_PER_LOOK = 16,        /* switches between two looks at the clock */
+    LOOK_EVERY = 16,  /* switches between two looks at the clock, */
+    LOOK_SELDOM = 64, /* and while threads run for less than */
+    SHORT_RUN_NS = 500,
     POLL_EVERY_NS = 100 * 1000, /* a busy capability polls this often */
     REBIAS_EVERY_NS = 1000 * 1000,
     LONG_RUN_NS = 20 * 1000, /* threads that run longer are worth waking a sleeper for at once */
@@ -47,8 +52,13 @@ static void lookAtClock(Scheduler *scheduler)
     Capability *capability = scheduler->capability;
     EventManager *manager = &capability->manager;
     int64_t now = clockRead(manager->clock);
-    scheduler->mean_run_ns = (now - scheduler->last_look_ns) / TICKS_PER_LOOK;
+    uint64_t switches = RELAXED_LOAD(&capability->stats.switches);
+    int64_t count = (int64_t)(switches - scheduler->looked_at);
+    scheduler->mean_run_ns = (now - scheduler->last_look_ns) / (count > 0 ? count : 1);
     scheduler->last_look_ns = now;
+    scheduler->looked_at = switches;
+    scheduler->look_at =
+        switches + (scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY);
     starvedShare(scheduler);
     if (now - scheduler->last_poll_ns >= POLL_EVERY_NS) {
         scheduler->last_poll_ns = now;
@@ -73,14 +83,18 @@ static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
         idleWakeOne();
 }
 
+static inline bool isLookDue(Capability *capability)
+{
+    return RELAXED_LOAD(&capability->stats.switches) >= schedulerOf(capability)->look_at;
+}
+
 /* The next ready runnable, NULL: none here. */
 static inline Runnable *popNext(Scheduler *scheduler, bool yielded)
 {
     Capability *capability = scheduler->capability;
-    if (UNLIKELY(++scheduler->ticks % TICKS_PER_LOOK == 0))
+    if (UNLIKELY(isLookDue(capability)))
         lookAtClock(scheduler);
-    if (UNLIKELY(RELAXED_LOAD(&capability->inbox.pinned) != NULL ||
-                 RELAXED_LOAD(&capability->inbox.open) != NULL))
+    if (UNLIKELY(capabilityHasMail(capability)))
         capabilityReceive(capability);
     if (yielded || ++scheduler->young_run >= YOUNG_MOST) {
         scheduler->young_run = 0;
@@ -143,22 +157,37 @@ static inline void queueHere(Capability *here, Thread *thread)
         capabilitySend(capabilities.items[pinned - 1], &thread->runnable, true);
 }
 
-/* What the thread that was left still needs, now that nothing runs on its stack. */
-static inline void afterSwitch(Scheduler *scheduler)
+/* What the thread that was left still needs but for AfterSwap. */
+static __attribute__((noinline)) void finishLeft(Capability *capability, AfterSwitch after)
 {
+    Scheduler *scheduler = schedulerOf(capability);
     Thread *left = scheduler->left;
-    AfterSwitch after = scheduler->after;
-    scheduler->after = AfterNothing;
-    if (after == AfterRequeue) {
-        queueHere(scheduler->capability, left);
+    bool waits = true;
+    if (after == AfterList) {
+        waits = parkPublish(left, &scheduler->wait);
     } else if (after == AfterCommit) {
-        if (UNLIKELY(!claimCommit(&left->claim)))
-            queueHere(scheduler->capability, left);
+        waits = claimCommit(&left->claim);
+    } else if (after == AfterRequeue) {
+        waits = false;
     } else if (after == AfterEnd) {
-        size_t region = stackSizeOf(scheduler->left_stack);
-        stackGive(&scheduler->stacks, scheduler->left_stack, scheduler->last_look_ns);
-        starvedRetry(scheduler, region);
+        Stack *stack = scheduler->left_stack;
+        size_t region = RELAXED_LOAD(&starved_count) == 0 ? 0 : stackSizeOf(stack);
+        stackGive(&scheduler->stacks, stack, scheduler->last_look_ns);
+        if (UNLIKELY(region != 0))
+            starvedRetry(scheduler, region);
     }
+    if (UNLIKELY(!waits))
+        queueHere(capability, left);
+}
+
+/* What the thread that was left still needs, now that nothing runs on its stack. */
+static inline void afterSwitch(Capability *capability)
+{
+    AfterSwitch after = schedulerOf(capability)->after;
+    if (LIKELY(after == AfterSwap))
+        runQueueSwapEnd(&capability->queue);
+    else
+        finishLeft(capability, after);
 }
 
 /* See Note [Sanitizer switch].  from: NULL when the context we leave has ended; stack: NULL for the
@@ -199,18 +228,19 @@ NO_INSTRUMENT static Capability *switchToLoop(Scheduler *scheduler, void **save,
 
 /* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is
  * one. */
-static Capability *leave(Scheduler *scheduler, Thread *self, AfterSwitch after, Thread *next,
-                         Runnable *other)
+static inline Capability *leave(Scheduler *scheduler, Thread *self, AfterSwitch after, Thread *next,
+                                Runnable *other)
 {
     Capability *capability;
     scheduler->after = after;
     scheduler->left = self;
-    scheduler->handed = other;
-    if (LIKELY(next != NULL))
+    if (LIKELY(next != NULL)) {
         capability = switchToThread(scheduler, &self->sp, &self->stack->tools, next);
-    else
+    } else {
+        scheduler->handed = other;
         capability = switchToLoop(scheduler, &self->sp, &self->stack->tools);
-    afterSwitch(schedulerOf(capability));
+    }
+    afterSwitch(capability);
     ASSERT(capability->current == self);
     return capability;
 }
@@ -229,21 +259,70 @@ Capability *schedulePark(Capability *capability)
     return leave(scheduler, self, AfterCommit, next, other);
 }
 
-Capability *scheduleYield(Capability *capability)
+Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
 {
     Scheduler *scheduler = schedulerOf(capability);
-    Thread *self = capability->current;
+    Runnable *other;
+    Thread *next = pickThread(scheduler, false, &other);
+    COUNT(&scheduler->parks, 1);
+    scheduler->wait = *wait;
+    return leave(scheduler, capability->current, AfterList, next, other);
+}
+
+/* Who runs after self's yield, if the two can just change places in the run queue: then its gate is
+ * ours until AfterSwap.  NULL: the long way. */
+static inline Thread *beginSwap(Capability *capability, Thread *self)
+{
+    if (UNLIKELY(isLookDue(capability) || capabilityHasMail(capability) ||
+                 RELAXED_LOAD(&capability->pinned) != 0 || (self->node.tag & TAG_PINNED) != 0))
+        return NULL;
+    Runnable *oldest = runQueueSwapBegin(&capability->queue);
+    if (UNLIKELY(oldest == NULL))
+        return NULL;
+    Thread *next = threadOfRunnable(oldest);
+    if (LIKELY(oldest->run == scheduleRunThread && next->sp != NULL)) {
+        runQueueSwap(&capability->queue, &self->runnable);
+        return next;
+    }
+    runQueueSwapEnd(&capability->queue);
+    return NULL;
+}
+
+/* Everybody else first, the long way. */
+static __attribute__((noinline)) void yieldSlow(Capability *capability, Thread *self)
+{
+    Scheduler *scheduler = schedulerOf(capability);
     Runnable *other;
     Thread *next = pickThread(scheduler, true, &other);
-    if (next == NULL && other == NULL)
-        return capability;
-    return leave(scheduler, self, AfterRequeue, next, other);
+    if (next != NULL || other != NULL)
+        leave(scheduler, self, AfterRequeue, next, other);
+    else
+        COUNT(&capability->stats.switches, 1); /* to itself: looks are due by this count */
+}
+
+int scheduleYield(void)
+{
+    Capability *here = scheduleHere();
+    if (UNLIKELY(here == NULL || here->current == NULL)) {
+        sched_yield();
+        return 0;
+    }
+    Thread *self = here->current;
+#ifndef CAPRI_MIGRATE
+    Thread *next = beginSwap(here, self);
+    if (LIKELY(next != NULL)) {
+        leave(schedulerOf(here), self, AfterSwap, next, NULL);
+        return 0;
+    }
+#endif
+    yieldSlow(here, self);
+    return 0;
 }
 
 /* A poll makes many threads ready before the first of them runs: by then the stacks are here. */
 static inline void fetchStack(const Thread *thread)
 {
-    uintptr_t top = (uintptr_t)thread->sp; /* NULL for a newborn: a prefetch of nothing */
+    uintptr_t top = (uintptr_t)thread->sp;
     for (int line = 0; line < STACK_LINES; line++)
         __builtin_prefetch((const void *)(top + (uintptr_t)line * CACHE_LINE));
 }
@@ -251,7 +330,8 @@ static inline void fetchStack(const Thread *thread)
 void scheduleReady(Thread *thread, Capability *here)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
-    fetchStack(thread);
+    if (thread->sp != NULL) /* a newborn has none */
+        fetchStack(thread);
     if (LIKELY(here != NULL)) {
         queueHere(here, thread);
         offerSurplus(schedulerOf(here), here->current == NULL ? 2 : 1);
@@ -269,43 +349,63 @@ void scheduleSafepointSlow(Capability *capability)
         fired = eventManagerStep(&capability->manager, 0, capability);
     bool slice = capabilityAttend(capability, AttentionSlice) != 0;
     if (capability->current != NULL && (fired > 0 || slice))
-        scheduleYield(capability);
+        yieldSlow(capability, capability->current);
+}
+
+/* Who runs after a thread that has ended.  joiner: was woken by that, and is queued nowhere; mostly
+ * it is next, without a way through the run queue. */
+static inline Runnable *popAfterEnd(Scheduler *scheduler, Thread *joiner)
+{
+    Capability *capability = scheduler->capability;
+#ifndef CAPRI_MIGRATE
+    if (LIKELY(joiner != NULL && !isLookDue(capability) && !capabilityHasMail(capability) &&
+               ++scheduler->young_run < YOUNG_MOST))
+        return &joiner->runnable;
+#endif
+    if (joiner != NULL)
+        queueHere(capability, joiner);
+    return popNext(scheduler, false);
+}
+
+/* Let the newborn `next` begin on the stack of a thread that has ended.  False: it needs more. */
+static inline bool passStack(Scheduler *scheduler, Stack *stack, Thread *next)
+{
+    if (next->sp != NULL || (next->node.tag & TAG_STACK) != 0 || !stack->standard)
+        return false;
+    starvedLeave(scheduler, next);
+    next->stack = stack;
+    RELAXED_STORE(&stack->owner, next);
+    RELAXED_STORE(&scheduler->capability->current, next);
+    COUNT(&scheduler->capability->stats.switches, 1);
+    return true;
 }
 
 /* A thread's body has returned: take the next newborn onto this stack, if one is next, else
  * leave. */
-NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self)
+NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self, void *result)
 {
     Stack *stack = self->stack;
-    Runnable *other = NULL;
     Thread *next = NULL;
     void *dead_sp;
     self->stack = NULL;
-    threadDrop(self);
-    Runnable *ready = popNext(scheduler, false);
-    if (ready != NULL && ready->run == scheduleRunThread)
+    Thread *joiner = threadEnded(self, result, scheduler->capability); /* self is nobody's now */
+    Runnable *ready = popAfterEnd(scheduler, joiner);
+    if (LIKELY(ready != NULL && ready->run == scheduleRunThread)) {
         next = threadOfRunnable(ready);
-    else
-        other = ready;
-    if (next != NULL && next->sp == NULL) {
-        if ((next->node.tag & TAG_STACK) == 0 && stackSizeOf(stack) == stackDefaultSize()) {
-            starvedLeave(scheduler, next);
-            next->stack = stack;
-            RELAXED_STORE(&stack->owner, next);
-            RELAXED_STORE(&scheduler->capability->current, next);
-            COUNT(&scheduler->capability->stats.switches, 1);
+        ready = NULL;
+        if (passStack(scheduler, stack, next))
             return next;
-        }
-        if (!bindStack(scheduler, next))
+        if (next->sp == NULL && !bindStack(scheduler, next))
             next = NULL; /* the loop looks for another */
     }
     scheduler->after = AfterEnd;
     scheduler->left_stack = stack;
-    scheduler->handed = other;
-    if (next != NULL)
+    if (LIKELY(next != NULL)) {
         switchToThread(scheduler, &dead_sp, NULL, next);
-    else
+    } else {
+        scheduler->handed = ready;
         switchToLoop(scheduler, &dead_sp, NULL);
+    }
     barf("a thread that had ended was resumed");
 }
 
@@ -316,7 +416,7 @@ NO_INSTRUMENT static void threadMain(void *pass)
 #ifdef SANITIZE_ADDRESS
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
 #endif
-    afterSwitch(schedulerOf(capability));
+    afterSwitch(capability);
     Thread *self = capability->current;
     for (;;) {
         ThreadFn *fn = (ThreadFn *)self->fn_or_result;
@@ -325,16 +425,16 @@ NO_INSTRUMENT static void threadMain(void *pass)
         void *result = fn(self->env);
         capability = scheduleHere();
         ASSERT(capability->current == self);
-        threadEnded(self, result, capability);
-        self = endThread(schedulerOf(capability), self);
+        self = endThread(schedulerOf(capability), self, result);
     }
 }
 
 /* On the worker's stack: run a thread until somebody switches back to the loop. */
 static void runThread(Scheduler *scheduler, Thread *thread)
 {
+    scheduler->after = AfterNothing;
     switchToThread(scheduler, &scheduler->loop_sp, &scheduler->loop_tools, thread);
-    afterSwitch(scheduler);
+    afterSwitch(scheduler->capability);
 }
 
 void scheduleRunThread(Runnable *runnable, Capability *capability)
@@ -355,6 +455,8 @@ void scheduleLoop(Worker *worker)
         if (next == NULL)
             next = popNext(scheduler, false);
         if (next != NULL) {
+            if (next->run != scheduleRunThread)
+                COUNT(&capability->stats.switches, 1);
             next->run(next, capability);
             continue;
         }

@@ -6,8 +6,10 @@
  *   is none does it switch to the worker's loop, which searches and sleeps.  What must happen to
  *   the thread that was left, once its stack is saved, is written into Scheduler.after and done by
  *   whoever runs next on this OS thread (afterSwitch):
- *     AfterRequeue  yielded: push it at the young end
+ *     AfterSwap     yielded to the oldest, in the run queue's gate: change places
+ *     AfterRequeue  yielded otherwise: push it at the young end
  *     AfterCommit   parks: claimCommit; if it has been claimed meanwhile, push it
+ *     AfterList     waits for one list: parkPublish; if it does not wait after all, push it
  *     AfterEnd      ended: its stack goes back to the cache
  *   contextSwitch passes the Capability that runs on to the resumed context, which may have slept
  *   on another OS thread: nothing that was read before a switch tells where one is after it.
@@ -24,19 +26,35 @@
 #include "capability/Worker.h"
 #include "rts/Thread.h"
 
-typedef enum AfterSwitch { AfterNothing, AfterRequeue, AfterCommit, AfterEnd } AfterSwitch;
+typedef enum AfterSwitch {
+    AfterNothing,
+    AfterSwap,
+    AfterRequeue,
+    AfterCommit,
+    AfterList,
+    AfterEnd
+} AfterSwitch;
+
+/* What a listed wait waits for: See Note [Listed waits]. */
+typedef struct ListedWait {
+    WatchList *list;
+    const uint64_t *watched; /* or NULL */
+    uint64_t seen;
+} ListedWait;
 
 /* This floor's share of a capability (Capability.upper); its OS thread only, but for the
  * counters. */
 typedef struct Scheduler {
     Capability *capability;
     AfterSwitch after;  /* see Note [Switching directly] */
-    Thread *left;       /* the thread `after` is about */
+    Thread *left;       /* the thread `after` is about (but for AfterEnd) */
+    ListedWait wait;    /* AfterList */
     Stack *left_stack;  /* AfterEnd: the stack to give back */
-    uint32_t ticks;     /* switches since the start, for clock reads */
     uint32_t young_run; /* young ends in a row */
     Runnable *handed;   /* what the loop is to run next, or NULL */
     int64_t last_poll_ns, last_look_ns, last_rebias_ns;
+    uint64_t look_at;      /* at this count of switches the clock is read again, */
+    uint64_t looked_at;    /* at this one it was read last */
     int64_t mean_run_ns;   /* over the last switches: how long a thread runs */
     void *loop_sp;         /* the worker's loop while a thread runs */
     StackTools loop_tools; /* its OS stack, for the sanitizers */
@@ -66,8 +84,11 @@ Thread *scheduleSelf(void);
  * claimed.  Returns the capability it runs on now. */
 Capability *schedulePark(Capability *capability);
 
-/* scheduleYield -- to the young end of the queue; everybody else first. */
-Capability *scheduleYield(Capability *capability);
+/* scheduleParkListed -- likewise for a listed wait, which is published once the stack is saved. */
+Capability *scheduleParkListed(Capability *capability, const ListedWait *wait);
+
+/* scheduleYield -- threadYield. */
+int scheduleYield(void);
 
 /* scheduleReady -- thread became ready; here: the capability the caller runs on, or NULL. */
 void scheduleReady(Thread *thread, Capability *here);

@@ -34,7 +34,7 @@ static bool stackMayCome(Scheduler *scheduler)
 static void enqueue(Thread *thread, uint64_t number)
 {
     spinLock(&starved_lock);
-    thread->node.number = number;
+    RELEASE_STORE(&thread->node.number, number); /* See Note [Listed waits] */
     thread->node.next = NULL;
     if (starved_newest == NULL)
         starved_oldest = &thread->node;
@@ -80,8 +80,9 @@ static Thread *dequeue(WatchNode *which, size_t region, uint64_t *number)
 static void endStarved(Scheduler *scheduler, Thread *thread)
 {
     thread->node.tag |= TAG_NO_STACK;
-    threadEnded(thread, NULL, scheduler->capability);
-    threadDrop(thread);
+    Thread *joiner = threadEnded(thread, NULL, scheduler->capability);
+    if (joiner != NULL)
+        scheduleReady(joiner, scheduler->capability);
 }
 
 void starvedLeaveSlow(Scheduler *scheduler, Thread *thread)

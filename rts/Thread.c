@@ -1,6 +1,6 @@
 /* Thread.c -- the green thread: fork, join, end; handle, label, status.
  *
- * Owns    Thread.refs, id, fn_or_result, env, label, ended.
+ * Owns    Thread.handles, id, fn_or_result, env, label, ended.
  * Before  rts/Schedule.c: a thread runs and ends.   After  rts/ThreadPool.c: where descriptors come
  *         from.
  * Tests   testsuite/unit/ThreadTest.c
@@ -15,11 +15,11 @@
 #include "rts/Startup.h"
 
 #include "internal/SpinLock.h"
+#include "internal/Turn.h"
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
-enum { LABEL_SIZE = 64, REFS_MOST = 1 << 30 };
+enum { LABEL_SIZE = 64, HANDLES_MOST = 1 << 30 };
 
 static SpinLock label_lock = SPIN_LOCK_INIT;
 
@@ -46,6 +46,23 @@ static Thread *takeDescriptor(Capability *here, uint64_t *id)
     Thread *thread = threadCacheTake(&outside.cache);
     spinUnlock(&outside.lock);
     return thread;
+}
+
+/* Nobody knows the thread any more. */
+static void freeThread(Thread *thread, Capability *here)
+{
+    RELAXED_STORE(&thread->id, 0);
+    if (UNLIKELY(thread->label != NULL)) {
+        memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
+        thread->label = NULL;
+    }
+    if (LIKELY(here != NULL)) {
+        threadCacheGive(&schedulerOf(here)->threads, thread);
+        return;
+    }
+    spinLock(&outside.lock);
+    threadCacheGive(&outside.cache, thread);
+    spinUnlock(&outside.lock);
 }
 
 /* Check attributes and fold them into a tag; < 0: -EINVAL. */
@@ -81,14 +98,13 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     thread->stack = NULL;
     thread->fn_or_result = (void *)fn;
     thread->env = env;
-    RELAXED_STORE(&thread->ended, 0);
-    RELAXED_STORE(&thread->refs, handle ? 2u : 1u);
+    RELAXED_STORE(&thread->ended, handle ? 0 : WATCH_MARK);
+    RELAXED_STORE(&thread->handles, handle ? 1u : 0u);
     threadSetStatus(thread, ThreadReady, -1);
     RELEASE_STORE(&thread->id, id);
     if (attributes != NULL && attributes->label != NULL &&
         threadLabel(thread, attributes->label) != 0) {
-        RELAXED_STORE(&thread->refs, 1);
-        threadDrop(thread);
+        freeThread(thread, here);
         return -ENOMEM;
     }
     *made = thread;
@@ -133,51 +149,36 @@ int threadForkOn(Thread **handle, uint32_t capability, ThreadFn *fn, void *env)
     return threadForkWith(handle, &attributes, fn, env);
 }
 
-void threadEnded(Thread *thread, void *result, Capability *capability)
+/* Wake them, but for one that is alone, parked and may run anywhere: that one is returned. */
+static Thread *wakeJoiners(WatchNode *joiners, Capability *capability)
 {
-    Scheduler *scheduler = schedulerOf(capability);
+    if (LIKELY(joiners != NULL && RELAXED_LOAD(&joiners->next) == NULL &&
+               RELAXED_LOAD(&joiners->fire) == parkListedFired &&
+               (joiners->tag & TAG_PINNED) == 0)) {
+        Thread *joiner = threadOfNode(joiners);
+        RELAXED_STORE(&joiners->linked, 0);
+        claimSettle(&joiner->claim, 0);
+        return joiner;
+    }
+    watchListFire(joiners, 0, capability);
+    return NULL;
+}
+
+Thread *threadEnded(Thread *thread, void *result, Capability *capability)
+{
+    Thread *joiner = NULL;
+    WatchNode *joiners;
     thread->fn_or_result = result;
     threadSetStatus(thread, ThreadFinished, -1);
-    COUNT(&scheduler->ended, 1);
-    if (RELAXED_LOAD(&thread->refs) > 1) {
-        WatchNode *joiners = watchListClose(&thread->ended, 1); /* publishes the result */
+    COUNT(&schedulerOf(capability)->ended, 1);
+    if (watchListCloseUnmarked(&thread->ended, 1, &joiners)) { /* publishes the result */
+        joiner = wakeJoiners(joiners, capability);
+    } else { /* a joiner whose handle was given back under its feet is woken all the same */
         watchListFire(joiners, 0, capability);
+        freeThread(thread, capability);
     }
     startupThreadEnded();
-}
-
-void threadDrop(Thread *thread)
-{
-    Capability *here = scheduleHere();
-    if (ACQUIRE_LOAD(&thread->refs) != 1 && ADD_ACQ_REL(&thread->refs, (uint32_t)-1) != 1)
-        return;
-    RELEASE_STORE(&thread->id, 0);
-    if (UNLIKELY(thread->label != NULL)) {
-        memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
-        thread->label = NULL;
-    }
-    if (LIKELY(here != NULL)) {
-        threadCacheGive(&schedulerOf(here)->threads, thread);
-        return;
-    }
-    spinLock(&outside.lock);
-    threadCacheGive(&outside.cache, thread);
-    spinUnlock(&outside.lock);
-}
-
-void threadRelease(Thread *thread)
-{
-    if (thread != NULL)
-        threadDrop(thread);
-}
-
-Thread *threadRetain(Thread *thread)
-{
-    uint32_t refs = ADD_RELAXED(&thread->refs, 1);
-    ASSERT_CMP(refs, >, 0);
-    ASSERT_CMP(refs, <, REFS_MOST);
-    (void)refs;
-    return thread;
+    return joiner;
 }
 
 static bool hasEnded(Thread *thread)
@@ -185,14 +186,44 @@ static bool hasEnded(Thread *thread)
     return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
 }
 
-int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
+void threadRelease(Thread *thread)
 {
     if (thread == NULL)
+        return;
+    bool ended = hasEnded(thread); /* before the count: it may have got itself a handle */
+    bool alone = ended && ACQUIRE_LOAD(&thread->handles) == 1;
+    if (!alone && ADD_ACQ_REL(&thread->handles, (uint32_t)-1) != 1)
+        return;
+    if (ended || !watchListMark(&thread->ended, 0))
+        freeThread(thread, scheduleHere());
+}
+
+Thread *threadRetain(Thread *thread)
+{
+    uint32_t handles = ADD_RELAXED(&thread->handles, 1);
+    ASSERT_CMP(handles, <, HANDLES_MOST);
+    if (UNLIKELY(handles == 0)) { /* the thread itself: See Note [Thread references] */
+        int spins = 0;
+        ASSERT(thread == scheduleSelf());
+        while ((RELAXED_LOAD(&thread->ended) & WATCH_MARK) == 0)
+            turnWait(&spins);
+        watchListUnmark(&thread->ended);
+    }
+    return thread;
+}
+
+int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
+{
+    Thread *self = scheduleSelf();
+    if (thread == NULL)
         return -EINVAL;
-    if (thread == scheduleSelf())
+    if (thread == self)
         return -EDEADLK;
     if (!hasEnded(thread)) {
-        int status = parkOnList(&thread->ended, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
+        WatchList *ended = &thread->ended;
+        int status = self != NULL && deadline_ns == DEADLINE_NEVER
+                         ? parkListed(self, ended, NULL, 0, ThreadBlockedOnThread)
+                         : parkOnList(ended, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
         if (status != 0 && status != -EALREADY)
             return status;
     }
@@ -210,12 +241,7 @@ int threadJoin(Thread *thread, void **result)
 
 int threadYield(void)
 {
-    Capability *here = scheduleHere();
-    if (here == NULL || here->current == NULL)
-        sched_yield();
-    else
-        scheduleYield(here);
-    return 0;
+    return scheduleYield();
 }
 
 void threadSafepoint(void)

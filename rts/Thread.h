@@ -9,11 +9,13 @@
  *   holds it (the queue it is in, the scheduler that commits it).
  *
  * Note [Thread references]
- *   refs = 1 while it lives + 1 per handle.  Whoever takes it to 0 returns the descriptor to the
- *   cache of
- *   its capability.  A thread that ends with refs = 1, and a handle given back with refs = 1, are
- *                    alone:
- *   no locked operation then.
+ *   `handles` counts the handles; the word `ended` says whether the thread lives (generation 0) and
+ *   whether the last handle has gone while it lived (MARK, set from the start by a fork without
+ *   one).  The end closes an unmarked list, one locked operation; if it finds the mark, or the last
+ *   handle goes when the list is closed, nobody else knows the descriptor: it goes back to a cache.
+ *     handles 1 -> 0   last holder  acq_rel  before it marks; not needed once the thread has ended
+ *     handles 0 -> 1   the thread   relaxed  threadRetain on itself: it waits for the mark and
+ *                                            takes it back
  */
 #ifndef RTS_THREAD_H
 #define RTS_THREAD_H
@@ -36,8 +38,8 @@ struct Thread {
     uint64_t id;        /* constant while it lives; 0: free descriptor (relaxed) */
     void *fn_or_result; /* thread: its body, then its result (published by `ended`) */
     void *env;          /* thread: its body's argument until it starts */
-    WatchList ended;    /* joiners; generation 1: ended */
-    uint32_t refs;      /* see Note [Thread references] */
+    WatchList ended;    /* joiners; see Note [Thread references] */
+    uint32_t handles;   /* likewise */
     uint32_t status;    /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
     char *label;        /* under the label lock; NULL: none */
 };
@@ -95,10 +97,8 @@ static inline void threadSetStatus(Thread *thread, ThreadState state, int fd)
     RELAXED_STORE(&thread->status, (uint32_t)state | (uint32_t)fd << 8);
 }
 
-/* threadEnded -- on the ending thread's stack: publish the result, wake the joiners. */
-void threadEnded(Thread *thread, void *result, Capability *capability);
-
-/* threadDrop -- give one reference back; the descriptor may be gone afterwards. */
-void threadDrop(Thread *thread);
+/* threadEnded -- publish the result; the descriptor may be gone afterwards.  Wakes the joiners, but
+ * for one that is alone and may run anywhere: it is returned, for the caller to run or to queue. */
+Thread *threadEnded(Thread *thread, void *result, Capability *capability);
 
 #endif

@@ -16,7 +16,12 @@
  *   n,Parked     claim   n,Fired      source     acq_rel  (C3) pairs with C1; the winner queues the
  *                waiter
  *   n,Armed      end     n,Idle       waiter     relaxed  gave up before parking (ready already)
+ *   any          list    n+1,Listed   waiter     release  about to wait for one list only, with no
+ *                                                         deadline: See Note [Listed waits]
+ *   n,Listed     settle  n,Fired      remover    relaxed  who took the node off the list; the queue
+ *                                                         publishes it to the waiter
  *   n,Fired      claim   -            source     -        lost
+ *   n,Listed     claim   -            source     -        lost
  *   m != n       claim   -            source     -        a later wait: lost
  * Who finds Fired other than by claimFired loads the word again (acquire) before it looks at the
  * result. Invariant: of all claims for one number exactly one wins; a Parked waiter is queued
@@ -33,7 +38,8 @@ typedef enum ClaimState {
     ClaimIdle = 0,
     ClaimArmed = 1,
     ClaimParked = 2,
-    ClaimFired = 3
+    ClaimFired = 3,
+    ClaimListed = 4
 } ClaimState;
 
 typedef uint64_t Claim;
@@ -78,6 +84,20 @@ ClaimOutcome claimTry(Claim *claim, uint64_t number, int result);
 /* claimEnd -- waiter: leave an Armed wait.  True: nobody had claimed it; false: it had been (its
  * result is claimResult of the word). */
 bool claimEnd(Claim *claim);
+
+/* claimList -- waiter: start a wait for one list only.
+ * claimSettle -- whoever took its node off that list: the wait is over. */
+static inline void claimList(Claim *claim)
+{
+    RELEASE_STORE(claim, (claimNumber(RELAXED_LOAD(claim)) + 1) << 20 | ClaimListed);
+}
+
+static inline void claimSettle(Claim *claim, int result)
+{
+    uint64_t bits = (uint64_t)(uint16_t)(int16_t)result << 4 | ClaimFired;
+    ASSERT_CMP(claimState(RELAXED_LOAD(claim)), ==, ClaimListed);
+    RELAXED_STORE(claim, claimNumber(RELAXED_LOAD(claim)) << 20 | bits);
+}
 
 /* claimFired -- waiter: has it been claimed already? (acquire) */
 static inline bool claimFired(Claim *claim)

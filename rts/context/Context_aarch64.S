@@ -1,7 +1,7 @@
 /* Context_aarch64.S -- the switch for aarch64 (AAPCS64).                             [path 6/6]
  *
  * Registers: x0 = void **save, x1 = void *load, x2 = void *pass.  Saved: x19-x28, fp, lr, d8-d15.
- * Resumes by `br`, not `ret`: See Note [Switch by jump] in Context_x86_64.S.
+ * Resumes by `br`, not `ret`: See Note [Switch by jump] in Context.h.
  * Tests: testsuite/unit/ContextTest.c (under qemu-user).
  */
     .text

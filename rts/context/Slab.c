@@ -162,6 +162,7 @@ static void writeHeader(Slab *slab, uint32_t index)
     memset(stack, 0, sizeof *stack);
     stack->slab = slab;
     stack->index = index;
+    stack->standard = slab->region == slabs.region;
     stack->tools.valgrind_id = (unsigned)VALGRIND_STACK_REGISTER(stackBottom(stack), stack);
 #ifdef SANITIZE_THREAD
     stack->tools.fibre = __tsan_create_fiber(0);

@@ -12,7 +12,7 @@
 
 #include "internal/SpinLock.h"
 
-enum { CACHE_MOST = 64, BATCH = 32 };
+enum { BATCH = STACK_CACHE_MOST / 2 };
 
 static struct {
     SpinLock lock;
@@ -52,7 +52,7 @@ void stackPoolEnd(void)
     slabEnd();
 }
 
-static Stack *takeSlow(StackCache *cache)
+static Stack *takeFromDepot(StackCache *cache)
 {
     Stack *batch = depotTake();
     if (batch == NULL)
@@ -62,18 +62,18 @@ static Stack *takeSlow(StackCache *cache)
     return batch;
 }
 
-Stack *stackTake(StackCache *cache, size_t size)
+Stack *stackTakeSlow(StackCache *cache, size_t size)
 {
     Stack *stack = cache->warm;
-    if (UNLIKELY(size > stackDefaultSize())) {
+    if (size > stackDefaultSize()) {
         stack = slabTake(size);
-    } else if (LIKELY(stack != NULL)) {
+    } else if (stack != NULL) {
         cache->warm = stack->next;
         RELAXED_STORE(&cache->count, cache->count - 1);
     } else {
-        stack = takeSlow(cache);
+        stack = takeFromDepot(cache);
     }
-    if (LIKELY(stack != NULL))
+    if (stack != NULL)
         COUNT(&cache->bound, 1);
     return stack;
 }
@@ -90,18 +90,16 @@ static void shrinkCache(StackCache *cache, int64_t now_ns)
     depotPut(batch, BATCH, now_ns);
 }
 
-void stackGive(StackCache *cache, Stack *stack, int64_t now_ns)
+void stackGiveSlow(StackCache *cache, Stack *stack, int64_t now_ns)
 {
-    RELAXED_STORE(&stack->owner, NULL);
-    COUNT(&cache->unbound, 1);
-    if (UNLIKELY(stackSizeOf(stack) != stackDefaultSize())) {
+    if (!stack->standard) {
         slabGive(stack);
         return;
     }
     stack->next = cache->warm;
     cache->warm = stack;
     COUNT(&cache->count, 1);
-    if (UNLIKELY(cache->count > CACHE_MOST))
+    if (cache->count > STACK_CACHE_MOST)
         shrinkCache(cache, now_ns);
 }
 

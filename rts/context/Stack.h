@@ -34,6 +34,7 @@
 #define STACK_GUARD ((size_t)4096)
 #define STACK_DEFAULT ((size_t)64 * 1024)
 #endif
+#define STACK_CACHE_MOST 64 /* stacks a capability keeps warm */
 #define STACK_LEAST ((size_t)16 * 1024)
 #define STACK_MOST ((size_t)64 * 1024 * 1024)
 
@@ -46,6 +47,7 @@ typedef struct Stack {
     uint32_t index;      /* constant: number in the slab */
     uint32_t count;      /* depot: length of the batch, in its first stack */
     int64_t since_ns;    /* depot: when the batch came, in its first stack */
+    bool standard;       /* constant: of the default size */
     void *owner;         /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
     StackTools tools;
 } CACHE_ALIGNED Stack;
@@ -69,10 +71,34 @@ size_t stackDefaultSize(void);
 size_t stackRegionFor(size_t size);
 
 /* stackTake -- a stack of at least `size` bytes (0: the default), NULL: none to be had. */
-Stack *stackTake(StackCache *cache, size_t size);
+Stack *stackTakeSlow(StackCache *cache, size_t size);
+
+static inline Stack *stackTake(StackCache *cache, size_t size)
+{
+    Stack *stack = cache->warm;
+    if (UNLIKELY(size != 0 || stack == NULL))
+        return stackTakeSlow(cache, size);
+    cache->warm = stack->next;
+    RELAXED_STORE(&cache->count, cache->count - 1);
+    COUNT(&cache->bound, 1);
+    return stack;
+}
 
 /* stackGive -- nothing runs on it any more. */
-void stackGive(StackCache *cache, Stack *stack, int64_t now_ns);
+void stackGiveSlow(StackCache *cache, Stack *stack, int64_t now_ns);
+
+static inline void stackGive(StackCache *cache, Stack *stack, int64_t now_ns)
+{
+    RELAXED_STORE(&stack->owner, NULL);
+    COUNT(&cache->unbound, 1);
+    if (UNLIKELY(!stack->standard || cache->count >= STACK_CACHE_MOST)) {
+        stackGiveSlow(cache, stack, now_ns);
+        return;
+    }
+    stack->next = cache->warm;
+    cache->warm = stack;
+    COUNT(&cache->count, 1);
+}
 
 /* stackCacheDrain -- give the whole cache to the depot. */
 void stackCacheDrain(StackCache *cache, int64_t now_ns);

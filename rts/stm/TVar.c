@@ -87,17 +87,14 @@ void *tvarReadIO(TVar *tvar)
 
 void tvarPut(TVar *tvar, void *value, void *sink)
 {
+    WatchNode *watchers = watchListLock(&tvar->watchers);
     uint64_t version = RELAXED_LOAD(&tvar->version);
-    while ((version & 1) != 0 || !CAS_ACQUIRE(&tvar->version, &version, version + 1)) { /* V1 */
-        if ((version & 1) != 0) {
-            SMP_PAUSE();
-            version = RELAXED_LOAD(&tvar->version);
-        }
-    }
+    RELAXED_STORE(&tvar->version, version + 1); /* V1 */
     RELEASE_STORE(&tvar->value, value);         /* V2 */
-    SEQ_CST_STORE(&tvar->version, version + 2); /* V3 */
-    if (UNLIKELY(watchListHasWatchers(&tvar->watchers)))
-        watchListFire(watchListTake(&tvar->watchers, 0), 0, sink);
+    RELEASE_STORE(&tvar->version, version + 2); /* V3 */
+    watchListUnlock(&tvar->watchers);
+    if (watchers != NULL)
+        watchListFire(watchers, 0, sink);
 }
 
 int tvarWriteIO(TVar *tvar, void *value)
@@ -119,17 +116,19 @@ typedef struct Seen {
 static bool hasChanged(void *env)
 {
     Seen *seen = env;
-    return (SEQ_CST_LOAD(&seen->tvar->version) & ~1ull) != seen->version;
+    return (RELAXED_LOAD(&seen->tvar->version) & ~1ull) != seen->version;
 }
 
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 {
     Seen seen = {.tvar = tvar, .version = version};
-    /* Again when the writer that made `version` looked for watchers only after we had become
-     * one. */
+    Thread *self = deadline_ns == DEADLINE_NEVER ? scheduleSelf() : NULL;
+    /* Again when the write that made `version` has only now found us in the list. */
     while (!hasChanged(&seen)) {
-        int result =
-            parkOnList(&tvar->watchers, 0, hasChanged, &seen, ThreadBlockedOnTVar, deadline_ns);
+        int result = self != NULL ? parkListed(self, &tvar->watchers, &tvar->version, version,
+                                               ThreadBlockedOnTVar)
+                                  : parkOnList(&tvar->watchers, 0, hasChanged, &seen,
+                                               ThreadBlockedOnTVar, deadline_ns);
         if (result != 0)
             return result == -EALREADY ? -EINVAL : result;
     }

@@ -1,15 +1,17 @@
 /* TVar.h -- a value, its version, and who watches it.
  *
  * Note [TVar versions]
- *   version  even: the number of writes times two; odd: a writer is at work (bit 0 is its lock).
- *   from   on         to      by        order    meaning
- *   2n     lock       2n+1    writer    acquire  (V1) by CAS
- *   value  store      -       writer    release  (V2) only between V1 and V3
- *   2n+1   unlock     2n+2    writer    seq_cst  (V3) then look for watchers (seq_cst) and fire
- *          them
+ *   version  even: the number of writes times two; odd: a writer is at work.
+ *   field    from   to     by        order    meaning
+ *   watchers L      LOCK   writer    acquire  takes all watchers; See Note [WatchList states]
+ *   version  2n     2n+1   writer    relaxed  (V1) under LOCK, as all that follow
+ *   value    a      b      writer    release  (V2) only between V1 and V3
+ *   version  2n+1   2n+2   writer    release  (V3)
+ *   watchers LOCK   empty  writer    release  then fires them
  *   A reader takes version (acquire), value (acquire), version again (relaxed): equal and even, or
- *   anew. Who reads a value of V2 has acquired V1, so its second look sees 2n+1 or later.
- *   A watcher publishes itself, then compares the version (seq_cst).  See Note [StoreLoad].
+ *   anew.  Who reads a value of V2 has acquired V1, so its second look sees 2n+1 or later.
+ *   A watcher publishes itself, then compares the version (relaxed): what was unlocked before its
+ *   node came into the list it sees by that very operation, and every later lock takes the node.
  *   A transaction's commit takes the same lock on each TVar it writes: nothing here changes for it.
  */
 #ifndef RTS_TVAR_H

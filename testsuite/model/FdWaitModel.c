@@ -285,6 +285,12 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
     UNREACHED;
     return 0;
 }
+Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
+{
+    (void)capability, (void)wait;
+    UNREACHED;
+    return NULL;
+}
 void outsideCancelAll(void)
 {
     UNREACHED;

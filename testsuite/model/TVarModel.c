@@ -3,8 +3,10 @@
  * not-under: tsan asan valgrind
  * model-sources: rts/stm/TVar.c rts/Park.c rts/Wait.c iomgr/WatchList.c
  *
- * The awaiter is a green thread that runs the real wait, from parkOnList to the claim; here are
- * only the switch away (commit, then sleep until somebody queues it) and the queue (a count).
+ * The awaiter is a green thread that runs the real wait, listed or (with a deadline) by the claim;
+ * here are only the switch away (commit or publish, then sleep until somebody queues it) and the
+ * queue (a count).  What happens on the way to sleep is done by whatever runs next on that OS
+ * thread, so the awaiter may be running again by then: publishAgainstResumed.
  */
 #include "rts/Outside.h"
 #include "rts/Park.h"
@@ -22,6 +24,7 @@ typedef struct State {
     uint64_t stack;    /* plain: what the awaiter leaves behind when it parks */
     uint32_t queued;   /* times it was made ready */
     uint64_t parks;    /* the awaiter's own */
+    int64_t deadline;  /* of its waits: never, or one that a model reaches by timeOut */
     uint64_t cells[3]; /* plain: what the values 1, 2 point to; written before the value is */
 } State;
 
@@ -57,6 +60,24 @@ Capability *schedulePark(Capability *capability)
     return capability;
 }
 
+/* wait: on the stack of the thread that has been left, until it is published. */
+static void publish(ListedWait wait)
+{
+    MODEL_WRITE(current->stack, 1);
+    if (!parkPublish(&current->thread, &wait)) {
+        MODEL_WRITE(current->stack, 2);
+        ADD_RELAXED(&current->queued, 1);
+    }
+}
+
+Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
+{
+    current->parks++;
+    publish(*wait);
+    modelBlock(isQueued, current);
+    return capability;
+}
+
 void scheduleReady(Thread *thread, Capability *here)
 {
     (void)here;
@@ -72,18 +93,16 @@ void scheduleSafepointSlow(Capability *capability)
     modelFail(__FILE__, __LINE__, "not reached");
 }
 
-/* Not reached: no timers, no plain OS threads, no delays here. */
+/* The timer is timeOut's.  Not reached: no plain OS threads, no delays here. */
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
 {
     (void)heap, (void)timer, (void)number, (void)deadline_ns;
-    modelFail(__FILE__, __LINE__, "not reached");
     return 0;
 }
 
 void timerHeapDisarm(TimerHeap *heap, Timer *timer)
 {
     (void)heap, (void)timer;
-    modelFail(__FILE__, __LINE__, "not reached");
 }
 
 int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
@@ -164,6 +183,35 @@ static void setUp(void *at)
     current = at;
     parkCancelReset();
     current->cells[0] = 1;
+    current->deadline = DEADLINE_NEVER;
+}
+
+static void setUpTimed(void *at)
+{
+    setUp(at);
+    current->deadline = 1;
+}
+
+/* The first wait has been begun and not published: that is for one thread, the second wait for
+ * another. */
+static void setUpListed(void *at)
+{
+    setUp(at);
+    current->parks = 1;
+    current->thread.node.fire = parkListedFired;
+    current->thread.node.number = (uintptr_t)&current->tvar.watchers;
+    claimList(&current->thread.claim);
+}
+
+static void setUpListedTimed(void *at)
+{
+    setUpListed(at);
+    current->deadline = 1;
+}
+
+static int awaitVersion(State *state, uint64_t version)
+{
+    return tvarAwaitUntil(&state->tvar, version, state->deadline);
 }
 
 static void *valueOf(uintptr_t index)
@@ -237,7 +285,7 @@ static void await(void *at)
 {
     State *state = at;
     uint64_t version;
-    MODEL_CHECK(tvarAwait(&state->tvar, 0) == 0);
+    MODEL_CHECK(awaitVersion(state, 0) == 0);
     void *value = tvarReadVersionIO(&state->tvar, &version);
     MODEL_CHECK(version > 0 && value != NULL);
     useValue(state, value);
@@ -249,12 +297,59 @@ static void awaitTwice(void *at)
 {
     State *state = at;
     uint64_t version;
-    MODEL_CHECK(tvarAwait(&state->tvar, 0) == 0);
+    MODEL_CHECK(awaitVersion(state, 0) == 0);
     tvarReadVersionIO(&state->tvar, &version);
     if (version == 2)
-        MODEL_CHECK(tvarAwait(&state->tvar, 2) == 0);
+        MODEL_CHECK(awaitVersion(state, 2) == 0);
     void *value = tvarReadVersionIO(&state->tvar, &version);
     MODEL_CHECK(version == 4 && value == valueOf(2));
+}
+
+static void publishFirst(void *at)
+{
+    State *state = at;
+    publish((ListedWait){.list = &state->tvar.watchers, .watched = &state->tvar.version});
+}
+
+/* The thread goes on from its first wait as soon as it is queued, maybe before publishFirst is
+ * through, and waits again in the same list, where only publishFirst may disturb it. */
+static void awaitAgain(void *at)
+{
+    State *state = at;
+    modelBlock(isQueued, state);
+    MODEL_CHECK(claimState(RELAXED_LOAD(&state->thread.claim)) == ClaimFired);
+    int result = state->deadline == DEADLINE_NEVER
+                     ? parkListed(&state->thread, &state->tvar.watchers, NULL, 0, ThreadReady)
+                     : parkOnList(&state->tvar.watchers, 0, NULL, NULL, ThreadReady, 1);
+    MODEL_CHECK(result == 0);
+}
+
+static bool waitsStill(void *at)
+{
+    State *state = at;
+    return state->tvar.watchers == (uintptr_t)&state->thread.node &&
+           state->queued == state->parks - 1;
+}
+
+static void cancelOrNot(void *at)
+{
+    State *state = at;
+    modelBlock(isQueued, state);
+    int result = claimResult(RELAXED_LOAD(&state->thread.claim));
+    MODEL_CHECK(result == 0 || result == -ECANCELED);
+    modelOutcome((uint64_t)-result);
+    MODEL_WRITE(state->thread.node.next, NULL);
+}
+
+/* After a listed wait one by the claim: a canceller that still sees the first does not take the
+ * number of the second for a list. */
+static void awaitTimedAfterListed(void *at)
+{
+    State *state = at;
+    RELAXED_STORE(&state->thread.node.number, (uintptr_t)&state->tvar.watchers);
+    claimList(&state->thread.claim);
+    claimSettle(&state->thread.claim, 0);
+    MODEL_CHECK(awaitVersion(state, 0) == -ECANCELED);
 }
 
 static void checkAwaited(void *at)
@@ -269,11 +364,12 @@ static void checkAwaited(void *at)
 static void awaitOrNot(void *at)
 {
     State *state = at;
-    int result = tvarAwait(&state->tvar, 0);
+    int result = awaitVersion(state, 0);
     MODEL_CHECK(result == 0 || result == -ETIMEDOUT || result == -ECANCELED);
     modelOutcome((uint64_t)-result);
     MODEL_WRITE(state->thread.node.next, NULL);
-    MODEL_WRITE(state->thread.node.number, 0);
+    if (state->deadline != DEADLINE_NEVER) /* else cancellers look at it at any time */
+        MODEL_WRITE(state->thread.node.number, 0);
 }
 
 /* The timer of wait 1, whenever it knows of that wait. */
@@ -294,7 +390,7 @@ static void cancel(void *at)
 static void awaitFreed(void *at)
 {
     State *state = at;
-    int result = tvarAwait(&state->tvar, 0);
+    int result = awaitVersion(state, 0);
     MODEL_CHECK(result == -EINVAL);
     MODEL_CHECK(MODEL_READ(state->cells[1]) == 1);
 }
@@ -317,12 +413,53 @@ static void checkClosed(void *at)
 static const Model models[] = {
     {"readAgainstWrites", SIZE, 2, setUp, {readVersion, writeBoth}, checkBoth, NULL, 0},
     {"twoWriters", SIZE, 3, setUp, {readTwice, write1, write2}, checkTwo, NULL, 0},
-    {"awaitAgainstWrite", SIZE, 2, setUp, {await, write1}, checkAwaited, NULL, 0},
-    {"awaitTwoWriters", SIZE, 3, setUp, {await, write1, write2}, checkAwaited, NULL, 0},
-    {"awaitTwice", SIZE, 2, setUp, {awaitTwice, writeBoth}, checkAwaited, NULL, 0},
-    {"timeOutAgainstWrite", SIZE, 3, setUp, {awaitOrNot, write1, timeOut}, checkAwaited, NULL, 0},
-    {"cancelAgainstWrite", SIZE, 3, setUp, {awaitOrNot, write1, cancel}, checkAwaited, NULL, 0},
-    {"awaitAgainstClose", SIZE, 2, setUp, {awaitFreed, closeTVar}, checkClosed, NULL, 0},
+    {"listedAgainstWrite", SIZE, 2, setUp, {await, write1}, checkAwaited, NULL, 0},
+    {"listedTwice", SIZE, 2, setUp, {awaitTwice, writeBoth}, checkAwaited, NULL, 0},
+    {"publishAgainstResumed",
+     SIZE,
+     3,
+     setUpListed,
+     {publishFirst, awaitAgain, write1},
+     checkAwaited,
+     waitsStill,
+     0},
+    {"publishAgainstTimed",
+     SIZE,
+     3,
+     setUpListedTimed,
+     {publishFirst, awaitAgain, write1},
+     checkAwaited,
+     waitsStill,
+     0},
+    {"publishAgainstCancel",
+     SIZE,
+     4,
+     setUpListed,
+     {publishFirst, cancelOrNot, write1, cancel},
+     checkAwaited,
+     NULL,
+     0},
+    {"listedCancelled", SIZE, 3, setUp, {awaitOrNot, write1, cancel}, checkAwaited, NULL, 0},
+    {"timedAfterListed",
+     SIZE,
+     2,
+     setUpTimed,
+     {awaitTimedAfterListed, cancel},
+     checkAwaited,
+     waitsStill,
+     0},
+    {"listedAgainstClose", SIZE, 2, setUp, {awaitFreed, closeTVar}, checkClosed, NULL, 0},
+    {"timedAgainstWrite", SIZE, 2, setUpTimed, {await, write1}, checkAwaited, NULL, 0},
+    {"timeOutAgainstWrite",
+     SIZE,
+     3,
+     setUpTimed,
+     {awaitOrNot, write1, timeOut},
+     checkAwaited,
+     NULL,
+     0},
+    {"timedCancelled", SIZE, 3, setUpTimed, {awaitOrNot, write1, cancel}, checkAwaited, NULL, 0},
+    {"timedAgainstClose", SIZE, 2, setUpTimed, {awaitFreed, closeTVar}, checkClosed, NULL, 0},
 };
 
 int main(int argc, char **argv)

@@ -123,7 +123,7 @@ TEST(DataPath, eventBetweenRecheckAndPark)
  * is queued. */
 static int waitWithPollDue(void)
 {
-    schedulerOf(here)->ticks = TICKS_PER_LOOK - 1;
+    schedulerOf(here)->look_at = 0; /* is due */
     schedulerOf(here)->last_poll_ns = 0;
     CHECK(mockDeliverFd(kernel, FD, EventRead));
     int result = threadWaitFd(FD, FdRead, eventManagerEdges(manager, FD, FdRead), DEADLINE_NEVER);

@@ -121,7 +121,6 @@ static inline void takeAndRun(Thread *thread)
     CHECK_EQ(runQueueLength(&here->queue), 0);
     next->run(next, here);
     CHECK_EQ(here->current, NULL);
-    CHECK_EQ(schedulerOf(here)->after, AfterNothing); /* what was left is settled */
 }
 
 static inline void checkParked(const Thread *thread, ThreadState why)

@@ -197,13 +197,14 @@ static inline void crowdAwaitState(Thread *thread, ThreadState state, int fd)
     int64_t deadline_ns = rtsNow() + CROWD_HANG_S * CROWD_SECOND_NS;
     for (;;) {
         ThreadStatus status = threadStatus(thread);
+        ClaimState claim = claimState(ACQUIRE_LOAD(&thread->claim));
         if (status.state == state && (fd < 0 || status.fd == fd) &&
-            claimState(ACQUIRE_LOAD(&thread->claim)) == ClaimParked)
+            (claim == ClaimParked || claim == ClaimListed))
             return;
         if (rtsNow() > deadline_ns) {
             CHECK_EQ(status.state, state);
             CHECK_EQ(status.fd, fd);
-            CHECK_EQ(claimState(ACQUIRE_LOAD(&thread->claim)), ClaimParked);
+            CHECK_EQ(claim, ClaimParked);
         }
         if (threadSelf() == NULL)
             crowdPause(50000);
