@@ -57,8 +57,9 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 
 /* parkListed -- a green thread waits for one list in type-stable memory, without a deadline.
- * See Note [Listed waits].  watched: if not NULL, do not wait if *watched is not `seen` (bit 0 aside)
- * once the node is published.  0, -EALREADY (closed), -ECANCELED or what it was fired with. */
+ * See Note [Listed waits].  watched: if not NULL, it does not wait if *watched is not `seen` (bit 0
+ * aside) once the node is published.  0, -EALREADY (closed), -ECANCELED or what it was fired
+ * with. */
 int parkListed(Thread *self, WatchList *list, const uint64_t *watched, uint64_t seen,
                ThreadState why);
 
