@@ -3,6 +3,8 @@
 #                 (make run ARGS="--seconds 5 --capabilities 2" passes arguments on)
 #   make check    install what is missing, build and test everything
 # Beside them:
+#   make bench    install the peers, build and measure everything (docs: testsuite/bench/Rows.md;
+#                 ROWS="2 3 8" some rows, PLOT=1 draws docs/performance.svg, CORES="1 2 4" growth)
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
 #   make soak     the same for 10 minutes (SECONDS=n for another length)
 #   make format   let clang-format decide the spacing
@@ -12,8 +14,11 @@ SHELL := /bin/bash
 HOST_PORT = 8080
 ARGS =
 SECONDS = 600
+ROWS =
+CORES =
+PLOT =
 
-.PHONY: help run check stress soak format clean
+.PHONY: help run check bench stress soak format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -28,6 +33,10 @@ run:
 check:
 	@testsuite/support/install.sh check
 	@testsuite/support/check.sh $(STAGES)
+
+bench:
+	@testsuite/support/install.sh bench >&2
+	@python3 testsuite/bench/bench.py --rows "$(ROWS)" --cores "$(CORES)" $(if $(PLOT),--plot)
 
 stress:
 	@testsuite/support/install.sh check

@@ -14,13 +14,33 @@
 #ifndef CAPABILITY_FD_HOME_H
 #define CAPABILITY_FD_HOME_H
 
-#include "capability/Capability.h"
+#include "capability/CapabilityTable.h"
 
 int fdHomeStart(const Allocator *allocator);
 void fdHomeFree(void);
 
+#define HOME_CHUNK_BITS 12
+#define HOME_CHUNK (1 << HOME_CHUNK_BITS)
+#define HOME_CHUNKS (FD_MAX >> HOME_CHUNK_BITS)
+#define HOME_MASK UINT32_C(0xffff)
+
+extern uint32_t *fd_home_chunks[HOME_CHUNKS]; /* each set once by CAS (release), read acquire */
+
+/* fdHomeWord -- the word's place, or NULL: never needed, or fd is out of range. */
+static inline uint32_t *fdHomeWord(int fd)
+{
+    if (UNLIKELY((unsigned)fd >= FD_MAX))
+        return NULL;
+    uint32_t *chunk = ACQUIRE_LOAD(&fd_home_chunks[fd >> HOME_CHUNK_BITS]);
+    return UNLIKELY(chunk == NULL) ? NULL : &chunk[fd & (HOME_CHUNK - 1)];
+}
+
 /* fdHomeLook -- the word (0 if nothing is known or fd is out of range). */
-uint32_t fdHomeLook(int fd);
+static inline uint32_t fdHomeLook(int fd)
+{
+    uint32_t *word = fdHomeWord(fd);
+    return word == NULL ? 0 : SEQ_CST_LOAD(word);
+}
 
 static inline uint32_t fdHomeKind(uint32_t word)
 {
@@ -28,11 +48,24 @@ static inline uint32_t fdHomeKind(uint32_t word)
 }
 
 /* fdHomeManager -- the manager of a word, NULL: none. */
-EventManager *fdHomeManager(uint32_t word);
+static inline EventManager *fdHomeManager(uint32_t word)
+{
+    uint32_t home = word & HOME_MASK;
+    if (UNLIKELY(home == 0))
+        return NULL;
+    ASSERT_CMP(home, <=, capabilities.count);
+    return &capabilities.items[home - 1]->manager;
+}
 
 /* fdHomeSettle -- give fd a home if it has none (near: the caller's capability, or NULL); returns
  * the word it has now, or 0: out of memory or out of range. */
-uint32_t fdHomeSettle(int fd, Capability *near);
+uint32_t fdHomeSettleSlow(int fd, Capability *near);
+
+static inline uint32_t fdHomeSettle(int fd, Capability *near)
+{
+    uint32_t word = fdHomeLook(fd);
+    return LIKELY((word & HOME_MASK) != 0) ? word : fdHomeSettleSlow(fd, near);
+}
 
 /* fdHomeFresh -- a number the kernel has just handed out: forget its past, set its kind.  0,
  * -ENOMEM,

@@ -1,6 +1,6 @@
 /* RunQueue.h -- ready work of one core, and stealing from it.
  *
- * A ring of 256 with an overflow list at its old end.  The owner pushes at the young end and pops
+ * A ring of 1024 with an overflow list at its old end.  The owner pushes at the young end and pops
  * at either end without a locked operation while nobody steals (OwnerGate); a thief takes half of
  * what there is from the old end.  Nothing here allocates or fails.
  *
@@ -24,7 +24,7 @@
 #include <stddef.h>
 
 #ifndef RUN_QUEUE_CAPACITY
-#define RUN_QUEUE_CAPACITY 256 /* a power of two; models use a small one */
+#define RUN_QUEUE_CAPACITY 1024 /* a power of two; models use a small one */
 #endif
 #define RUN_QUEUE_STEAL_MOST (RUN_QUEUE_CAPACITY / 2)
 

@@ -88,10 +88,18 @@ bool eventManagerForget(EventManager *manager, int fd, FdDirection direction, Wa
 void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uint32_t who);
 
 /* eventManagerEdges -- the edge counter to be passed in FdSeen; 0 if fd has no slot yet. */
-uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction);
+static inline uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction)
+{
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    return slot == NULL ? 0 : SEQ_CST_LOAD(&slot->edges[direction]);
+}
 
 /* eventManagerGeneration -- changes whenever the number is closed or becomes another file's. */
-uint16_t eventManagerGeneration(EventManager *manager, int fd);
+static inline uint16_t eventManagerGeneration(EventManager *manager, int fd)
+{
+    FdSlot *slot = fdTableFind(&manager->table, fd);
+    return slot == NULL ? 0 : fdControlGeneration(ACQUIRE_LOAD(&slot->control));
+}
 
 /* eventManagerDrained -- after a short read that began at `edges`: nothing is left until the next
  * edge (ignored when urgent data or the peer's end was seen).  eventManagerIsDrained: reading at

@@ -260,18 +260,6 @@ void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uin
         RELAXED_STORE(&slot->last[direction], last);
 }
 
-uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction)
-{
-    FdSlot *slot = fdTableFind(&manager->table, fd);
-    return slot == NULL ? 0 : SEQ_CST_LOAD(&slot->edges[direction]);
-}
-
-uint16_t eventManagerGeneration(EventManager *manager, int fd)
-{
-    FdSlot *slot = fdTableFind(&manager->table, fd);
-    return slot == NULL ? 0 : fdControlGeneration(ACQUIRE_LOAD(&slot->control));
-}
-
 /* ---- short reads --------------------------------------------------------------------------- */
 
 static bool canBeDrained(FdSlot *slot)

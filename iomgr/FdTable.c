@@ -11,8 +11,6 @@
 
 #include <errno.h>
 
-enum { CHUNK_SLOTS = 1 << FD_CHUNK_BITS };
-
 int fdTableInit(FdTable *table, const Allocator *allocator)
 {
     table->allocator = allocator;
@@ -25,18 +23,10 @@ void fdTableFree(FdTable *table)
     if (table->chunks == NULL)
         return;
     for (int i = 0; i < FD_CHUNKS; i++)
-        memoryRelease(table->allocator, RELAXED_LOAD(&table->chunks[i]),
-                      CHUNK_SLOTS * sizeof(FdSlot), CACHE_LINE);
+        memoryRelease(table->allocator, RELAXED_LOAD(&table->chunks[i]), FD_CHUNK * sizeof(FdSlot),
+                      CACHE_LINE);
     memoryRelease(table->allocator, table->chunks, FD_CHUNKS * sizeof *table->chunks, CACHE_LINE);
     table->chunks = NULL;
-}
-
-FdSlot *fdTableFind(const FdTable *table, int fd)
-{
-    if (fd < 0 || fd >= FD_MAX)
-        return NULL;
-    FdSlot *chunk = ACQUIRE_LOAD(&table->chunks[fd >> FD_CHUNK_BITS]);
-    return chunk == NULL ? NULL : &chunk[fd & (CHUNK_SLOTS - 1)];
 }
 
 FdSlot *fdTableGet(FdTable *table, int fd)
@@ -44,11 +34,11 @@ FdSlot *fdTableGet(FdTable *table, int fd)
     FdSlot *slot = fdTableFind(table, fd), *chunk, *none = NULL;
     if (slot != NULL || fd < 0 || fd >= FD_MAX)
         return slot;
-    size_t bytes = CHUNK_SLOTS * sizeof(FdSlot);
+    size_t bytes = FD_CHUNK * sizeof(FdSlot);
     chunk = memoryAllocateZeroed(table->allocator, bytes, CACHE_LINE);
     if (chunk == NULL)
         return NULL;
-    for (int i = 0; i < CHUNK_SLOTS; i++) {
+    for (int i = 0; i < FD_CHUNK; i++) {
         chunk[i].edges[FdRead] = 1; /* 0 stands for "none seen" in FdSeen */
         chunk[i].edges[FdWrite] = 1;
     }
@@ -57,5 +47,5 @@ FdSlot *fdTableGet(FdTable *table, int fd)
         memoryRelease(table->allocator, chunk, bytes, CACHE_LINE);
         chunk = none;
     }
-    return &chunk[fd & (CHUNK_SLOTS - 1)];
+    return &chunk[fd & (FD_CHUNK - 1)];
 }

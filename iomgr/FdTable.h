@@ -96,7 +96,8 @@ typedef struct FdSlot {
 
 _Static_assert(sizeof(FdSlot) == CACHE_LINE, "a slot is one cache line");
 
-#define FD_CHUNK_BITS 8  /* slots in a chunk: 256 */
+#define FD_CHUNK_BITS 8 /* slots in a chunk */
+#define FD_CHUNK (1 << FD_CHUNK_BITS)
 #define FD_MAX (1 << 20) /* numbers above it are -EMFILE */
 #define FD_CHUNKS (FD_MAX >> FD_CHUNK_BITS)
 
@@ -109,7 +110,13 @@ int fdTableInit(FdTable *table, const Allocator *allocator);
 void fdTableFree(FdTable *table);
 
 /* fdTableFind -- the slot, or NULL if its chunk was never needed (or fd is out of range). */
-FdSlot *fdTableFind(const FdTable *table, int fd);
+static inline FdSlot *fdTableFind(const FdTable *table, int fd)
+{
+    if (UNLIKELY((unsigned)fd >= FD_MAX))
+        return NULL;
+    FdSlot *chunk = ACQUIRE_LOAD(&table->chunks[fd >> FD_CHUNK_BITS]);
+    return UNLIKELY(chunk == NULL) ? NULL : &chunk[fd & (FD_CHUNK - 1)];
+}
 
 /* fdTableGet -- the slot, made if need be.  NULL: out of memory or fd out of [0, FD_MAX). */
 FdSlot *fdTableGet(FdTable *table, int fd);

@@ -75,7 +75,7 @@ WatchNode *watchListClose(WatchList *list, uint16_t generation)
     return watchListHead(found);
 }
 
-bool watchListCloseUnmarked(WatchList *list, uint16_t generation, WatchNode **taken)
+bool watchListCloseUnmarkedSlow(WatchList *list, uint16_t generation, WatchNode **taken)
 {
     uint64_t found;
     bool closed = closeUnless(list, generation, WATCH_MARK, &found);
@@ -118,6 +118,10 @@ uint32_t watchListFire(WatchNode *taken, int result, void *sink)
 {
     WatchNode *oldest = NULL;
     uint32_t count = 0;
+    if (LIKELY(taken != NULL && RELAXED_LOAD(&taken->next) == NULL)) {
+        oldest = taken;
+        taken = NULL;
+    }
     while (taken != NULL) { /* the list is newest first: turn it round */
         WatchNode *next = RELAXED_LOAD(&taken->next);
         RELAXED_STORE(&taken->next, oldest);

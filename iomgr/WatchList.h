@@ -119,7 +119,16 @@ WatchNode *watchListClose(WatchList *list, uint16_t generation);
 
 /* watchListCloseUnmarked -- likewise, unless the list is marked: false then, and nothing has
  * changed; *taken is who is in it. */
-bool watchListCloseUnmarked(WatchList *list, uint16_t generation, WatchNode **taken);
+bool watchListCloseUnmarkedSlow(WatchList *list, uint16_t generation, WatchNode **taken);
+
+static inline bool watchListCloseUnmarked(WatchList *list, uint16_t generation, WatchNode **taken)
+{
+    uint64_t old = RELAXED_LOAD(list);
+    *taken = watchListHead(old);
+    if (LIKELY((old & WATCH_FLAGS) == 0 && CAS_ACQ_REL(list, &old, (uint64_t)generation << 48)))
+        return true;
+    return watchListCloseUnmarkedSlow(list, generation, taken);
+}
 
 /* watchListMark -- mark a list of `generation`.  False: it is of another one.
  * watchListUnmark -- the owner, who knows that it is marked. */

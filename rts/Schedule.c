@@ -47,7 +47,7 @@ uint64_t scheduleStacksLive(void)
 }
 
 /* Now and then: the clock, the poll that is due, the gate that may be biased again. */
-static void lookAtClock(Scheduler *scheduler)
+static __attribute__((noinline)) void lookAtClock(Scheduler *scheduler)
 {
     Capability *capability = scheduler->capability;
     EventManager *manager = &capability->manager;
@@ -89,7 +89,7 @@ static inline bool isLookDue(Capability *capability)
 }
 
 /* The next ready runnable, NULL: none here. */
-static inline Runnable *popNext(Scheduler *scheduler, bool yielded)
+static inline __attribute__((always_inline)) Runnable *popNext(Scheduler *scheduler, bool yielded)
 {
     Capability *capability = scheduler->capability;
     if (UNLIKELY(isLookDue(capability)))
@@ -157,37 +157,38 @@ static inline void queueHere(Capability *here, Thread *thread)
         capabilitySend(capabilities.items[pinned - 1], &thread->runnable, true);
 }
 
-/* What the thread that was left still needs but for AfterSwap. */
-static __attribute__((noinline)) void finishLeft(Capability *capability, AfterSwitch after)
+/* The ways of leaving that are not so frequent; or a wait that is none. */
+static __attribute__((noinline)) void finishSlow(Capability *capability, AfterSwitch after)
 {
     Scheduler *scheduler = schedulerOf(capability);
-    Thread *left = scheduler->left;
-    bool waits = true;
-    if (after == AfterList) {
-        waits = parkPublish(left, &scheduler->wait);
-    } else if (after == AfterCommit) {
-        waits = claimCommit(&left->claim);
-    } else if (after == AfterRequeue) {
-        waits = false;
-    } else if (after == AfterEnd) {
+    if (after == AfterEnd) {
         Stack *stack = scheduler->left_stack;
-        size_t region = RELAXED_LOAD(&starved_count) == 0 ? 0 : stackSizeOf(stack);
+        size_t region = stackSizeOf(stack);
         stackGive(&scheduler->stacks, stack, scheduler->last_look_ns);
-        if (UNLIKELY(region != 0))
-            starvedRetry(scheduler, region);
+        starvedRetry(scheduler, region);
+    } else if (after != AfterNothing) {
+        queueHere(capability, scheduler->left);
     }
-    if (UNLIKELY(!waits))
-        queueHere(capability, left);
 }
 
 /* What the thread that was left still needs, now that nothing runs on its stack. */
-static inline void afterSwitch(Capability *capability)
+static inline __attribute__((always_inline)) void afterSwitch(Capability *capability)
 {
-    AfterSwitch after = schedulerOf(capability)->after;
-    if (LIKELY(after == AfterSwap))
+    Scheduler *scheduler = schedulerOf(capability);
+    AfterSwitch after = scheduler->after;
+    if (after == AfterSwap)
         runQueueSwapEnd(&capability->queue);
-    else
-        finishLeft(capability, after);
+    else if (after == AfterEnd && LIKELY(RELAXED_LOAD(&starved_count) == 0))
+        stackGive(&scheduler->stacks, scheduler->left_stack, scheduler->last_look_ns);
+    else if ((after != AfterList || !parkPublish(scheduler->left, &scheduler->wait)) &&
+             (after != AfterCommit || !claimCommit(&scheduler->left->claim)))
+        finishSlow(capability, after);
+}
+
+/* The same out of line, for a way in that mostly comes from a swap. */
+static __attribute__((noinline)) void afterOther(Capability *capability)
+{
+    afterSwitch(capability);
 }
 
 /* See Note [Sanitizer switch].  from: NULL when the context we leave has ended; stack: NULL for the
@@ -228,8 +229,9 @@ NO_INSTRUMENT static Capability *switchToLoop(Scheduler *scheduler, void **save,
 
 /* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is
  * one. */
-static inline Capability *leave(Scheduler *scheduler, Thread *self, AfterSwitch after, Thread *next,
-                                Runnable *other)
+static inline __attribute__((always_inline)) Capability *leave(Scheduler *scheduler, Thread *self,
+                                                               AfterSwitch after, Thread *next,
+                                                               Runnable *other)
 {
     Capability *capability;
     scheduler->after = after;
@@ -240,7 +242,12 @@ static inline Capability *leave(Scheduler *scheduler, Thread *self, AfterSwitch 
         scheduler->handed = other;
         capability = switchToLoop(scheduler, &self->sp, &self->stack->tools);
     }
-    afterSwitch(capability);
+    if (after != AfterSwap)
+        afterSwitch(capability);
+    else if (LIKELY(schedulerOf(capability)->after == AfterSwap)) /* all do the same */
+        runQueueSwapEnd(&capability->queue);
+    else
+        afterOther(capability);
     ASSERT(capability->current == self);
     return capability;
 }
@@ -325,6 +332,17 @@ static inline void fetchStack(const Thread *thread)
     uintptr_t top = (uintptr_t)thread->sp;
     for (int line = 0; line < STACK_LINES; line++)
         __builtin_prefetch((const void *)(top + (uintptr_t)line * CACHE_LINE));
+}
+
+void scheduleNewborn(Thread *thread, Capability *here)
+{
+#ifndef CAPRI_MIGRATE
+    if (LIKELY((thread->node.tag & TAG_PINNED) == 0 && RELAXED_LOAD(&idle.sleeping) == 0)) {
+        capabilityPush(here, &thread->runnable);
+        return;
+    }
+#endif
+    scheduleReady(thread, here);
 }
 
 void scheduleReady(Thread *thread, Capability *here)

@@ -93,6 +93,9 @@ int scheduleYield(void);
 /* scheduleReady -- thread became ready; here: the capability the caller runs on, or NULL. */
 void scheduleReady(Thread *thread, Capability *here);
 
+/* scheduleNewborn -- likewise, of a thread that was forked here. */
+void scheduleNewborn(Thread *thread, Capability *here);
+
 /* scheduleSafepointSlow -- capability->attention is set: poll, yield. */
 void scheduleSafepointSlow(Capability *capability);
 

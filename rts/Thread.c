@@ -124,11 +124,13 @@ int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn
     if (result == 0) {
         if (handle != NULL)
             *handle = thread;
-        if (LIKELY(here != NULL))
+        if (LIKELY(here != NULL)) {
             COUNT(&schedulerOf(here)->forks, 1);
-        else
+            scheduleNewborn(thread, here);
+        } else {
             startupForkedOutside();
-        scheduleReady(thread, here);
+            scheduleReady(thread, NULL);
+        }
     }
     if (here == NULL)
         startupLeave();

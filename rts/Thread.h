@@ -51,6 +51,8 @@ _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
  * 14: it could not get a stack.  Constant once it is queued, but for the last one. */
 enum { TAG_PINNED = 0xff, TAG_STACK_SHIFT = 8, TAG_STACK = 0x3f << 8, TAG_NO_STACK = 1 << 14 };
 
+enum { THREAD_CACHE_MOST = 256 }; /* descriptors a capability keeps */
+
 /* The capability's share of the thread pool and other per-capability data of this floor. */
 typedef struct ThreadCache {
     Thread *free; /* owner; linked by runnable.next */
@@ -64,12 +66,6 @@ void threadPoolEnd(void);
 /* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
 
-/* threadCacheTake, threadCacheGive -- a descriptor (NULL: out of memory); its owner's OS thread
- * only. threadCacheId -- the next id. */
-Thread *threadCacheTake(ThreadCache *cache);
-void threadCacheGive(ThreadCache *cache, Thread *thread);
-uint64_t threadCacheId(ThreadCache *cache);
-
 /* threadOutsideDrain -- shutdown: the descriptors cached for plain OS threads go back to the
  * pool. */
 void threadOutsideDrain(void);
@@ -80,6 +76,44 @@ void threadCacheDrain(ThreadCache *cache);
 static inline Thread *threadOfRunnable(Runnable *runnable)
 {
     return (Thread *)(void *)((char *)runnable - offsetof(Thread, runnable));
+}
+
+/* threadAfter -- the next in a list linked by runnable.next, or NULL. */
+static inline Thread *threadAfter(Thread *thread)
+{
+    Runnable *next = thread->runnable.next;
+    return next == NULL ? NULL : threadOfRunnable(next);
+}
+
+/* threadCacheTake, threadCacheGive -- a descriptor (NULL: out of memory); its owner's OS thread
+ * only.  threadCacheId -- the next id. */
+Thread *threadCacheTakeSlow(ThreadCache *cache);
+uint64_t threadCacheIdSlow(ThreadCache *cache);
+void threadCacheShrink(ThreadCache *cache);
+
+static inline Thread *threadCacheTake(ThreadCache *cache)
+{
+    Thread *thread = cache->free;
+    if (UNLIKELY(thread == NULL))
+        return threadCacheTakeSlow(cache);
+    cache->free = threadAfter(thread);
+    cache->count--;
+    return thread;
+}
+
+static inline void threadCacheGive(ThreadCache *cache, Thread *thread)
+{
+    thread->runnable.next = cache->free == NULL ? NULL : &cache->free->runnable;
+    cache->free = thread;
+    if (UNLIKELY(++cache->count > THREAD_CACHE_MOST))
+        threadCacheShrink(cache);
+}
+
+static inline uint64_t threadCacheId(ThreadCache *cache)
+{
+    if (UNLIKELY(cache->next_id == cache->last_id))
+        return threadCacheIdSlow(cache);
+    return cache->next_id++;
 }
 
 static inline Thread *threadOfNode(WatchNode *node)

@@ -15,7 +15,7 @@
 #include "internal/SpinLock.h"
 #include <string.h>
 
-enum { CHUNK_THREADS = 400, CACHE_MOST = 256, CACHE_BATCH = 64 };
+enum { CHUNK_THREADS = 400, CACHE_BATCH = 64 };
 
 typedef struct Chunk {
     struct Chunk *next; /* constant once published */
@@ -69,11 +69,6 @@ static Thread *makeChunk(void)
     return &chunk->threads[0];
 }
 
-static Thread *nextOf(Thread *thread)
-{
-    return thread->runnable.next == NULL ? NULL : threadOfRunnable(thread->runnable.next);
-}
-
 /* Cut off the first `most` descriptors of *from into a list of their own; counts them. */
 static Thread *cut(Thread **from, uint32_t most, uint32_t *count)
 {
@@ -81,7 +76,7 @@ static Thread *cut(Thread **from, uint32_t most, uint32_t *count)
     uint32_t n = 0;
     while (at != NULL && n < most) {
         last = at;
-        at = nextOf(at);
+        at = threadAfter(at);
         n++;
     }
     if (last != NULL)
@@ -96,8 +91,8 @@ static void giveList(Thread *list)
     Thread *last = list;
     if (list == NULL)
         return;
-    while (nextOf(last) != NULL)
-        last = nextOf(last);
+    while (threadAfter(last) != NULL)
+        last = threadAfter(last);
     spinLock(&pool.lock);
     last->runnable.next = pool.free == NULL ? NULL : &pool.free->runnable;
     pool.free = list;
@@ -117,36 +112,25 @@ static bool refill(ThreadCache *cache)
     return cache->free != NULL;
 }
 
-Thread *threadCacheTake(ThreadCache *cache)
+Thread *threadCacheTakeSlow(ThreadCache *cache)
 {
-    if (UNLIKELY(cache->free == NULL) && !refill(cache))
-        return NULL;
-    Thread *thread = cache->free;
-    cache->free = nextOf(thread);
-    cache->count--;
-    return thread;
+    return refill(cache) ? threadCacheTake(cache) : NULL;
 }
 
-uint64_t threadCacheId(ThreadCache *cache)
+uint64_t threadCacheIdSlow(ThreadCache *cache)
 {
-    if (UNLIKELY(cache->next_id == cache->last_id)) {
-        enum { BLOCK = 1024 };
-        cache->next_id = ADD_RELAXED(&pool.next_id, BLOCK);
-        cache->last_id = cache->next_id + BLOCK;
-    }
+    enum { BLOCK = 1024 };
+    cache->next_id = ADD_RELAXED(&pool.next_id, BLOCK);
+    cache->last_id = cache->next_id + BLOCK;
     return cache->next_id++;
 }
 
-void threadCacheGive(ThreadCache *cache, Thread *thread)
+void threadCacheShrink(ThreadCache *cache)
 {
-    thread->runnable.next = cache->free == NULL ? NULL : &cache->free->runnable;
-    cache->free = thread;
-    if (UNLIKELY(++cache->count > CACHE_MOST)) {
-        uint32_t moved;
-        Thread *list = cut(&cache->free, CACHE_MOST / 2, &moved);
-        cache->count -= moved;
-        giveList(list);
-    }
+    uint32_t moved;
+    Thread *list = cut(&cache->free, THREAD_CACHE_MOST / 2, &moved);
+    cache->count -= moved;
+    giveList(list);
 }
 
 void threadCacheDrain(ThreadCache *cache)

@@ -9,28 +9,6 @@
  */
 #include "rts/Wait.h"
 
-static Claim wordOf(uint64_t number, int result, ClaimState state)
-{
-    return number << 20 | (uint64_t)(uint16_t)(int16_t)result << 4 | (uint64_t)state;
-}
-
-uint64_t claimBegin(Claim *claim)
-{
-    uint64_t number = claimNumber(RELAXED_LOAD(claim)) + 1;
-    RELAXED_STORE(claim, wordOf(number, 0, ClaimArmed));
-    return number;
-}
-
-bool claimCommit(Claim *claim)
-{
-    Claim old = RELAXED_LOAD(claim);
-    if (claimState(old) == ClaimArmed &&
-        CAS_RELEASE(claim, &old, wordOf(claimNumber(old), 0, ClaimParked))) /* C1 */
-        return true;
-    ASSERT_CMP(claimState(old), ==, ClaimFired);
-    return false;
-}
-
 ClaimOutcome claimTry(Claim *claim, uint64_t number, int result)
 {
     Claim old = RELAXED_LOAD(claim);
@@ -39,7 +17,7 @@ ClaimOutcome claimTry(Claim *claim, uint64_t number, int result)
         ClaimState state = claimState(old);
         if (claimNumber(old) != number || (state != ClaimArmed && state != ClaimParked))
             return ClaimLost;
-        if (CAS_ACQ_REL(claim, &old, wordOf(number, result, ClaimFired))) /* C2, C3 */
+        if (CAS_ACQ_REL(claim, &old, claimWord(number, result, ClaimFired))) /* C2, C3 */
             return state == ClaimParked ? ClaimWonParked : ClaimWonArmed;
     }
 }
@@ -48,7 +26,7 @@ bool claimEnd(Claim *claim)
 {
     Claim old = RELAXED_LOAD(claim);
     while (claimState(old) == ClaimArmed) {
-        if (CAS_RELAXED(claim, &old, wordOf(claimNumber(old), 0, ClaimIdle)))
+        if (CAS_RELAXED(claim, &old, claimWord(claimNumber(old), 0, ClaimIdle)))
             return true;
     }
     return false;

@@ -66,17 +66,35 @@ static inline int claimResult(Claim word)
     return (int16_t)(uint16_t)(word >> 4);
 }
 
+static inline Claim claimWord(uint64_t number, int result, ClaimState state)
+{
+    return number << 20 | (uint64_t)(uint16_t)(int16_t)result << 4 | (uint64_t)state;
+}
+
 /* claimReset -- nobody waits (a descriptor gets a new thread); numbers go on. */
 static inline void claimReset(Claim *claim)
 {
-    RELAXED_STORE(claim, claimNumber(RELAXED_LOAD(claim)) << 20 | ClaimIdle);
+    RELAXED_STORE(claim, claimWord(claimNumber(RELAXED_LOAD(claim)), 0, ClaimIdle));
 }
 
 /* claimBegin -- waiter: start the next wait; returns its number (> 0). */
-uint64_t claimBegin(Claim *claim);
+static inline uint64_t claimBegin(Claim *claim)
+{
+    uint64_t number = claimNumber(RELAXED_LOAD(claim)) + 1;
+    RELAXED_STORE(claim, claimWord(number, 0, ClaimArmed));
+    return number;
+}
 
 /* claimCommit -- scheduler, off the waiter's stack.  False: it has been claimed, queue it. */
-bool claimCommit(Claim *claim);
+static inline bool claimCommit(Claim *claim)
+{
+    Claim old = RELAXED_LOAD(claim);
+    if (LIKELY(claimState(old) == ClaimArmed &&
+               CAS_RELEASE(claim, &old, claimWord(claimNumber(old), 0, ClaimParked)))) /* C1 */
+        return true;
+    ASSERT_CMP(claimState(old), ==, ClaimFired);
+    return false;
+}
 
 /* claimTry -- a source: wake the waiter of wait `number` with `result` (0 or -E...). */
 ClaimOutcome claimTry(Claim *claim, uint64_t number, int result);
@@ -89,14 +107,13 @@ bool claimEnd(Claim *claim);
  * claimSettle -- whoever took its node off that list: the wait is over. */
 static inline void claimList(Claim *claim)
 {
-    RELEASE_STORE(claim, (claimNumber(RELAXED_LOAD(claim)) + 1) << 20 | ClaimListed);
+    RELEASE_STORE(claim, claimWord(claimNumber(RELAXED_LOAD(claim)) + 1, 0, ClaimListed));
 }
 
 static inline void claimSettle(Claim *claim, int result)
 {
-    uint64_t bits = (uint64_t)(uint16_t)(int16_t)result << 4 | ClaimFired;
     ASSERT_CMP(claimState(RELAXED_LOAD(claim)), ==, ClaimListed);
-    RELAXED_STORE(claim, claimNumber(RELAXED_LOAD(claim)) << 20 | bits);
+    RELAXED_STORE(claim, claimWord(claimNumber(RELAXED_LOAD(claim)), result, ClaimFired));
 }
 
 /* claimFired -- waiter: has it been claimed already? (acquire) */

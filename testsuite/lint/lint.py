@@ -30,8 +30,9 @@ NOT_DOORS = {
     "capability": set(),
     "rts": set(),
 }
-# Headers of a subfolder are private to their floor.  Gardens see everything, these do not:
-STRANGERS = ["docs/examples", "testsuite/bench/peers"]  # only <...>: the C library and <capri/...>
+# Headers of a subfolder are private to their floor.  Gardens see everything, these do not: only
+# <...>, that is the C library, <capri/...> and a peer's own library, and headers beside them.
+STRANGERS = ["docs/examples", "testsuite/bench/peers"]
 
 # What a floor must not even name (in code; comments may).
 FOREIGN_WORDS = {
@@ -168,6 +169,8 @@ def include_fault(tree, file, mark, name):
             return None
         if file.under("include/capri") and name not in PUBLIC_INCLUDES:
             return "not the C library (PUBLIC_INCLUDES)"
+        return None
+    if file.under(*STRANGERS) and f"{file.path.rpartition('/')[0]}/{name}" in tree.paths:
         return None
     if file.under("include/capri", *STRANGERS):
         return "only <...> here: the C library and <capri/...>"

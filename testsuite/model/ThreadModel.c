@@ -24,6 +24,7 @@ typedef struct State {
     uint32_t queued;  /* times the joiner was made ready */
     uint64_t parks;
     void *result; /* what the joiner got */
+    Worker worker;
     Capability capability;
     Scheduler scheduler;
 } State;
@@ -39,7 +40,7 @@ uint32_t startup_draining;
 
 Worker *workerSelf(void)
 {
-    return NULL;
+    return &current->worker;
 }
 Thread *scheduleSelf(void)
 {
@@ -64,10 +65,16 @@ void scheduleReady(Thread *thread, Capability *here)
     MODEL_CHECK(thread == &current->joiner);
     ADD_RELAXED(&current->queued, 1);
 }
-/* Nobody else looks at it now: plain stores to all that the others use. */
-void threadCacheGive(ThreadCache *cache, Thread *thread)
+void scheduleNewborn(Thread *thread, Capability *here)
 {
-    (void)cache;
+    (void)thread, (void)here;
+    UNREACHED;
+}
+/* The cache is full, so a descriptor that is given back comes here.  Nobody else looks at it now:
+ * plain stores to all that the others use. */
+void threadCacheShrink(ThreadCache *cache)
+{
+    Thread *thread = cache->free;
     MODEL_CHECK(thread == &current->thread);
     MODEL_WRITE(current->touched, 7);
     for (int i = 0; i < 3; i++)
@@ -76,12 +83,12 @@ void threadCacheGive(ThreadCache *cache, Thread *thread)
     MODEL_WRITE(thread->handles, 7);
     ADD_RELAXED(&current->freed, 1);
 }
-Thread *threadCacheTake(ThreadCache *cache)
+Thread *threadCacheTakeSlow(ThreadCache *cache)
 {
     (void)cache;
     UNREACHED;
 }
-uint64_t threadCacheId(ThreadCache *cache)
+uint64_t threadCacheIdSlow(ThreadCache *cache)
 {
     (void)cache;
     UNREACHED;
@@ -153,7 +160,9 @@ static void setUpHandles(void *at, uint32_t handles)
 {
     current = at;
     parkCancelReset();
+    current->worker.capability = &current->capability;
     current->capability.upper = &current->scheduler;
+    current->scheduler.threads.count = THREAD_CACHE_MOST;
     current->thread.handles = handles;
     current->thread.ended = handles == 0 ? WATCH_MARK : 0;
     current->thread.id = 1;

@@ -22,6 +22,7 @@ run_tests() {
 
 real="^(unit|path|conformance|regress|stress)$"
 quick="^(unit|path|conformance|regress)$"
+measured="^(unit|path|conformance|regress|lint|instructions)$"
 
 run_stage() {
     case $1 in
@@ -29,7 +30,7 @@ run_stage() {
         dev) build dev && run_tests dev -LE "lint|valgrind" ;;
         valgrind) build dev && run_tests dev -L valgrind ;;
         clang) build clang && run_tests clang -L "$real" ;;
-        release) build release && run_tests release -L "^(unit|path|conformance|regress|lint)$" ;;
+        release) build release && run_tests release -L "$measured" ;;
         migrate) build migrate && run_tests migrate -L "$real" ;;
         asan) build asan && run_tests asan -L "$real" ;;
         tsan) build tsan && run_tests tsan -L "$real" ;;

@@ -1,5 +1,5 @@
 #!/bin/bash
-# install.sh run|check -- makes sure of the Debian packages of `make run` or `make check`.
+# install.sh run|check|bench -- makes sure of the Debian packages of `make run`, `check` or `bench`.
 #
 # Nothing is called when nothing is missing.  Root and sudo install; anybody else gets the list.
 # For check, the arm64 headers of Concurrency Kit are unpacked below build/packages: they belong to
@@ -11,11 +11,15 @@ run_packages="build-essential cmake ninja-build libck-dev libjemalloc-dev"
 check_packages="$run_packages gcc g++ clang clang-format liburing-dev libclang-rt-14-dev valgrind
     gdb strace wrk python3 binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user pkg-config
     procps git"
+bench_packages="$run_packages gcc g++ git wrk strace python3 gnuplot-nox golang-go ghc
+    libghc-network-dev rustc cargo librust-tokio-dev librust-rayon-dev libuv1-dev libev-dev
+    libevent-dev liburing-dev libst-dev libtbb-dev libboost-fiber-dev"
 
 case "${1:-}" in
     run) packages=$run_packages ;;
     check) packages=$check_packages ;;
-    *) echo "usage: $0 run|check" >&2; exit 2 ;;
+    bench) packages=$bench_packages ;;
+    *) echo "usage: $0 run|check|bench" >&2; exit 2 ;;
 esac
 
 missing=()

@@ -1,0 +1,34 @@
+{-# LANGUAGE BangPatterns #-}
+-- Ring.hs -- row 5: 503 threads in a ring of MVars pass a number that counts down; ns per hop.
+--
+-- Half a second's worth of hops: on two cores one can be a hundred times slower, when the
+-- threads are spread over two capabilities that wake each other in turn.
+module Main (main) where
+
+import Bench
+import Control.Concurrent
+import Control.Monad
+
+members :: Int
+members = 503
+
+-- | Pass numbers on until one is 0; then tell @done@ and go on, for the next token.
+member :: MVar () -> MVar Int -> MVar Int -> IO ()
+member done from to = loop
+  where
+    loop = do
+      n <- takeMVar from
+      if n == 0 then putMVar done () else let !m = n - 1 in putMVar to m
+      loop
+
+main :: IO ()
+main = benchMain $ \_ -> do
+  done <- newEmptyMVar
+  cells <- replicateM members newEmptyMVar
+  zipWithM_ (\from to -> forkIO (member done from to)) cells (tail cells ++ [head cells])
+  let passToken n = putMVar (head cells) n >> takeMVar done
+      warm = 100000
+  warmNs <- timeNs (passToken warm)
+  let hops = max 1000 (round (fromIntegral warm * 5e8 / warmNs))
+  ns <- timeNs (passToken hops)
+  report "ring" (ns / fromIntegral hops) "ns"

@@ -1,0 +1,119 @@
+"""rows.py -- rows.tsv as data, and where the program of a row and a peer lies."""
+import collections
+import pathlib
+import re
+
+import target
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BUILT = ROOT / "build/bench"
+RELEASE = ROOT / "build/release"
+OURS = "ours"
+
+LANGUAGE = {  # a peer that is not here is a C program
+    "fiber": "cpp", "tbb": "cpp", "go": "go", "ghc": "ghc", "tokio": "tokio", "rayon": "tokio",
+}
+SUFFIX = {"c": "c", "cpp": "cpp", "go": "go", "ghc": "hs", "tokio": "rs"}
+PLAIN_NAMES = {"go", "ghc", "tokio"}  # their programs are called like the row's, without a suffix
+
+Figure = collections.namedtuple("Figure", "name unit better target")
+Program = collections.namedtuple("Program", "name peer language source binary")
+
+
+class Work:
+    """One thing that is run, in turn by ours and the peers; it may give several figures."""
+
+    def __init__(self, cells):
+        self.row = int(cells["row"])
+        self.program = cells["program"]
+        self.how, *self.arguments = cells["how"].split()
+        self.cores = int(cells["cores"])
+        self.rounds = int(cells["rounds"])
+        self.seconds = float(cells["seconds"])
+        self.peers = cells["peers"].split()
+        self.figures = []
+
+    def always(self):
+        """Who takes part in every round: ours, and the peers that the targets name."""
+        named = {figure.target.needs() for figure in self.figures if figure.target}
+        return {OURS} | (named - {None})
+
+    def programs(self):
+        return [find_program(self.program, name) for name in (OURS, *self.peers)]
+
+    def title(self):
+        how = "" if self.how == "run" else " " + " ".join([self.how, *self.arguments])
+        return f"row {self.row} {self.program}{how} {self.cores}c"
+
+
+def find_program(name, peer):
+    """The Program of a row's program and a peer, or of ours, whether it exists or not."""
+    if peer == OURS:
+        if name == "Http":
+            return Program(name, peer, "c", ROOT / "docs/examples/httpd.c",
+                           RELEASE / "docs/examples/httpd")
+        return Program(name, peer, "c", HERE / f"{name}.c", RELEASE / f"testsuite/bench/{name}")
+    language = LANGUAGE.get(peer, "c")
+    file = name if peer in PLAIN_NAMES else f"{name}_{peer}"
+    folder = HERE / "peers" / language / ("src/bin" if language == "tokio" else "")
+    built = RELEASE / "testsuite/bench/peers" if language == "c" else BUILT / language
+    return Program(name, peer, language, folder / f"{file}.{SUFFIX[language]}", built / file)
+
+
+def named_program(stem):
+    """A program in C that belongs to no row."""
+    return Program(stem, stem, "c", HERE / f"peers/c/{stem}.c",
+                   RELEASE / f"testsuite/bench/peers/{stem}")
+
+
+IDLE_CONNECTIONS = named_program("Idle_connections")
+PRICES = named_program("floors")
+
+
+def parse_rows(text):
+    """([Work], what the reference machine is) from the text of rows.tsv, or ValueError."""
+    lines = text.splitlines()
+    machine = next((line.split(":", 1)[1].strip() for line in lines
+                    if line.startswith("# machine:")), None)
+    head, *table = [line.split("\t") for line in lines if line and not line.startswith("#")]
+    works, above = [], dict.fromkeys(head, "")
+    keys = head[:head.index("figure")]
+    for cells in table:
+        if len(cells) != len(head):
+            raise ValueError(f"{len(cells)} cells, not {len(head)}: {cells}")
+        full = {column: cell or above[column] for column, cell in zip(head, cells)}
+        if not works or any(full[key] != above[key] for key in keys):
+            works.append(Work(full))
+        figure = Figure(full["figure"], full["unit"], full["better"],
+                        target.parse_target(full["target"]))
+        check_figure(works[-1], figure)
+        works[-1].figures.append(figure)
+        above = full
+    return works, machine
+
+
+def check_figure(work, figure):
+    where = f"{work.title()}, {figure.name}"
+    if figure.better not in ("lower", "higher"):
+        raise ValueError(f"{where}: better is lower or higher, not '{figure.better}'")
+    wanted = figure.target
+    if wanted and wanted.unit not in (None, figure.unit):
+        raise ValueError(f"{where}: the target is in {wanted.unit}, the figure in {figure.unit}")
+    if wanted and wanted.peer and wanted.peer not in work.peers:
+        raise ValueError(f"{where}: the target names {wanted.peer}, which is no peer of the row")
+    if wanted and (wanted.op == ">=") != (figure.better == "higher"):
+        raise ValueError(f"{where}: the target points the wrong way")
+
+
+def read_rows():
+    return parse_rows((HERE / "rows.tsv").read_text())
+
+
+def select(works, words):
+    """The works of the rows in words, "2 3 8" or "2,3,8"; all of them for nothing."""
+    numbers = {int(word) for word in re.split(r"[\s,]+", words.strip()) if word}
+    unknown = numbers - {work.row for work in works}
+    if unknown:
+        raise ValueError(f"no such row: {', '.join(map(str, sorted(unknown)))}")
+    return [work for work in works if not numbers or work.row in numbers]
