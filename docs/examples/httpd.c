@@ -20,27 +20,41 @@
 #include <capri/jemalloc.h>
 #endif
 
-/* Small buffers: they lie on the stacks of thousands of connections. */
-enum { CAPABILITIES = 64, INPUT = 2048, OUTPUT = 1024, LONGEST_ANSWER = 300 };
+/* What an idle connection keeps on its stack should fit in one page, with the library's frames. */
+enum { CAPABILITIES = 64, INPUT = 1536 };
 
 #define PAGE                                                                                       \
     "<!DOCTYPE html>\n<title>Capri</title>\n<h1>Capri</h1>\n<p>One green thread for each "         \
     "connection, written as if every call blocked. None of them ever does.\n"
 _Static_assert(sizeof PAGE - 1 == 151, "what Content-Length says");
 #define EMPTY "Content-Length: 0\r\n"
-static const char page[] = "200 OK\r\nContent-Type: text/html\r\nContent-Length: 151\r\n";
-static const char bad_request[] = "400 Bad Request\r\n" EMPTY;
-static const char not_found[] = "404 Not Found\r\n" EMPTY;
-static const char not_allowed[] = "405 Method Not Allowed\r\nAllow: GET, HEAD\r\n" EMPTY;
-static const char too_large[] = "431 Request Header Fields Too Large\r\n" EMPTY;
+
+typedef enum Kind { Page, BadRequest, NotFound, NotAllowed, TooLarge, KINDS } Kind;
+static const char *const lines[KINDS] = {
+    "200 OK\r\nContent-Type: text/html\r\nContent-Length: 151\r\n", "400 Bad Request\r\n" EMPTY,
+    "404 Not Found\r\n" EMPTY, "405 Method Not Allowed\r\nAllow: GET, HEAD\r\n" EMPTY,
+    "431 Request Header Fields Too Large\r\n" EMPTY};
+
+/* The whole of each answer, made once: [what][keep the connection][without the body]. */
+static char answers[KINDS][2][2][300];
 
 /* [n][0]: requests answered on capability n, which alone writes it; a cache line each. */
 static volatile uint64_t served[CAPABILITIES][8];
 
 typedef struct Request {
-    const char *answer;
+    Kind kind;
     bool head, keep; /* answer without the body; keep the connection for more */
 } Request;
+
+static void makeAnswers(void)
+{
+    for (int i = 0; i < KINDS * 4; i++) {
+        bool keep = i & 2, head = i & 1;
+        char *at = stpcpy(stpcpy(answers[i / 4][keep][head], "HTTP/1.1 "), lines[i / 4]);
+        at = stpcpy(at, keep ? "\r\n" : "Connection: close\r\n\r\n");
+        strcpy(at, i / 4 == Page && !head ? PAGE : "");
+    }
+}
 
 /* Does a header line say "name: value..."? */
 static bool says(const char *line, const char *name, const char *value)
@@ -67,53 +81,36 @@ static size_t parseRequest(Request *request, char *text)
         body = body || says(line, "Content-Length:", "") || says(line, "Transfer-Encoding:", "");
     }
     bool valid = old || (modern && host), keep = modern && valid && !close && !body;
-    request->answer = !valid                                   ? bad_request
-                      : !head && strncmp(text, "GET ", 4) != 0 ? not_allowed
-                      : strncmp(target, " / ", 3) != 0         ? not_found
-                                                               : page;
+    request->kind = !valid                                   ? BadRequest
+                    : !head && strncmp(text, "GET ", 4) != 0 ? NotAllowed
+                    : strncmp(target, " / ", 3) != 0         ? NotFound
+                                                             : Page;
     request->head = head, request->keep = keep; /* not after a body, which we do not read */
     return (size_t)(end + 4 - text);
 }
 
-static char *appendAnswer(char *at, const Request *request)
+/* False: the connection is over. */
+static bool answer(int fd, const Request *request)
 {
+    const char *text = answers[request->kind][request->keep][request->head];
     served[threadCapability()][0]++;
-    at = stpcpy(stpcpy(at, "HTTP/1.1 "), request->answer);
-    at = stpcpy(at, request->keep ? "\r\n" : "Connection: close\r\n\r\n");
-    return request->answer != page || request->head ? at : stpcpy(at, PAGE);
-}
-
-/* Answers all requests in input, keeps the rest.  False: the connection is over. */
-static bool answerRequests(int fd, char *input, size_t *size)
-{
-    char output[OUTPUT], *at = output;
-    Request request = {.answer = too_large, .keep = *size < INPUT};
-    size_t used = 0, taken;
-    for (bool more = true; more && (taken = parseRequest(&request, input + used)) > 0;) {
-        if (output + OUTPUT - at < LONGEST_ANSWER) {
-            if (fdWriteAll(fd, output, (size_t)(at - output)) < 0)
-                return false;
-            at = output;
-        }
-        used += taken;
-        at = appendAnswer(at, &request);
-        more = request.keep;
-    }
-    if (used == 0 && !request.keep)
-        at = appendAnswer(at, &request);
-    memmove(input, input + used, *size -= used);
-    return (at == output || fdWriteAll(fd, output, (size_t)(at - output)) > 0) && request.keep;
+    return fdWriteAll(fd, text, strlen(text)) > 0 && request->keep;
 }
 
 static void *serveConnection(void *env)
 {
     int fd = (int)(intptr_t)env;
     char input[INPUT + 1];
-    size_t size = 0;
-    for (ssize_t got; (got = fdRead(fd, input + size, INPUT - size)) > 0;) {
+    size_t size = 0, used, taken;
+    Request request, too_large = {.kind = TooLarge};
+    bool more = true;
+    for (ssize_t got; more && (got = fdRead(fd, input + size, INPUT - size)) > 0;) {
         input[size += (size_t)got] = 0;
-        if (!answerRequests(fd, input, &size))
-            break;
+        for (used = 0; more && (taken = parseRequest(&request, input + used)) > 0; used += taken)
+            more = answer(fd, &request);
+        memmove(input, input + used, size -= used); /* the beginning of the next one */
+        if (size == INPUT)
+            more = answer(fd, &too_large);
     }
     fdShutdown(fd, SHUT_WR); /* to close over unread input would cut off our last answer */
     for (int most = 64; most > 0 && fdRead(fd, input, INPUT) > 0; most--)
@@ -173,6 +170,7 @@ int main(int argc __attribute__((unused)), char **argv)
     int seconds = atoi(option(argv, "--seconds", "-1")), listeners[CAPABILITIES], yes = 1;
     uint64_t last[CAPABILITIES] = {0}, start[CAPABILITIES] = {0};
     sigset_t stop;
+    makeAnswers();
     sigemptyset(&stop), sigaddset(&stop, SIGINT), sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* in every OS thread, for sigtimedwait */
     address.sin_port = htons((uint16_t)atoi(option(argv, "--port", "8080")));
