@@ -5,12 +5,13 @@
  * Before  capability/RunQueue.c: ready work.   After  rts/context/: the thread runs again.
  * Tests   testsuite/unit/ScheduleTest.c, testsuite/path/DataPathTest.c
  *
- * See Note [Switching directly] and Note [Picking the next].
+ * See Note [Switching directly], Note [Picking the next] and Note [Safepoints poll].
  */
 #include "rts/Schedule.h"
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "rts/Look.h"
 #include "rts/Park.h"
 #include "rts/Starved.h"
 #include "rts/context/Context.h"
@@ -18,14 +19,9 @@
 #include <sched.h>
 
 enum {
-    LOOK_EVERY = 16,  /* switches between two looks at the clock, */
-    LOOK_SELDOM = 64, /* and while threads run for less than */
-    SHORT_RUN_NS = 500,
-    POLL_EVERY_NS = 100 * 1000, /* a busy capability polls this often */
-    REBIAS_EVERY_NS = 1000 * 1000,
-    LONG_RUN_NS = 20 * 1000, /* threads that run longer are worth waking a sleeper for at once */
-    STACK_LINES = 8,         /* what a parked thread's frames take: from the switch to its call */
-    YOUNG_MOST = 32          /* young ends in a row */
+    LONG_RUN_NS = 20 * 1000,  /* threads that run longer are worth waking a sleeper for at once */
+    STACK_LINES = 8,          /* what a parked thread's frames take: from the switch to its call */
+    OLD_EVERY_NS = 500 * 1000 /* so often the old end of the queue runs, come what may */
 };
 
 static void threadMain(void *pass);
@@ -46,36 +42,8 @@ uint64_t scheduleStacksLive(void)
     return bound - unbound;
 }
 
-/* Now and then: the clock, the poll that is due, the gate that may be biased again. */
-static __attribute__((noinline)) void lookAtClock(Scheduler *scheduler)
-{
-    Capability *capability = scheduler->capability;
-    EventManager *manager = &capability->manager;
-    int64_t now = clockRead(manager->clock);
-    uint64_t switches = RELAXED_LOAD(&capability->stats.switches);
-    int64_t count = (int64_t)(switches - scheduler->looked_at);
-    scheduler->mean_run_ns = (now - scheduler->last_look_ns) / (count > 0 ? count : 1);
-    scheduler->last_look_ns = now;
-    scheduler->looked_at = switches;
-    scheduler->look_at =
-        switches + (scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY);
-    starvedShare(scheduler);
-    if (now - scheduler->last_poll_ns >= POLL_EVERY_NS) {
-        scheduler->last_poll_ns = now;
-        capabilityAttend(capability, AttentionPoll);
-        if (RELAXED_LOAD(&manager->fds) != 0 || RELAXED_LOAD(&manager->timers.earliest_ns) <= now)
-            eventManagerStep(manager, 0, capability);
-        if (now - scheduler->last_rebias_ns >= REBIAS_EVERY_NS) {
-            scheduler->last_rebias_ns = now;
-            runQueueRebias(&capability->queue);
-        }
-    }
-    if (RELAXED_LOAD(&idle.sleeping) != 0 && runQueueLength(&capability->queue) >= 1)
-        idleWakeOne();
-}
-
 /* More is ready than one thread: tell a sleeper, unless threads here run so briefly that it will be
- * done before anyone is up (then lookAtClock sees to what is still there later). */
+ * done before anyone is up (then lookAround sees to what is still there later). */
 static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
 {
     if (UNLIKELY(RELAXED_LOAD(&idle.sleeping) != 0) && scheduler->mean_run_ns >= LONG_RUN_NS &&
@@ -83,24 +51,16 @@ static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
         idleWakeOne();
 }
 
-static inline bool isLookDue(Capability *capability)
-{
-    return RELAXED_LOAD(&capability->stats.switches) >= schedulerOf(capability)->look_at;
-}
-
 /* The next ready runnable, NULL: none here. */
 static inline __attribute__((always_inline)) Runnable *popNext(Scheduler *scheduler, bool yielded)
 {
     Capability *capability = scheduler->capability;
-    if (UNLIKELY(isLookDue(capability)))
-        lookAtClock(scheduler);
+    bool old = yielded;
+    if (UNLIKELY(lookIsDue(capability)))
+        old = lookAround(scheduler) || old;
     if (UNLIKELY(capabilityHasMail(capability)))
         capabilityReceive(capability);
-    if (yielded || ++scheduler->young_run >= YOUNG_MOST) {
-        scheduler->young_run = 0;
-        return capabilityPopOld(capability);
-    }
-    return capabilityPopYoung(capability);
+    return old ? capabilityPopOld(capability) : capabilityPopYoung(capability);
 }
 
 /* Give a newborn its stack.  False: none to be had; it waits, or has ended. */
@@ -280,7 +240,7 @@ Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
  * ours until AfterSwap.  NULL: the long way. */
 static inline Thread *beginSwap(Capability *capability, Thread *self)
 {
-    if (UNLIKELY(isLookDue(capability) || capabilityHasMail(capability) ||
+    if (UNLIKELY(lookIsDue(capability) || capabilityHasMail(capability) ||
                  RELAXED_LOAD(&capability->pinned) != 0 || (self->node.tag & TAG_PINNED) != 0))
         return NULL;
     Runnable *oldest = runQueueSwapBegin(&capability->queue);
@@ -362,9 +322,15 @@ void scheduleReady(Thread *thread, Capability *here)
 
 void scheduleSafepointSlow(Capability *capability)
 {
+    Scheduler *scheduler = schedulerOf(capability);
+    bool told = capabilityAttend(capability, AttentionPoll) != 0;
     uint32_t fired = 0;
-    if (capabilityAttend(capability, AttentionPoll) != 0)
+    if (told) {
         fired = eventManagerStep(&capability->manager, 0, capability);
+    } else if (scheduler->safepoints >= SAFEPOINTS_PER_LOOK) {
+        scheduler->safepoints = 0;
+        fired = lookForPoll(scheduler);
+    }
     bool slice = capabilityAttend(capability, AttentionSlice) != 0;
     if (capability->current != NULL && (fired > 0 || slice))
         yieldSlow(capability, capability->current);
@@ -376,8 +342,7 @@ static inline Runnable *popAfterEnd(Scheduler *scheduler, Thread *joiner)
 {
     Capability *capability = scheduler->capability;
 #ifndef CAPRI_MIGRATE
-    if (LIKELY(joiner != NULL && !isLookDue(capability) && !capabilityHasMail(capability) &&
-               ++scheduler->young_run < YOUNG_MOST))
+    if (LIKELY(joiner != NULL && !lookIsDue(capability) && !capabilityHasMail(capability)))
         return &joiner->runnable;
 #endif
     if (joiner != NULL)

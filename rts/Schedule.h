@@ -16,9 +16,14 @@
  *
  * Note [Picking the next]
  *   After a yield the old end of the queue is next (round robin).  After a park or an end the young
- *   end
- *   is: in a fork tree few stacks live at once.  After YOUNG_MOST young ones in a row an old one
- *   runs, so that nobody starves.
+ *   end is: in a fork tree few stacks live at once.  Every OLD_EVERY_NS the old end is next all the
+ *   same, so that nobody starves; by time, not by count: each old one that runs in a tree of short
+ *   threads opens another branch.
+ *
+ * Note [Safepoints poll]
+ *   A thread that computes and never parks passes safepoints.  Every SAFEPOINTS_PER_LOOK of them
+ *   the clock is read, and a poll that is due is made there: while all cores compute, the Monitor
+ *   may wait for some milliseconds until it gets one.
  */
 #ifndef RTS_SCHEDULE_H
 #define RTS_SCHEDULE_H
@@ -46,13 +51,13 @@ typedef struct ListedWait {
  * counters. */
 typedef struct Scheduler {
     Capability *capability;
-    AfterSwitch after;  /* see Note [Switching directly] */
-    Thread *left;       /* the thread `after` is about (but for AfterEnd) */
-    ListedWait wait;    /* AfterList */
-    Stack *left_stack;  /* AfterEnd: the stack to give back */
-    uint32_t young_run; /* young ends in a row */
-    Runnable *handed;   /* what the loop is to run next, or NULL */
-    int64_t last_poll_ns, last_look_ns, last_rebias_ns;
+    AfterSwitch after;   /* see Note [Switching directly] */
+    Thread *left;        /* the thread `after` is about (but for AfterEnd) */
+    ListedWait wait;     /* AfterList */
+    Stack *left_stack;   /* AfterEnd: the stack to give back */
+    uint32_t safepoints; /* since the clock was last read at one */
+    Runnable *handed;    /* what the loop is to run next, or NULL */
+    int64_t last_poll_ns, last_look_ns, last_rebias_ns, last_old_ns;
     uint64_t look_at;      /* at this count of switches the clock is read again, */
     uint64_t looked_at;    /* at this one it was read last */
     int64_t mean_run_ns;   /* over the last switches: how long a thread runs */
@@ -96,12 +101,15 @@ void scheduleReady(Thread *thread, Capability *here);
 /* scheduleNewborn -- likewise, of a thread that was forked here. */
 void scheduleNewborn(Thread *thread, Capability *here);
 
-/* scheduleSafepointSlow -- capability->attention is set: poll, yield. */
+/* scheduleSafepointSlow -- attention is set, or the clock should be looked at: poll, yield. */
 void scheduleSafepointSlow(Capability *capability);
+
+enum { SAFEPOINTS_PER_LOOK = 16 };
 
 static inline void scheduleSafepoint(Capability *capability)
 {
-    if (UNLIKELY(RELAXED_LOAD(&capability->attention) != 0))
+    bool look = ++schedulerOf(capability)->safepoints >= SAFEPOINTS_PER_LOOK;
+    if (UNLIKELY(look || RELAXED_LOAD(&capability->attention) != 0))
         scheduleSafepointSlow(capability);
 }
 

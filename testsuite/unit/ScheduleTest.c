@@ -128,7 +128,7 @@ static void *addLink(void *env)
     if (chain.old_ran)
         return env;
     chain.links++;
-    CHECK_LT(chain.links, 10000);
+    CHECK_LT(chain.links, 100 * 1000 * 1000); /* not for ever: OLD_EVERY_NS */
     CHECK_EQ(threadFork(NULL, addLink, env), 0);
     return env;
 }
@@ -145,8 +145,7 @@ static void *chainPastOld(void *env)
         undisturbed = switchesHere() == before;
         greenJoin(old);
     } while (!undisturbed);
-    CHECK_GT(chain.links, 0);  /* the younger one did go first */
-    CHECK_LE(chain.links, 33); /* but not for ever: YOUNG_MOST */
+    CHECK_GT(chain.links, 0); /* the younger one did go first */
     return NULL;
 }
 

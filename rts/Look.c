@@ -1,0 +1,67 @@
+/* Look.c -- what a busy capability looks at now and then: the clock, its poll, sleepers.
+ *
+ * Owns    Scheduler.look*, mean_run_ns and last_*_ns.
+ * Before  rts/Schedule.c: every so many switches, every so many safepoints.
+ * After   iomgr/EventManager.c: the poll that is due.   capability/Idle.c: a sleeper to wake.
+ * Tests   testsuite/unit/ScheduleTest.c, testsuite/path/CrossingTest.c
+ *
+ * See Note [Picking the next] and Note [Safepoints poll].
+ */
+#include "rts/Look.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/Idle.h"
+#include "rts/Starved.h"
+
+enum {
+    LOOK_EVERY = 16,  /* switches between two looks at the clock, */
+    LOOK_SELDOM = 64, /* and while threads run for less than */
+    SHORT_RUN_NS = 500,
+    POLL_EVERY_NS = 100 * 1000,
+    REBIAS_EVERY_NS = 1000 * 1000,
+    OLD_EVERY_NS = 500 * 1000
+};
+
+/* A busy capability polls every POLL_EVERY_NS.  Returns how many waiters were fired. */
+static uint32_t pollIfDue(Scheduler *scheduler, int64_t now)
+{
+    Capability *capability = scheduler->capability;
+    EventManager *manager = &capability->manager;
+    if (now - scheduler->last_poll_ns < POLL_EVERY_NS)
+        return 0;
+    scheduler->last_poll_ns = now;
+    capabilityAttend(capability, AttentionPoll);
+    if (now - scheduler->last_rebias_ns >= REBIAS_EVERY_NS) {
+        scheduler->last_rebias_ns = now;
+        runQueueRebias(&capability->queue);
+    }
+    if (RELAXED_LOAD(&manager->fds) == 0 && RELAXED_LOAD(&manager->timers.earliest_ns) > now)
+        return 0;
+    return eventManagerStep(manager, 0, capability);
+}
+
+bool lookAround(Scheduler *scheduler)
+{
+    Capability *capability = scheduler->capability;
+    int64_t now = clockRead(capability->manager.clock);
+    bool old_is_due = now - scheduler->last_old_ns >= OLD_EVERY_NS;
+    uint64_t switches = RELAXED_LOAD(&capability->stats.switches);
+    int64_t count = (int64_t)(switches - scheduler->looked_at);
+    scheduler->mean_run_ns = (now - scheduler->last_look_ns) / (count > 0 ? count : 1);
+    scheduler->last_look_ns = now;
+    scheduler->looked_at = switches;
+    scheduler->look_at =
+        switches + (scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY);
+    starvedShare(scheduler);
+    if (old_is_due)
+        scheduler->last_old_ns = now;
+    pollIfDue(scheduler, now);
+    if (RELAXED_LOAD(&idle.sleeping) != 0 && runQueueLength(&capability->queue) >= 1)
+        idleWakeOne();
+    return old_is_due;
+}
+
+uint32_t lookForPoll(Scheduler *scheduler)
+{
+    return pollIfDue(scheduler, clockRead(scheduler->capability->manager.clock));
+}
