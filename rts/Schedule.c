@@ -52,7 +52,7 @@ static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
 }
 
 /* The next ready runnable, NULL: none here. */
-static inline __attribute__((always_inline)) Runnable *popNext(Scheduler *scheduler, bool yielded)
+static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
 {
     Capability *capability = scheduler->capability;
     bool old = yielded;
@@ -132,7 +132,7 @@ static __attribute__((noinline)) void finishSlow(Capability *capability, AfterSw
 }
 
 /* What the thread that was left still needs, now that nothing runs on its stack. */
-static inline __attribute__((always_inline)) void afterSwitch(Capability *capability)
+static ALWAYS_INLINE void afterSwitch(Capability *capability)
 {
     Scheduler *scheduler = schedulerOf(capability);
     AfterSwitch after = scheduler->after;
@@ -338,7 +338,7 @@ void scheduleSafepointSlow(Capability *capability)
 
 /* Who runs after a thread that has ended.  joiner: was woken by that, and is queued nowhere; mostly
  * it is next, without a way through the run queue. */
-static inline Runnable *popAfterEnd(Scheduler *scheduler, Thread *joiner)
+static ALWAYS_INLINE Runnable *popAfterEnd(Scheduler *scheduler, Thread *joiner)
 {
     Capability *capability = scheduler->capability;
 #ifndef CAPRI_MIGRATE
@@ -351,7 +351,7 @@ static inline Runnable *popAfterEnd(Scheduler *scheduler, Thread *joiner)
 }
 
 /* Let the newborn `next` begin on the stack of a thread that has ended.  False: it needs more. */
-static inline bool passStack(Scheduler *scheduler, Stack *stack, Thread *next)
+static ALWAYS_INLINE bool passStack(Scheduler *scheduler, Stack *stack, Thread *next)
 {
     if (next->sp != NULL || (next->node.tag & TAG_STACK) != 0 || !stack->standard)
         return false;

@@ -51,6 +51,14 @@
 #define NO_INSTRUMENT
 #endif
 
+/* ALWAYS_INLINE -- for functions that functions without instrumentation call: ThreadSanitizer must
+ * see their atomics, so there they stay functions of their own. */
+#ifdef SANITIZE_THREAD
+#define ALWAYS_INLINE __attribute__((noinline))
+#else
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#endif
+
 /* What the tools know of one stack. */
 typedef struct StackTools {
 #ifdef SANITIZE_ADDRESS
