@@ -39,7 +39,7 @@
 
 enum {
     GUARD_TICK_NS = 500 * 1000,
-    STALE_POLL_NS = 200 * 1000,    /* a peer that has not polled for so long is relieved */
+    STALE_POLL_NS = 500 * 1000,    /* a peer that has not polled for so long is relieved */
     STEAL_YOUNGEST_NS = 50 * 1000, /* a lone ready runnable is stealable, unswitched for so long */
 };
 

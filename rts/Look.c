@@ -18,16 +18,19 @@ enum {
     LOOK_SELDOM = 64, /* and while threads run for less than */
     SHORT_RUN_NS = 500,
     POLL_EVERY_NS = 100 * 1000,
+    POLL_SELDOM_NS = 400 * 1000, /* while so many are ready that a newcomer would wait anyway: */
+    MANY_READY = 8,
     REBIAS_EVERY_NS = 1000 * 1000,
     OLD_EVERY_NS = 500 * 1000
 };
 
-/* A busy capability polls every POLL_EVERY_NS.  Returns how many waiters were fired. */
+/* A busy capability polls now and then.  Returns how many waiters were fired. */
 static uint32_t pollIfDue(Scheduler *scheduler, int64_t now)
 {
     Capability *capability = scheduler->capability;
     EventManager *manager = &capability->manager;
-    if (now - scheduler->last_poll_ns < POLL_EVERY_NS)
+    bool many = runQueueLength(&capability->queue) >= MANY_READY;
+    if (now - scheduler->last_poll_ns < (many ? POLL_SELDOM_NS : POLL_EVERY_NS))
         return 0;
     scheduler->last_poll_ns = now;
     capabilityAttend(capability, AttentionPoll);

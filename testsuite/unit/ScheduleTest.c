@@ -1,6 +1,8 @@
 /* ScheduleTest.c -- who runs next: order, fairness, slices, polls while busy, stealing. */
 #include "rts/Schedule.h"
 
+#include "capability/Monitor.h"
+
 #include "testsuite/support/Runtime.h"
 
 /* The Monitor may ask for a yield at any fork.  Whoever tests an order counts the switches across
@@ -415,4 +417,42 @@ TEST(Schedule, countsEveryThread)
     CHECK_EQ(ended, count);
     CHECK_GE(switches, count);
     greenStop();
+}
+
+/* ---- safepoints ---- */
+
+static uint32_t byte_came; /* the reader stores, the computing thread loads */
+
+static void *readOneByte(void *env)
+{
+    char byte;
+    CHECK_EQ(fdRead(*(int *)env, &byte, 1), 1);
+    RELEASE_STORE(&byte_came, 1);
+    return NULL;
+}
+
+static void *computeWithSafepoints(void *env)
+{
+    int ends[2];
+    (void)env;
+    CHECK_EQ(fdPipe(ends), 0);
+    RELAXED_STORE(&byte_came, 0);
+    Thread *reader = greenFork(readOneByte, &ends[0]);
+    while (threadStatus(reader).state != ThreadBlockedOnRead)
+        threadYield();
+    monitorStop(); /* nobody marks a poll as due */
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    while (ACQUIRE_LOAD(&byte_came) == 0)
+        threadSafepoint();
+    greenJoin(reader);
+    closeFd(ends[0]);
+    closeFd(ends[1]);
+    return NULL;
+}
+
+/* Goal: who computes and passes safepoints delivers events without the Monitor and without another
+ * core.  Method: the Monitor is stopped; if no safepoint polls this never ends. */
+TEST(Schedule, safepointsPoll)
+{
+    greenRun(1, computeWithSafepoints, NULL);
 }
