@@ -440,7 +440,8 @@ static void *computeWithSafepoints(void *env)
     Thread *reader = greenFork(readOneByte, &ends[0]);
     while (threadStatus(reader).state != ThreadBlockedOnRead)
         threadYield();
-    monitorStop(); /* nobody marks a poll as due */
+    monitorStop();     /* nobody marks a poll as due, */
+    threadSafepoint(); /* and what its last tick has marked is done */
     CHECK_EQ(write(ends[1], "x", 1), 1);
     while (ACQUIRE_LOAD(&byte_came) == 0)
         threadSafepoint();
