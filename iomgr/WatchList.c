@@ -118,10 +118,6 @@ uint32_t watchListFire(WatchNode *taken, int result, void *sink)
 {
     WatchNode *oldest = NULL;
     uint32_t count = 0;
-    if (LIKELY(taken != NULL && RELAXED_LOAD(&taken->next) == NULL)) {
-        oldest = taken;
-        taken = NULL;
-    }
     while (taken != NULL) { /* the list is newest first: turn it round */
         WatchNode *next = RELAXED_LOAD(&taken->next);
         RELAXED_STORE(&taken->next, oldest);
