@@ -78,8 +78,8 @@ static inline void *greenRun(uint32_t capabilities_wanted, ThreadFn *fn, void *e
     return result;
 }
 
-/* greenUntil -- let others run until thread is in that state, or has ended: whoever waits for an event
- * that comes by itself may be through before he is looked at.  Never: the program's time limit. */
+/* greenUntil -- let others run until thread is in that state, or has ended: whoever waits for what
+ * comes by itself may be through before he is looked at.  Never: the program's time limit. */
 static inline void greenUntil(const Thread *thread, ThreadState state)
 {
     for (ThreadState now; (now = threadStatus(thread).state) != state && now != ThreadFinished;)
