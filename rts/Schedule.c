@@ -19,9 +19,8 @@
 #include <sched.h>
 
 enum {
-    LONG_RUN_NS = 20 * 1000,  /* threads that run longer are worth waking a sleeper for at once */
-    STACK_LINES = 8,          /* what a parked thread's frames take: from the switch to its call */
-    OLD_EVERY_NS = 500 * 1000 /* so often the old end of the queue runs, come what may */
+    LONG_RUN_NS = 20 * 1000, /* threads that run longer are worth waking a sleeper for at once */
+    STACK_LINES = 8          /* what a parked thread's frames take: from the switch to its call */
 };
 
 static void threadMain(void *pass);

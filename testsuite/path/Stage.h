@@ -13,7 +13,7 @@
 #include "rts/ThreadWait.h"
 #include "testsuite/support/Runtime.h"
 
-enum { FD = 5, OTHER_FD = 6, TICKS_PER_LOOK = 16 };
+enum { FD = 5, OTHER_FD = 6 };
 
 static int64_t now_ns; /* the clock's; the one worker */
 

@@ -421,29 +421,18 @@ TEST(Schedule, countsEveryThread)
 
 /* ---- safepoints ---- */
 
-static uint32_t byte_came; /* the reader stores, the computing thread loads */
-
-static void *readOneByte(void *env)
-{
-    char byte;
-    CHECK_EQ(fdRead(*(int *)env, &byte, 1), 1);
-    RELEASE_STORE(&byte_came, 1);
-    return NULL;
-}
-
 static void *computeWithSafepoints(void *env)
 {
     int ends[2];
     (void)env;
     CHECK_EQ(fdPipe(ends), 0);
-    RELAXED_STORE(&byte_came, 0);
-    Thread *reader = greenFork(readOneByte, &ends[0]);
-    while (threadStatus(reader).state != ThreadBlockedOnRead)
-        threadYield();
+    RELEASE_STORE(&flag, 0);
+    Thread *reader = greenFork(setFlagOnRead, &ends[0]);
+    greenUntil(reader, ThreadBlockedOnRead);
     monitorStop();     /* nobody marks a poll as due, */
     threadSafepoint(); /* and what its last tick has marked is done */
     CHECK_EQ(write(ends[1], "x", 1), 1);
-    while (ACQUIRE_LOAD(&byte_came) == 0)
+    while (ACQUIRE_LOAD(&flag) == 0)
         threadSafepoint();
     greenJoin(reader);
     closeFd(ends[0]);
