@@ -251,9 +251,13 @@ static void *rescueOnce(void *arg)
     return NULL;
 }
 
-/* The event is taken at once, by another OS thread; it has counted the edge when this returns. */
+/*
+ * The event is taken at once, by another OS thread; it has counted the edge when this returns.
+ * Once only: the taker arms a one-shot anew if it sees the waiter before he is refused.
+ */
 static void eventInside(void *context, const MockChange *change)
 {
+    mockOnChange(manager.state, NULL, NULL);
     uint32_t edges = eventManagerEdges(&manager, change->fd, FdRead);
     mockDeliver(manager.state, change->cookie, *(uint32_t *)context);
     CHECK_EQ(pthread_create(&rescuer, NULL, rescueOnce, NULL), 0);
@@ -284,7 +288,6 @@ TEST(FdAwait, thePeersEndInsideTheAddIsRemembered)
     mockOnChange(manager.state, eventInside, &events);
     CHECK_EQ(park(&reader, 5, FdAdopted, FdRead), 1);
     CHECK_EQ(pthread_join(rescuer, NULL), 0);
-    mockOnChange(manager.state, NULL, NULL);
     uint32_t edges = eventManagerEdges(&manager, 5, FdRead);
     CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, edges, 1), 1);
     eventManagerClose(&manager);
