@@ -96,7 +96,7 @@ static uint32_t stickyBits(uint32_t events)
 static void dispatchRecord(EventManager *manager, const EventRecord *record, Batch *batch,
                            void *sink)
 {
-    const uint32_t both = EventHangUp | EventError;
+    const uint32_t both = EventHangUp | EventError, writing = EventWrite | both;
     const uint32_t reading = EventRead | EventPeerClosed | EventUrgent | both;
     int fd = (int)(uint32_t)record->cookie;
     uint16_t generation = (uint16_t)(record->cookie >> 32);
@@ -108,10 +108,11 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
         batch->stale++;
         return;
     }
-    if (record->events & reading)
-        batch->fired += fdSlotFire(slot, FdRead, generation, sink);
-    if (record->events & (EventWrite | both))
-        batch->fired += fdSlotFire(slot, FdWrite, generation, sink);
+    bool reads = (record->events & reading) != 0, writes = (record->events & writing) != 0;
+    if (reads && writes)
+        batch->fired += fdSlotFireBoth(slot, generation, sink);
+    else if (reads || writes)
+        batch->fired += fdSlotFire(slot, reads ? FdRead : FdWrite, generation, sink);
     /* Edge mode, and nobody about to change that: everything stays armed. */
     uint32_t control = SEQ_CST_LOAD(&slot->control) & (SLOT_EDGE | SLOT_CONTROL);
     if (control == SLOT_EDGE)

@@ -67,6 +67,47 @@ typedef struct FdSeen {
  * nothing is said about readiness, look again. */
 #define FD_LOOK_AGAIN 1
 
+/* eventManagerWarm -- can an adopted fd be waited for without asking the kernel?
+ * 0             yes: publish under *generation in waiters[direction], and only then compare the
+ *               count of edges with *edges
+ * 1             ready now, or it may be
+ * FD_ASK_KERNEL cannot tell: eventManagerAwait
+ * The word is read before `control`: See Note [Fd slot generation]. */
+#define FD_ASK_KERNEL 2
+
+static inline int eventManagerWarm(const FdSlot *slot, FdDirection direction, FdSeen seen,
+                                   uint16_t *generation, uint32_t *edges)
+{
+    *generation = watchListGeneration(ACQUIRE_LOAD(&slot->waiters[direction]));
+    uint32_t control = ACQUIRE_LOAD(&slot->control);
+    if (UNLIKELY(fdControlGeneration(control) != *generation))
+        return FD_ASK_KERNEL;
+    if (UNLIKELY((control & SLOT_READY) != 0))
+        return 1;
+    if (UNLIKELY((control & SLOT_EDGE) == 0))
+        return FD_ASK_KERNEL;
+    if (direction == FdRead && (control & SLOT_PEER_CLOSED))
+        return 1;
+    *edges = fdSlotEdges(slot, direction);
+    if (LIKELY(seen.edges != 0)) {
+        if (*edges != seen.edges)
+            return 1;
+    } else {
+        uint64_t last = RELAXED_LOAD(&slot->last[direction]);
+        if (last >> 32 != seen.who)
+            return FD_ASK_KERNEL; /* what somebody else saw says nothing of this one's last look */
+        if ((uint32_t)last != *edges)
+            return 1;
+    }
+    if (UNLIKELY((control & SLOT_SUSPECT) != 0))
+        return FD_ASK_KERNEL;
+#ifdef CAPRI_ASSERTIONS
+    if (RELAXED_LOAD(&event_manager_verify))
+        return FD_ASK_KERNEL;
+#endif
+    return 0;
+}
+
 /* eventManagerAwait -- publish `node` (fire and number filled in) as a waiter of fd's direction,
  * and see to it that the kernel will tell.  See Note [Fd slot states].
  *
@@ -91,7 +132,7 @@ void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uin
 static inline uint32_t eventManagerEdges(EventManager *manager, int fd, FdDirection direction)
 {
     FdSlot *slot = fdTableFind(&manager->table, fd);
-    return slot == NULL ? 0 : SEQ_CST_LOAD(&slot->edges[direction]);
+    return slot == NULL ? 0 : fdSlotEdges(slot, direction);
 }
 
 /* eventManagerGeneration -- changes whenever the number is closed or becomes another file's. */
@@ -100,12 +141,6 @@ static inline uint16_t eventManagerGeneration(EventManager *manager, int fd)
     FdSlot *slot = fdTableFind(&manager->table, fd);
     return slot == NULL ? 0 : fdControlGeneration(ACQUIRE_LOAD(&slot->control));
 }
-
-/* eventManagerDrained -- after a short read that began at `edges`: nothing is left until the next
- * edge (ignored when urgent data or the peer's end was seen).  eventManagerIsDrained: reading at
- * `edges` would say EAGAIN for certain, so wait first. */
-void eventManagerDrained(EventManager *manager, int fd, uint32_t edges);
-bool eventManagerIsDrained(EventManager *manager, int fd, uint32_t edges);
 
 /* eventManagerAdopt -- fd, which may have waiters, is adopted from now on (waiters stay). 0
  * or -E... */

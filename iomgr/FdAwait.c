@@ -18,13 +18,9 @@
 #include <errno.h>
 #include <stddef.h>
 
-enum {
-    ASK_KERNEL = 2,  /* awaitWarm: cannot tell */
-    CHANGE_TRIES = 4 /* a number that is closed and reused more often than this in between */
-};
+enum { CHANGE_TRIES = 4 /* a number that is closed and reused more often than this in between */ };
 
 #define SLOT_MODES ((uint32_t)(SLOT_EDGE | SLOT_ONESHOT))
-#define SLOT_STICKY ((uint32_t)(SLOT_PEER_CLOSED | SLOT_SUSPECT | SLOT_URGENT))
 
 bool event_manager_verify; /* see EventManager.h */
 
@@ -84,7 +80,7 @@ static int changeInterest(EventManager *manager, FdSlot *slot, int fd, bool know
     const Backend *backend = manager->backend;
     if (mode == WatchEdge) {
         bool was_edge = (RELAXED_LOAD(&slot->control) & SLOT_EDGE) != 0;
-        AND_SEQ_CST(&slot->control, ~(was_edge ? (uint32_t)SLOT_SUSPECT : SLOT_STICKY));
+        AND_SEQ_CST(&slot->control, ~(uint32_t)(was_edge ? SLOT_SUSPECT : SLOT_STICKY));
     }
     ADD_RELAXED(&manager->stats.changes, 1);
     int result = (known ? backend->modify : backend->add)(manager->state, fd, mode, interest,
@@ -124,7 +120,7 @@ static int watchFd(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
         uint32_t control = RELAXED_LOAD(&slot->control);
         if (mode == WatchEdge)
             interest = EventRead | EventWrite;
-        *edges = SEQ_CST_LOAD(&slot->edges[direction]);
+        *edges = fdSlotEdges(slot, direction);
         if (control & SLOT_MODES) {
             result = modifyWatched(manager, slot, fd, mode, interest, older);
 #ifdef CAPRI_ASSERTIONS
@@ -148,37 +144,13 @@ static bool isEdge(const EventManager *manager, uint32_t kind)
     return (kind & FdAdopted) != 0 && manager->backend->edges;
 }
 
-/* No CONTROL, no system call.  The word is read before `control`, See Note [Fd slot generation]. */
+/* No CONTROL, no system call. */
 static int awaitWarm(FdSlot *slot, FdDirection direction, FdSeen seen, WatchNode *node, void *sink)
 {
-    uint16_t generation = watchListGeneration(ACQUIRE_LOAD(&slot->waiters[direction]));
-    uint32_t control = ACQUIRE_LOAD(&slot->control);
-    if (fdControlGeneration(control) != generation)
-        return ASK_KERNEL;
-    if (control & SLOT_READY)
-        return 1;
-    if ((control & SLOT_EDGE) == 0)
-        return ASK_KERNEL;
-    if (direction == FdRead && (control & SLOT_PEER_CLOSED))
-        return 1;
-    uint32_t now = SEQ_CST_LOAD(&slot->edges[direction]);
-    if (seen.edges != 0) {
-        if (now != seen.edges)
-            return 1;
-    } else {
-        uint64_t last = RELAXED_LOAD(&slot->last[direction]);
-        if (last >> 32 != seen.who)
-            return ASK_KERNEL; /* what somebody else saw says nothing of this one's last look */
-        if ((uint32_t)last != now)
-            return 1;
-    }
-    if (control & SLOT_SUSPECT)
-        return ASK_KERNEL;
-#ifdef CAPRI_ASSERTIONS
-    if (RELAXED_LOAD(&event_manager_verify))
-        return ASK_KERNEL;
-#endif
-    return fdSlotPublish(slot, direction, generation, now, node, sink);
+    uint16_t generation;
+    uint32_t edges;
+    int result = eventManagerWarm(slot, direction, seen, &generation, &edges);
+    return result != 0 ? result : fdSlotPublish(slot, direction, generation, edges, node, sink);
 }
 
 /* Under CONTROL: what to tell the slot's waiters should the kernel say that it does not know the
@@ -227,10 +199,10 @@ int eventManagerAwait(EventManager *manager, int fd, uint32_t kind, FdDirection 
     FdSlot *slot = fdTableGet(&manager->table, fd);
     if (slot == NULL)
         return fd >= FD_MAX ? -EMFILE : -ENOMEM;
-    int result = ASK_KERNEL;
+    int result = FD_ASK_KERNEL;
     if ((kind & (FdAdopted | FdNewHome)) == FdAdopted)
         result = awaitWarm(slot, direction, seen, node, sink);
-    if (result == ASK_KERNEL)
+    if (result == FD_ASK_KERNEL)
         result = awaitCold(manager, slot, fd, kind, direction, node, sink);
     if (result == 1 && seen.edges == 0)
         eventManagerWoken(manager, fd, direction, seen.who);
@@ -255,31 +227,9 @@ void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uin
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL)
         return;
-    uint64_t last = (uint64_t)who << 32 | SEQ_CST_LOAD(&slot->edges[direction]);
+    uint64_t last = (uint64_t)who << 32 | fdSlotEdges(slot, direction);
     if (RELAXED_LOAD(&slot->last[direction]) != last)
         RELAXED_STORE(&slot->last[direction], last);
-}
-
-/* ---- short reads --------------------------------------------------------------------------- */
-
-static bool canBeDrained(FdSlot *slot)
-{
-    uint32_t control = ACQUIRE_LOAD(&slot->control);
-    return (control & (SLOT_EDGE | SLOT_STICKY)) == SLOT_EDGE;
-}
-
-void eventManagerDrained(EventManager *manager, int fd, uint32_t edges)
-{
-    FdSlot *slot = fdTableFind(&manager->table, fd);
-    if (slot != NULL && edges != 0 && canBeDrained(slot) && RELAXED_LOAD(&slot->drained) != edges)
-        RELAXED_STORE(&slot->drained, edges);
-}
-
-bool eventManagerIsDrained(EventManager *manager, int fd, uint32_t edges)
-{
-    FdSlot *slot = fdTableFind(&manager->table, fd);
-    return slot != NULL && edges != 0 && RELAXED_LOAD(&slot->drained) == edges &&
-           canBeDrained(slot) && SEQ_CST_LOAD(&slot->edges[FdRead]) == edges;
 }
 
 /* ---- adopting and closing ------------------------------------------------------------------ */

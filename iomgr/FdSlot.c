@@ -33,11 +33,24 @@ void fdSlotUnlock(FdSlot *slot)
     AND_RELEASE(&slot->control, ~(uint32_t)SLOT_CONTROL);
 }
 
-/* Count one edge: seq_cst, before the list is looked at.  0 is no count, not even for a moment. */
-static void countEdge(FdSlot *slot, FdDirection direction)
+#define READ_EDGE UINT64_C(1)
+#define WRITE_EDGE (UINT64_C(1) << 32)
+
+/* After UINT32_MAX comes 1: 0 is no count, not even for a moment. */
+static uint64_t addEdges(uint64_t edges, uint64_t more)
 {
-    uint32_t old = RELAXED_LOAD(&slot->edges[direction]);
-    while (!CAS_SEQ_CST(&slot->edges[direction], &old, old == UINT32_MAX ? 1 : old + 1))
+    if (UNLIKELY((uint32_t)edges == UINT32_MAX) && (more & READ_EDGE))
+        edges -= UINT32_MAX;
+    if (UNLIKELY(edges >> 32 == UINT32_MAX) && (more & WRITE_EDGE))
+        edges &= UINT32_MAX;
+    return edges + more;
+}
+
+/* Count edges: seq_cst, before the lists are looked at. */
+static inline void countEdges(FdSlot *slot, uint64_t more)
+{
+    uint64_t old = RELAXED_LOAD(&slot->edges);
+    while (!CAS_SEQ_CST(&slot->edges, &old, addEdges(old, more)))
         continue;
 }
 
@@ -54,20 +67,30 @@ bool fdSlotMark(FdSlot *slot, uint16_t generation, uint32_t bits)
     return true;
 }
 
+/* An edge counted for the next file, should it come between, only makes somebody look twice. */
 uint32_t fdSlotFire(FdSlot *slot, FdDirection direction, uint16_t generation, void *sink)
 {
     WatchList *list = &slot->waiters[direction];
-    /* An edge counted for the next file, should it come between, only makes somebody look twice. */
     if (watchListGeneration(RELAXED_LOAD(list)) != generation)
         return 0;
-    countEdge(slot, direction);
+    countEdges(slot, direction == FdRead ? READ_EDGE : WRITE_EDGE);
     return watchListFire(watchListTake(list, generation), 0, sink);
+}
+
+uint32_t fdSlotFireBoth(FdSlot *slot, uint16_t generation, void *sink)
+{
+    WatchList *lists = slot->waiters;
+    if (watchListGeneration(RELAXED_LOAD(&lists[FdRead])) != generation)
+        return 0;
+    countEdges(slot, READ_EDGE | WRITE_EDGE);
+    uint32_t fired = watchListFire(watchListTake(&lists[FdRead], generation), 0, sink);
+    return fired + watchListFire(watchListTake(&lists[FdWrite], generation), 0, sink);
 }
 
 int fdSlotRecheck(FdSlot *slot, FdDirection direction, uint16_t generation, uint32_t edges,
                   WatchNode *node, void *sink)
 {
-    if (LIKELY(SEQ_CST_LOAD(&slot->edges[direction]) == edges)) /* after W1, See Note [StoreLoad] */
+    if (LIKELY(fdSlotEdges(slot, direction) == edges)) /* after W1, See Note [StoreLoad] */
         return 0;
     /* The edge may have missed us.  If it has not, we were fired, and that is as good
      * as parking. */
@@ -77,7 +100,7 @@ int fdSlotRecheck(FdSlot *slot, FdDirection direction, uint16_t generation, uint
 int fdSlotPublish(FdSlot *slot, FdDirection direction, uint16_t generation, uint32_t edges,
                   WatchNode *node, void *sink)
 {
-    if (ACQUIRE_LOAD(&slot->edges[direction]) != edges)
+    if (fdSlotEdges(slot, direction) != edges)
         return 1;
     if (!watchListAdd(&slot->waiters[direction], generation, node))
         return -EBADF;
@@ -91,8 +114,8 @@ void fdSlotAdvance(FdSlot *slot, WatchNode *older[2])
     do {
         next = (uint32_t)(uint16_t)(fdControlGeneration(old) + 1) << SLOT_GENERATION_SHIFT;
     } while (!CAS_RELAXED(&slot->control, &old, next | SLOT_CONTROL)); /* the words release it */
+    countEdges(slot, READ_EDGE | WRITE_EDGE); /* `last` and `drained` mean nothing from here on */
     for (int d = FdRead; d <= FdWrite; d++) {
-        countEdge(slot, (FdDirection)d); /* `last` and `drained` mean nothing from here on */
         WatchNode *taken = watchListClose(&slot->waiters[d], fdControlGeneration(next));
         ASSERT(taken == NULL || older[d] == NULL);
         if (taken != NULL)
@@ -104,7 +127,7 @@ bool fdSlotSane(FdSlot *slot)
 {
     uint32_t control = RELAXED_LOAD(&slot->control);
     uint32_t both = SLOT_EDGE | SLOT_ONESHOT;
-    if ((control & both) == both || slot->edges[FdRead] == 0 || slot->edges[FdWrite] == 0)
+    if ((control & both) == both || (uint32_t)slot->edges == 0 || slot->edges >> 32 == 0)
         return false;
     for (int d = FdRead; d <= FdWrite; d++) {
         uint64_t word = RELAXED_LOAD(&slot->waiters[d]);

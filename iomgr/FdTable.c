@@ -39,8 +39,7 @@ FdSlot *fdTableGet(FdTable *table, int fd)
     if (chunk == NULL)
         return NULL;
     for (int i = 0; i < FD_CHUNK; i++) {
-        chunk[i].edges[FdRead] = 1; /* 0 stands for "none seen" in FdSeen */
-        chunk[i].edges[FdWrite] = 1;
+        chunk[i].edges = UINT64_C(1) << 32 | 1; /* 0 stands for "none seen" in FdSeen */
     }
     /* Acquire too: whoever loses uses the winner's chunk. */
     if (!CAS_ACQ_REL(&table->chunks[fd >> FD_CHUNK_BITS], &none, chunk)) {

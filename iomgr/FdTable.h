@@ -81,14 +81,16 @@ enum {
     SLOT_SUSPECT = 16,         /* HUP or ERR was seen: the next wait asks the kernel again */
     SLOT_URGENT = 32,          /* sticky: out-of-band data was seen, short reads prove nothing */
     SLOT_READY = 64,           /* adopted, and the kernel cannot poll it (EPERM): always ready */
+    SLOT_STICKY = 56,          /* PEER_CLOSED, SUSPECT, URGENT */
     SLOT_STATE = 126,          /* all of these but CONTROL; 0: the slot believes nothing */
     SLOT_GENERATION_SHIFT = 16 /* the upper half, See Note [Fd slot generation] */
 };
 
 typedef struct FdSlot {
     WatchList waiters[2]; /* by FdDirection; see WatchList.h */
-    uint64_t last[2];  /* who << 32 | edges: the last waiter that was woken, and the count it saw */
-    uint32_t edges[2]; /* added to by pollers (seq_cst), read by waiters; never 0 */
+    uint64_t last[2]; /* who << 32 | edges: the last waiter that was woken, and the count it saw */
+    uint64_t
+        edges; /* 32 bits a direction: pollers add (seq_cst), waiters read; neither is ever 0 */
     uint32_t drained; /* edge count of FdRead at which a short read proved the stream empty, or 0 */
     uint32_t control; /* generation and bits above; by CAS and fetch-and, never a plain store */
     uint32_t spare[2];
@@ -125,9 +127,16 @@ FdSlot *fdTableGet(FdTable *table, int fd);
 void fdSlotLock(FdSlot *slot);
 void fdSlotUnlock(FdSlot *slot);
 
+/* fdSlotEdges -- the count of a direction's edges (seq_cst). */
+static inline uint32_t fdSlotEdges(const FdSlot *slot, FdDirection direction)
+{
+    return (uint32_t)(SEQ_CST_LOAD(&slot->edges) >> 32 * direction);
+}
+
 /* fdSlotFire -- an event on `direction` under `generation`: count the edge, take and fire the
- * waiters. Returns how many were fired. */
+ * waiters. Returns how many were fired.  fdSlotFireBoth -- on both directions at once. */
 uint32_t fdSlotFire(FdSlot *slot, FdDirection direction, uint16_t generation, void *sink);
+uint32_t fdSlotFireBoth(FdSlot *slot, uint16_t generation, void *sink);
 
 /* fdSlotPublish -- publish node if the edge counter still is `edges`, re-check after publishing.
  * 0 published (and perhaps fired by now); 1 an edge came, node is not published and was not fired;
@@ -138,6 +147,27 @@ int fdSlotPublish(FdSlot *slot, FdDirection direction, uint16_t generation, uint
 /* fdSlotRecheck -- the second half of that, for a node added after `edges` was read. 0 or 1. */
 int fdSlotRecheck(FdSlot *slot, FdDirection direction, uint16_t generation, uint32_t edges,
                   WatchNode *node, void *sink);
+
+/* fdSlotDrained -- after a short read that began at `edges` (of FdRead): nothing is left until the
+ * next edge (ignored when urgent data or the peer's end was seen).  fdSlotIsDrained: reading at
+ * `edges` would say EAGAIN for certain, so wait first. */
+static inline bool fdSlotCanBeDrained(const FdSlot *slot)
+{
+    uint32_t control = ACQUIRE_LOAD(&slot->control);
+    return (control & (SLOT_EDGE | SLOT_STICKY)) == SLOT_EDGE;
+}
+
+static inline void fdSlotDrained(FdSlot *slot, uint32_t edges)
+{
+    if (RELAXED_LOAD(&slot->drained) != edges && fdSlotCanBeDrained(slot))
+        RELAXED_STORE(&slot->drained, edges);
+}
+
+static inline bool fdSlotIsDrained(const FdSlot *slot, uint32_t edges)
+{
+    return RELAXED_LOAD(&slot->drained) == edges && fdSlotCanBeDrained(slot) &&
+           fdSlotEdges(slot, FdRead) == edges;
+}
 
 /* fdSlotMark -- set sticky bits, unless the generation has passed (false). */
 bool fdSlotMark(FdSlot *slot, uint16_t generation, uint32_t bits);

@@ -37,9 +37,8 @@ bool watchListAddSlow(WatchList *list, uint16_t generation, WatchNode *node, Wat
     }
 }
 
-WatchNode *watchListTake(WatchList *list, uint16_t generation)
+WatchNode *watchListTakeSlow(WatchList *list, uint16_t generation, WatchList old)
 {
-    uint64_t old = SEQ_CST_LOAD(list);
     for (;;) {
         if (watchListGeneration(old) != generation || (old & ~WATCH_GENERATION) == 0)
             return NULL;
@@ -114,7 +113,7 @@ WatchNode *watchListLockSlow(WatchList *list)
     }
 }
 
-uint32_t watchListFire(WatchNode *taken, int result, void *sink)
+uint32_t watchListFireMany(WatchNode *taken, int result, void *sink)
 {
     WatchNode *oldest = NULL;
     uint32_t count = 0;
@@ -126,10 +125,7 @@ uint32_t watchListFire(WatchNode *taken, int result, void *sink)
     }
     while (oldest != NULL) {
         WatchNode *next = RELAXED_LOAD(&oldest->next);
-        WatchFire *fire = RELAXED_LOAD(&oldest->fire);
-        uint64_t number = RELAXED_LOAD(&oldest->number);
-        RELEASE_STORE(&oldest->linked, 0); /* W5: from here the node may be reused */
-        fire(oldest, number, result, sink);
+        watchNodeFire(oldest, result, sink);
         oldest = next;
         count++;
     }

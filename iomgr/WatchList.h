@@ -112,7 +112,17 @@ static inline bool watchListAdd(WatchList *list, uint16_t generation, WatchNode 
 
 /* watchListTake -- everyone who waits, newest first, or NULL: nobody, other generation, or a
  * remover is at work and will fire them (result 0) itself. */
-WatchNode *watchListTake(WatchList *list, uint16_t generation);
+WatchNode *watchListTakeSlow(WatchList *list, uint16_t generation, WatchList old);
+
+static inline WatchNode *watchListTake(WatchList *list, uint16_t generation)
+{
+    uint64_t old = SEQ_CST_LOAD(list), empty = (uint64_t)generation << 48;
+    if (old == empty)
+        return NULL;
+    if (LIKELY((old & ~WATCH_POINTER) == empty && CAS_ACQUIRE(list, &old, empty))) /* W2 */
+        return watchListHead(old);
+    return watchListTakeSlow(list, generation, old);
+}
 
 /* watchListClose -- move to another generation and return everyone of the old one. */
 WatchNode *watchListClose(WatchList *list, uint16_t generation);
@@ -152,7 +162,25 @@ static inline void watchListUnlock(WatchList *list)
 }
 
 /* watchListFire -- fire a taken list, oldest first. Returns how many. */
-uint32_t watchListFire(WatchNode *taken, int result, void *sink);
+uint32_t watchListFireMany(WatchNode *taken, int result, void *sink);
+
+static inline void watchNodeFire(WatchNode *node, int result, void *sink)
+{
+    WatchFire *fire = RELAXED_LOAD(&node->fire);
+    uint64_t number = RELAXED_LOAD(&node->number);
+    RELEASE_STORE(&node->linked, 0); /* W5: from here the node may be reused */
+    fire(node, number, result, sink);
+}
+
+static inline uint32_t watchListFire(WatchNode *taken, int result, void *sink)
+{
+    if (taken == NULL)
+        return 0;
+    if (UNLIKELY(RELAXED_LOAD(&taken->next) != NULL))
+        return watchListFireMany(taken, result, sink);
+    watchNodeFire(taken, result, sink);
+    return 1;
+}
 
 /* watchListRemove -- take `node` out.  True: it was still there.  False: it had been taken, and its
  * taker has let go of it by the time this returns.  Either way the node is the caller's again.

@@ -59,7 +59,7 @@ static ssize_t attemptAccept(int fd, uint32_t kind, void *request)
 {
     if (LIKELY((kind & FdAdopted) != 0))
         return acceptOne(fd, kind, request);
-    int failed = threadWaitFd(fd, FdRead, 0, DEADLINE_NEVER);
+    int failed = threadWaitFd(fd, FdRead, NULL, DEADLINE_NEVER);
     return failed < 0 ? failed : fdCallPlain(fd, acceptOne, request);
 }
 

@@ -23,26 +23,7 @@ enum { BACK_OFF_STEPS = 4, BACK_OFF_US = 1000 }; /* the longest sleep is 2^4 ms 
 
 ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request)
 {
-    for (;;) {
-        FdView view = threadWaitView(fd, direction);
-        bool proves = size != 0 && (view.kind & FdStream) != 0 && view.edges != 0;
-        ssize_t n = -EAGAIN;
-        if (!proves || !eventManagerIsDrained(view.manager, fd, view.edges))
-            n = attempt(fd, view.kind, request);
-        if (LIKELY(n >= 0)) {
-            if (proves && n > 0 && (size_t)n < size)
-                eventManagerDrained(view.manager, fd, view.edges);
-            fdCallDone();
-            return n;
-        }
-        if (n == -EINTR)
-            continue;
-        if (n != -EAGAIN)
-            return n;
-        int failed = threadWaitFd(fd, direction, threadWaitSeen(view), DEADLINE_NEVER);
-        if (failed < 0)
-            return failed;
-    }
+    return fdCallHere(fd, direction, size, attempt, request);
 }
 
 ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *request)

@@ -2,9 +2,9 @@
  *
  * Note [Attempts]
  *   errno belongs to the OS thread, and the compiler keeps its address once it has fetched it,
- *   while a green thread may wake up on another OS thread.  So every system call stands in a
- *   function of its own (`attempt`), never inlined, that cannot park between the call and the look
- *   at errno and returns -errno.
+ *   while a green thread may wake up on another OS thread.  So every call of the C library stands
+ *   in a function of its own, never inlined, that cannot park between the call and the look at
+ *   errno and returns -errno.  The frequent ones do without: See Note [No errno on the way].
  *
  * Note [Drained streams]
  *   A short read of a byte stream proves it empty until the next edge, so the next read waits first
@@ -27,6 +27,7 @@
 
 #include "rts/ThreadWait.h"
 
+#include <errno.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -36,13 +37,6 @@
 /* FdAttempt -- one try: a count, or -errno.  kind: of the fd, 0 for strangers. */
 typedef ssize_t FdAttempt(int fd, uint32_t kind, void *request);
 
-/* fdCall -- attempt until it says something else than -EAGAIN and -EINTR, waiting in between.
- * size: how many bytes a read asks for, if a short one proves a stream empty; 0: proves nothing. */
-ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request);
-
-/* fdCallOnce -- attempt until it says something else than -EINTR: -EAGAIN is an answer. */
-ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *request);
-
 /* fdCallDone -- a call that never meets EAGAIN honours polls and time slices here. */
 static inline void fdCallDone(void)
 {
@@ -50,6 +44,40 @@ static inline void fdCallDone(void)
     if (here != NULL)
         scheduleSafepoint(here);
 }
+
+/* fdCall -- attempt until it says something else than -EAGAIN and -EINTR, waiting in between.
+ * size: how many bytes a read asks for, if a short one proves a stream empty; 0: proves nothing. */
+ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request);
+
+/* fdCallHere -- fdCall for the frequent ones: it and `attempt` become part of the caller. */
+static inline __attribute__((always_inline)) ssize_t fdCallHere(int fd, FdDirection direction,
+                                                                size_t size, FdAttempt *attempt,
+                                                                void *request)
+{
+    for (;;) {
+        FdView view = threadWaitView(fd, direction);
+        bool proves = size != 0 && (view.kind & FdStream) != 0 && view.edges != 0;
+        ssize_t n = -EAGAIN;
+        if (!proves || !fdSlotIsDrained(view.slot, view.edges))
+            n = attempt(fd, view.kind, request);
+        if (LIKELY(n >= 0)) {
+            if (proves && n > 0 && (size_t)n < size)
+                fdSlotDrained(view.slot, view.edges);
+            fdCallDone();
+            return n;
+        }
+        if (n == -EINTR)
+            continue;
+        if (n != -EAGAIN)
+            return n;
+        int failed = threadWaitFd(fd, direction, &view, DEADLINE_NEVER);
+        if (failed < 0)
+            return failed;
+    }
+}
+
+/* fdCallOnce -- attempt until it says something else than -EINTR: -EAGAIN is an answer. */
+ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *request);
 
 /* fdCallBackOff -- where the kernel tells no readiness: sleep 1, 2, 4, 8, 16, 16 ... ms.
  * *step: 0 at first.  0 or -ECANCELED. */

@@ -4,8 +4,9 @@
  * After   rts/FdCall.c: the loop of trying and waiting.
  * Tests   testsuite/unit/FdReadTest.c, testsuite/conformance/FdCallConformance.c
  *
- * See Note [Attempts] for the functions that are not inlined, Note [Strangers] for un-adopted fds.
+ * See Note [Attempts] and Note [No errno on the way], Note [Strangers] for un-adopted fds.
  */
+#include "internal/SystemCall.h"
 #include "rts/FdCall.h"
 
 #include <capri/fd.h>
@@ -20,18 +21,21 @@ typedef struct ReadRequest {
     int count;
 } ReadRequest;
 
-static __attribute__((noinline)) ssize_t readPlain(int fd, uint32_t kind, void *env)
+static __attribute__((noinline)) ssize_t readParts(int fd, const ReadRequest *request)
+{
+    ssize_t n = readv(fd, request->parts, request->count);
+    return n < 0 ? -errno : n;
+}
+
+static inline ssize_t readPlain(int fd, uint32_t kind, void *env)
 {
     const ReadRequest *request = env;
     const struct iovec *part = request->parts;
-    ssize_t n;
-    if (request->count != 1)
-        n = readv(fd, part, request->count);
-    else if (kind & FD_KIND_SOCKET) /* a shorter way through the kernel */
-        n = recv(fd, part->iov_base, part->iov_len, 0);
-    else
-        n = read(fd, part->iov_base, part->iov_len);
-    return n < 0 ? -errno : n;
+    if (UNLIKELY(request->count != 1))
+        return readParts(fd, request);
+    if (LIKELY((kind & FD_KIND_SOCKET) != 0)) /* a shorter way through the kernel */
+        return systemRecv(fd, part->iov_base, part->iov_len, 0);
+    return systemRead(fd, part->iov_base, part->iov_len);
 }
 
 static __attribute__((noinline)) ssize_t readNow(int fd, const ReadRequest *request)
@@ -48,7 +52,7 @@ static __attribute__((noinline)) ssize_t receiveNow(int fd, const ReadRequest *r
     return n < 0 ? -errno : n;
 }
 
-static ssize_t readStranger(int fd, ReadRequest *request)
+static __attribute__((noinline)) ssize_t readStranger(int fd, ReadRequest *request)
 {
     int sort = fdCallSort(fd);
     if (sort < 0)
@@ -60,11 +64,11 @@ static ssize_t readStranger(int fd, ReadRequest *request)
     ssize_t n = readNow(fd, request);
     if (n != -EOPNOTSUPP && n != -ENOSYS)
         return n;
-    int failed = threadWaitFd(fd, FdRead, 0, DEADLINE_NEVER);
+    int failed = threadWaitFd(fd, FdRead, NULL, DEADLINE_NEVER);
     return failed < 0 ? failed : fdCallPlain(fd, readPlain, request);
 }
 
-static ssize_t attemptRead(int fd, uint32_t kind, void *request)
+static inline ssize_t attemptRead(int fd, uint32_t kind, void *request)
 {
     return LIKELY((kind & FdAdopted) != 0) ? readPlain(fd, kind, request)
                                            : readStranger(fd, request);
@@ -74,7 +78,7 @@ ssize_t fdRead(int fd, void *buffer, size_t size)
 {
     struct iovec part = {buffer, size};
     ReadRequest request = {&part, 1};
-    return fdCall(fd, FdRead, size, attemptRead, &request);
+    return fdCallHere(fd, FdRead, size, attemptRead, &request);
 }
 
 ssize_t fdReadv(int fd, const struct iovec *parts, int count)

@@ -4,8 +4,9 @@
  * After   rts/FdCall.c: the loop of trying and waiting.
  * Tests   testsuite/unit/FdWriteTest.c, testsuite/conformance/FdCallConformance.c
  *
- * See Note [Attempts] for the functions that are not inlined, Note [Strangers] for un-adopted fds.
+ * See Note [Attempts] and Note [No errno on the way], Note [Strangers] for un-adopted fds.
  */
+#include "internal/SystemCall.h"
 #include "rts/FdCall.h"
 
 #include <capri/fd.h>
@@ -20,14 +21,19 @@ typedef struct WriteRequest {
     int count;
 } WriteRequest;
 
-static __attribute__((noinline)) ssize_t writePlain(int fd, uint32_t kind, void *env)
+static __attribute__((noinline)) ssize_t writeParts(int fd, const WriteRequest *request)
+{
+    ssize_t n = writev(fd, request->parts, request->count);
+    return n < 0 ? -errno : n;
+}
+
+static inline ssize_t writePlain(int fd, uint32_t kind, void *env)
 {
     const WriteRequest *request = env;
     (void)kind;
-    ssize_t n = request->count == 1
-                    ? write(fd, request->parts[0].iov_base, request->parts[0].iov_len)
-                    : writev(fd, request->parts, request->count);
-    return n < 0 ? -errno : n;
+    return LIKELY(request->count == 1)
+               ? systemWrite(fd, request->parts[0].iov_base, request->parts[0].iov_len)
+               : writeParts(fd, request);
 }
 
 static __attribute__((noinline)) ssize_t writeNow(int fd, const WriteRequest *request)
@@ -36,18 +42,21 @@ static __attribute__((noinline)) ssize_t writeNow(int fd, const WriteRequest *re
     return n < 0 ? -errno : n;
 }
 
+enum { SEND_FLAGS = MSG_NOSIGNAL | MSG_DONTWAIT };
+
 static __attribute__((noinline)) ssize_t sendParts(int fd, const WriteRequest *request)
 {
-    enum { flags = MSG_NOSIGNAL | MSG_DONTWAIT };
-    ssize_t n;
-    if (LIKELY(request->count == 1)) {
-        n = send(fd, request->parts[0].iov_base, request->parts[0].iov_len, flags);
-    } else {
-        struct msghdr message = {.msg_iov = (struct iovec *)request->parts,
-                                 .msg_iovlen = (size_t)request->count};
-        n = sendmsg(fd, &message, flags);
-    }
+    struct msghdr message = {.msg_iov = (struct iovec *)request->parts,
+                             .msg_iovlen = (size_t)request->count};
+    ssize_t n = sendmsg(fd, &message, SEND_FLAGS);
     return n < 0 ? -errno : n;
+}
+
+static inline ssize_t sendPlain(int fd, const WriteRequest *request)
+{
+    const struct iovec *part = request->parts;
+    return LIKELY(request->count == 1) ? systemSend(fd, part->iov_base, part->iov_len, SEND_FLAGS)
+                                       : sendParts(fd, request);
 }
 
 /* The first non-empty part, cut to what a pipe that is ready takes at once. */
@@ -64,7 +73,7 @@ static ssize_t writeLittle(int fd, const WriteRequest *request)
     return fdCallPlain(fd, writePlain, &(WriteRequest){&little, 1});
 }
 
-static ssize_t writeStranger(int fd, WriteRequest *request)
+static __attribute__((noinline)) ssize_t writeStranger(int fd, WriteRequest *request)
 {
     int sort = fdCallSort(fd);
     if (sort < 0)
@@ -72,21 +81,21 @@ static ssize_t writeStranger(int fd, WriteRequest *request)
     if (sort == FdSortFile)
         return writePlain(fd, 0, request);
     if (sort == FdSortSocket)
-        return sendParts(fd, request);
+        return sendPlain(fd, request);
     ssize_t n = writeNow(fd, request);
     if (n != -EOPNOTSUPP && n != -ENOSYS)
         return n;
-    int failed = threadWaitFd(fd, FdWrite, 0, DEADLINE_NEVER);
+    int failed = threadWaitFd(fd, FdWrite, NULL, DEADLINE_NEVER);
     return failed < 0 ? failed : writeLittle(fd, request);
 }
 
-static ssize_t attemptWrite(int fd, uint32_t kind, void *request)
+static inline ssize_t attemptWrite(int fd, uint32_t kind, void *request)
 {
     ssize_t n = -ENOTSOCK;
     if (UNLIKELY((kind & FdAdopted) == 0))
         return writeStranger(fd, request);
     if (LIKELY((kind & FD_KIND_SOCKET) != 0))
-        n = sendParts(fd, request);
+        n = sendPlain(fd, request);
     return n == -ENOTSOCK ? writePlain(fd, 0, request) : n;
 }
 
@@ -94,7 +103,7 @@ ssize_t fdWrite(int fd, const void *buffer, size_t size)
 {
     struct iovec part = {(void *)buffer, size};
     WriteRequest request = {&part, 1};
-    return fdCall(fd, FdWrite, 0, attemptWrite, &request);
+    return fdCallHere(fd, FdWrite, 0, attemptWrite, &request);
 }
 
 ssize_t fdWriteAll(int fd, const void *buffer, size_t size)

@@ -97,17 +97,16 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
     scheduleReady(thread, sink);
 }
 
-int parkListed(Thread *self, WatchList *list, const uint64_t *watched, uint64_t seen,
-               ThreadState why)
+int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd)
 {
-    ListedWait wait = {.list = list, .watched = watched, .seen = seen};
+    uint64_t list = (uint64_t)(uintptr_t)wait->list;
     if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0))
         return -ECANCELED;
     RELAXED_STORE(&self->node.fire, parkListedFired);
-    RELAXED_STORE(&self->node.number, (uint64_t)(uintptr_t)list);
+    RELAXED_STORE(&self->node.number, (uint64_t)wait->generation << 48 | list);
     claimList(&self->claim);
-    threadSetStatus(self, why, -1);
-    scheduleParkListed(scheduleHere(), &wait);
+    threadSetStatus(self, why, fd);
+    scheduleParkListed(scheduleHere(), wait);
     threadSetStatus(self, ThreadRunning, -1);
     Claim claim = RELAXED_LOAD(&self->claim);
     ASSERT_CMP(claimState(claim), ==, ClaimFired);
@@ -120,7 +119,8 @@ static void cancelListed(Thread *thread, Claim claim)
     uint64_t number = ACQUIRE_LOAD(&thread->node.number);
     if (RELAXED_LOAD(&thread->claim) != claim)
         return;
-    watchListRetract((WatchList *)(uintptr_t)number, 0, &thread->node, -ECANCELED, NULL);
+    WatchList *list = (WatchList *)(uintptr_t)(number & WATCH_POINTER);
+    watchListRetract(list, watchListGeneration(number), &thread->node, -ECANCELED, NULL);
 }
 
 static void cancelThread(Thread *thread, void *env)

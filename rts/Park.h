@@ -11,7 +11,7 @@
  *   is the claim, and leaving it is winning: whoever took the node off wakes the thread, without
  *   any operation on the claim word.  The node is published when nothing runs on the thread's stack
  *   any more (AfterList), so who finds it may resume the thread at once; a commit is not needed.
- *     thread     number = list, claim = Listed, switch away          (release)
+ *     thread     number = list + generation, claim = Listed, switch away   (release)
  *     scheduler  parkPublish: add the node; list closed: settle and queue the thread; what is
  *                watched has changed: take the node out again
  *     taker      fire: settle, queue the thread
@@ -56,26 +56,23 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 /* parkTimerFired -- TimerFire of every thread's timer. */
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 
-/* parkListed -- a green thread waits for one list in type-stable memory, without a deadline.
- * See Note [Listed waits].  watched: if not NULL, it does not wait if *watched is not `seen` (bit 0
- * aside) once the node is published.  0, -EALREADY (closed), -ECANCELED or what it was fired
- * with. */
-int parkListed(Thread *self, WatchList *list, const uint64_t *watched, uint64_t seen,
-               ThreadState why);
+/* parkListed -- a green thread waits for one list in type-stable memory, without a
+ * deadline.  See Note [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of
+ * another generation), -ECANCELED or what it was fired with. */
+int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd);
 
 /* parkPublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue it. */
 static inline bool parkPublish(Thread *left, const ListedWait *wait)
 {
     WatchList *list = wait->list;
-    const uint64_t *watched = wait->watched;
-    uint64_t seen = wait->seen;
-    if (UNLIKELY(!watchListAdd(list, 0, &left->node))) {
+    uint16_t generation = wait->generation;
+    if (UNLIKELY(!watchListAdd(list, generation, &left->node))) {
         claimSettle(&left->claim, -EALREADY);
         return false;
     }
     /* From here the thread may run elsewhere. */
-    if (UNLIKELY(watched != NULL && (RELAXED_LOAD(watched) & ~UINT64_C(1)) != seen))
-        watchListRetract(list, 0, &left->node, 0, scheduleHere());
+    if (UNLIKELY(listedWaitIsOver(wait)))
+        watchListRetract(list, generation, &left->node, 0, scheduleHere());
     return true;
 }
 

@@ -228,11 +228,16 @@ Capability *schedulePark(Capability *capability)
 Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
 {
     Scheduler *scheduler = schedulerOf(capability);
+    Thread *self = capability->current;
     Runnable *other;
     Thread *next = pickThread(scheduler, false, &other);
-    COUNT(&scheduler->parks, 1);
+    if (next == NULL && other == NULL && listedWaitIsOver(wait)) {
+        claimSettle(&self->claim, 0); /* the poll that was due brought our event */
+        return capability;
+    }
     scheduler->wait = *wait;
-    return leave(scheduler, capability->current, AfterList, next, other);
+    COUNT(&scheduler->parks, 1);
+    return leave(scheduler, self, AfterList, next, other);
 }
 
 /* Who runs after self's yield, if the two can just change places in the run queue: then its gate is

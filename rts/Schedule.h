@@ -40,12 +40,25 @@ typedef enum AfterSwitch {
     AfterEnd
 } AfterSwitch;
 
-/* What a listed wait waits for: See Note [Listed waits]. */
+/* What a listed wait waits for: See Note [Listed waits].  It does not wait if, once the node is
+ * published, *watched differs from `seen` in one of `bits`, or *home is not `word` any more. */
 typedef struct ListedWait {
     WatchList *list;
     const uint64_t *watched; /* or NULL */
-    uint64_t seen;
+    uint64_t seen, bits;
+    const uint32_t *home; /* or NULL */
+    uint32_t word;
+    uint16_t generation; /* of the list */
 } ListedWait;
+
+/* listedWaitIsOver -- what it waits for has happened.  Seq_cst, for who has published its node:
+ * See Note [StoreLoad]. */
+static inline bool listedWaitIsOver(const ListedWait *wait)
+{
+    return (wait->watched != NULL &&
+            ((SEQ_CST_LOAD(wait->watched) ^ wait->seen) & wait->bits) != 0) ||
+           (wait->home != NULL && SEQ_CST_LOAD(wait->home) != wait->word);
+}
 
 /* This floor's share of a capability (Capability.upper); its OS thread only, but for the
  * counters. */

@@ -222,10 +222,10 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
     if (thread == self)
         return -EDEADLK;
     if (!hasEnded(thread)) {
-        WatchList *ended = &thread->ended;
+        ListedWait wait = {.list = &thread->ended};
         int status = self != NULL && deadline_ns == DEADLINE_NEVER
-                         ? parkListed(self, ended, NULL, 0, ThreadBlockedOnThread)
-                         : parkOnList(ended, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
+                         ? parkListed(self, &wait, ThreadBlockedOnThread, -1)
+                         : parkOnList(wait.list, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
         if (status != 0 && status != -EALREADY)
             return status;
     }

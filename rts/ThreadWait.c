@@ -18,15 +18,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-FdView threadWaitView(int fd, FdDirection direction)
-{
-    uint32_t word = fdHomeLook(fd);
-    FdView view = {.kind = fdHomeKind(word), .home = word, .manager = fdHomeManager(word)};
-    if (view.manager != NULL)
-        view.edges = eventManagerEdges(view.manager, fd, direction);
-    return view;
-}
-
 /* Why a number has no home: nobody can have opened it, or it is beyond what we keep, or memory is
  * out. */
 static int homelessError(int fd)
@@ -67,44 +58,84 @@ static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word
     return result;
 }
 
-int threadWaitFd(int fd, FdDirection direction, uint64_t seen, int64_t deadline_ns)
+/* Without a deadline, on an adopted fd that the kernel watches: See Note [Listed waits].
+ * FD_ASK_KERNEL: cannot tell, the long way. */
+static int waitListed(Thread *self, int fd, FdDirection direction, const FdView *view, FdSeen seen)
 {
-    Thread *self = scheduleSelf();
-    if (self == NULL)
-        return outsideWaitFd(fd, direction, deadline_ns);
-    uint32_t who = (uint32_t)self->id, home = (uint32_t)(seen >> 32);
-    FdSeen edges = {.edges = (uint32_t)seen, .who = who == 0 ? 1 : who};
+    FdSlot *slot = view->slot;
+    uint32_t edges;
+    ListedWait wait = {.list = &slot->waiters[direction],
+                       .watched = &slot->edges,
+                       .home = fdHomeWord(fd),
+                       .word = view->home};
+    int result = eventManagerWarm(slot, direction, seen, &wait.generation, &edges);
+    if (UNLIKELY(result != 0))
+        return result == 1 ? 0 : result;
+    wait.seen = (uint64_t)edges << 32 * direction;
+    wait.bits = UINT64_C(0xffffffff) << 32 * direction;
+    result = parkListed(self, &wait,
+                        direction == FdRead ? ThreadBlockedOnRead : ThreadBlockedOnWrite, fd);
+    if (UNLIKELY(result == FD_LOOK_AGAIN))
+        return 0;
+    if (UNLIKELY(result == -EALREADY))
+        return -EBADF;
+    /* Woken, and closed before it could run: the number may be another file's. */
+    if (result == 0 &&
+        UNLIKELY(fdControlGeneration(ACQUIRE_LOAD(&slot->control)) != wait.generation))
+        return -EBADF;
+    return result;
+}
+
+static int waitBare(Thread *self, int fd, FdDirection direction, FdSeen seen, uint32_t home,
+                    int64_t deadline_ns)
+{
     for (;;) {
-        bool homeless = edges.edges == 0 && fdHomeManager(fdHomeLook(fd)) == NULL;
+        bool homeless = seen.edges == 0 && fdHomeManager(fdHomeLook(fd)) == NULL;
         uint32_t word = fdHomeSettle(fd, scheduleHere());
         if (UNLIKELY(word == 0))
             return homelessError(fd);
-        if (UNLIKELY(home != 0 && home != word))
-            edges.edges = 0;
+        if (UNLIKELY(home != word))
+            seen.edges = 0;
         int result =
-            waitAtHome(self, fd, direction, word, homeless ? FdNewHome : 0, edges, deadline_ns);
+            waitAtHome(self, fd, direction, word, homeless ? FdNewHome : 0, seen, deadline_ns);
         if (LIKELY(result != -EAGAIN))
             return result;
-        edges.edges = 0;
+        seen.edges = 0;
     }
+}
+
+int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t deadline_ns)
+{
+    Capability *here = scheduleHere();
+    if (UNLIKELY(here == NULL || here->current == NULL))
+        return outsideWaitFd(fd, direction, deadline_ns);
+    Thread *self = here->current;
+    uint32_t who = (uint32_t)self->id;
+    FdSeen seen = {.edges = view != NULL ? view->edges : 0, .who = who == 0 ? 1 : who};
+    if (LIKELY(seen.edges != 0 && deadline_ns == DEADLINE_NEVER && (view->kind & FdAdopted) != 0)) {
+        int result = waitListed(self, fd, direction, view, seen);
+        if (LIKELY(result != FD_ASK_KERNEL))
+            return result;
+    }
+    return waitBare(self, fd, direction, seen, view != NULL ? view->home : 0, deadline_ns);
 }
 
 int threadWaitRead(int fd)
 {
-    return threadWaitFd(fd, FdRead, 0, DEADLINE_NEVER);
+    return threadWaitFd(fd, FdRead, NULL, DEADLINE_NEVER);
 }
 
 int threadWaitWrite(int fd)
 {
-    return threadWaitFd(fd, FdWrite, 0, DEADLINE_NEVER);
+    return threadWaitFd(fd, FdWrite, NULL, DEADLINE_NEVER);
 }
 
 int threadWaitReadUntil(int fd, int64_t deadline_ns)
 {
-    return threadWaitFd(fd, FdRead, 0, deadline_ns);
+    return threadWaitFd(fd, FdRead, NULL, deadline_ns);
 }
 
 int threadWaitWriteUntil(int fd, int64_t deadline_ns)
 {
-    return threadWaitFd(fd, FdWrite, 0, deadline_ns);
+    return threadWaitFd(fd, FdWrite, NULL, deadline_ns);
 }

@@ -7,27 +7,30 @@
 
 /* What a call knows of its fd before its system call. */
 typedef struct FdView {
-    uint32_t kind;         /* FdKind bits; 0: un-adopted */
-    uint32_t edges;        /* edge counter of the direction; 0: unknown */
-    uint32_t home;         /* the home word they were read under */
-    EventManager *manager; /* NULL: no home yet */
+    uint32_t kind;  /* FdKind bits; 0: un-adopted */
+    uint32_t edges; /* edge counter of the direction; 0: unknown */
+    uint32_t home;  /* the home word they were read under */
+    FdSlot *slot;   /* at home; NULL: no home yet */
 } FdView;
 
 /* threadWaitView -- look before the system call. */
-FdView threadWaitView(int fd, FdDirection direction);
-
-/* threadWaitSeen -- what threadWaitFd wants to know of a view: home << 32 | edges. */
-static inline uint64_t threadWaitSeen(FdView view)
+static inline FdView threadWaitView(int fd, FdDirection direction)
 {
-    return (uint64_t)view.home << 32 | view.edges;
+    uint32_t word = fdHomeLook(fd);
+    FdView view = {.kind = fdHomeKind(word), .home = word};
+    EventManager *manager = fdHomeManager(word);
+    if (LIKELY(manager != NULL))
+        view.slot = fdTableFind(&manager->table, fd);
+    if (LIKELY(view.slot != NULL))
+        view.edges = fdSlotEdges(view.slot, direction);
+    return view;
 }
 
 /* threadWaitFd -- the system call said EAGAIN after `seen` was looked at: park until it is worth
- * trying
- * again, or until deadline_ns.  On a plain OS thread: ppoll.
- * seen     threadWaitSeen, or 0: a bare wait.  Edges counted in another home count for nothing.
+ * trying again, or until deadline_ns.  On a plain OS thread: ppoll.
+ * seen     NULL: a bare wait.  Edges counted in another home count for nothing.
  * Returns  0 try again; -EBADF, -ETIMEDOUT, -ECANCELED, -ENOMEM, -ENOSPC, -EMFILE.
  */
-int threadWaitFd(int fd, FdDirection direction, uint64_t seen, int64_t deadline_ns);
+int threadWaitFd(int fd, FdDirection direction, const FdView *seen, int64_t deadline_ns);
 
 #endif

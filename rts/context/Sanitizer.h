@@ -18,22 +18,9 @@
 #ifndef RTS_SANITIZER_H
 #define RTS_SANITIZER_H
 
-#include <stddef.h>
+#include "internal/Sanitize.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZE_ADDRESS 1
-#endif
-#if __has_feature(thread_sanitizer)
-#define SANITIZE_THREAD 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) && !defined(SANITIZE_ADDRESS)
-#define SANITIZE_ADDRESS 1
-#endif
-#if defined(__SANITIZE_THREAD__) && !defined(SANITIZE_THREAD)
-#define SANITIZE_THREAD 1
-#endif
+#include <stddef.h>
 
 #ifdef SANITIZE_ADDRESS
 #include <sanitizer/asan_interface.h>

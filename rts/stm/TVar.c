@@ -122,11 +122,12 @@ static bool hasChanged(void *env)
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 {
     Seen seen = {.tvar = tvar, .version = version};
+    ListedWait wait = {
+        .list = &tvar->watchers, .watched = &tvar->version, .seen = version, .bits = ~UINT64_C(1)};
     Thread *self = deadline_ns == DEADLINE_NEVER ? scheduleSelf() : NULL;
     /* Again when the write that made `version` has only now found us in the list. */
     while (!hasChanged(&seen)) {
-        int result = self != NULL ? parkListed(self, &tvar->watchers, &tvar->version, version,
-                                               ThreadBlockedOnTVar)
+        int result = self != NULL ? parkListed(self, &wait, ThreadBlockedOnTVar, -1)
                                   : parkOnList(&tvar->watchers, 0, hasChanged, &seen,
                                                ThreadBlockedOnTVar, deadline_ns);
         if (result != 0)

@@ -253,24 +253,26 @@ TEST(EventManager, aShortReadProvesAStreamEmpty)
     CHECK_EQ(park(&reader, ends[0], FdAdopted | FdStream, FdRead), 0);
     byteSend(ends[1]);
     CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
+    FdSlot *slot = fdTableFind(&manager.table, ends[0]);
+    CHECK(slot != NULL);
     uint32_t edges = eventManagerEdges(&manager, ends[0], FdRead);
-    CHECK(!eventManagerIsDrained(&manager, ends[0], edges));
+    CHECK(!fdSlotIsDrained(slot, edges));
     CHECK_EQ(fdEmpty(ends[0]), 1);
-    eventManagerDrained(&manager, ends[0], edges);
-    CHECK(eventManagerIsDrained(&manager, ends[0], edges));
+    fdSlotDrained(slot, edges);
+    CHECK(fdSlotIsDrained(slot, edges));
     byteSend(ends[1]);
     CHECK_EQ(parkSeen(&reader, ends[0], FdRead, edges), 0); /* the edge is still on its way: */
     CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
     edges = eventManagerEdges(&manager, ends[0], FdRead);
-    CHECK(!eventManagerIsDrained(&manager, ends[0], edges));
+    CHECK(!fdSlotIsDrained(slot, edges));
     CHECK_EQ(fdEmpty(ends[0]), 1);
     /* Urgent data: from now on a short read proves nothing. */
     CHECK_EQ(parkSeen(&reader, ends[0], FdRead, edges), 0);
     CHECK_EQ(send(ends[1], "!", 1, MSG_OOB), 1);
     CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
     edges = eventManagerEdges(&manager, ends[0], FdRead);
-    eventManagerDrained(&manager, ends[0], edges);
-    CHECK(!eventManagerIsDrained(&manager, ends[0], edges));
+    fdSlotDrained(slot, edges);
+    CHECK(!fdSlotIsDrained(slot, edges));
     pairClose(ends);
     eventManagerClose(&manager);
 }

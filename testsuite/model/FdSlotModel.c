@@ -43,7 +43,7 @@ static void noteFired(WatchNode *node, uint64_t number, int result, void *sink)
 static void setUp(void *at)
 {
     State *state = at;
-    state->slot.edges[FdRead] = state->slot.edges[FdWrite] = 1;
+    state->slot.edges = UINT64_C(1) << 32 | 1;
     state->slot.control = SLOT_EDGE;
 }
 
@@ -52,7 +52,7 @@ static void setUpWrap(void *at)
 {
     State *state = at;
     setUp(at);
-    state->slot.edges[FdRead] = UINT32_MAX;
+    state->slot.edges = UINT64_C(1) << 32 | UINT32_MAX;
 }
 
 static bool isFired(void *at)
@@ -64,7 +64,7 @@ static bool isFired(void *at)
 static bool readOnce(State *state, Watcher *watcher)
 {
     FdSlot *slot = &state->slot;
-    uint32_t edges = SEQ_CST_LOAD(&slot->edges[FdRead]);
+    uint32_t edges = fdSlotEdges(slot, FdRead);
     MODEL_CHECK(edges != 0);
     if (RELAXED_LOAD(&state->readable) != 0)
         return true;
@@ -109,7 +109,7 @@ static void arrive(void *at)
 static void awaitEdge(State *state, int index)
 {
     Watcher *watcher = &state->watchers[index];
-    uint32_t edges = SEQ_CST_LOAD(&state->slot.edges[FdRead]);
+    uint32_t edges = fdSlotEdges(&state->slot, FdRead);
     if (edges != 1)
         return;
     RELAXED_STORE(&watcher->node.fire, noteFired);
@@ -144,7 +144,7 @@ static void checkEnd(void *at)
         MODEL_CHECK(!watcher->parked || watcher->fired == 1);
         MODEL_CHECK(watcher->fired <= 1);
     }
-    MODEL_CHECK(state->slot.edges[FdRead] != 0);
+    MODEL_CHECK(fdSlotEdges(&state->slot, FdRead) != 0);
     MODEL_CHECK(fdSlotSane(&state->slot));
 }
 
@@ -217,7 +217,7 @@ static void countThenBits(void *at)
 {
     State *state = at;
     FdSlot *slot = &state->slot;
-    if (SEQ_CST_LOAD(&slot->edges[FdRead]) != 1)
+    if (fdSlotEdges(slot, FdRead) != 1)
         MODEL_CHECK(RELAXED_LOAD(&slot->control) & SLOT_PEER_CLOSED);
 }
 
@@ -245,7 +245,7 @@ static void awaitNew(void *at)
     advance(at);
     RELAXED_STORE(&watcher->node.fire, noteFired);
     RELAXED_STORE(&watcher->node.number, 1);
-    uint32_t edges = SEQ_CST_LOAD(&state->slot.edges[FdRead]);
+    uint32_t edges = fdSlotEdges(&state->slot, FdRead);
     int result = fdSlotPublish(&state->slot, FdRead, 1, edges, &watcher->node, state);
     MODEL_CHECK(result == 0 || result == 1);
     if (result == 0)

@@ -20,6 +20,7 @@
 #include "rts/Park.h"
 #include "rts/ThreadWait.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/FdWaitStubs.h"
 
 #include <capri/fd.h>
 
@@ -44,6 +45,7 @@ typedef struct State {
     uint32_t queued; /* times the thread was made ready */
     uint32_t parks;  /* the thread's own */
     uint32_t over;   /* relaxed: its wait is over */
+    uint64_t timed;  /* the wait that has a timer */
 } State;
 
 static State *current;               /* the one state of this execution */
@@ -161,12 +163,11 @@ static void arrive(State *state)
 {
     enterKernel();
     uint32_t file = state->file;
-    if (file != 0) {
-        state->readable = state->readable | 1u << file;
-        for (int i = 0; i < CAPABILITIES; i++)
-            if (state->epolls[i].file == file)
-                state->epolls[i].armed = 1;
-    }
+    if (file == 0)
+        return;
+    state->readable = state->readable | 1u << file;
+    for (int i = 0; i < CAPABILITIES; i++)
+        state->epolls[i].armed |= state->epolls[i].file == file;
 }
 
 /* ---- The scheduler --------------------------------------------------------------------------- */
@@ -200,105 +201,29 @@ Capability *schedulePark(Capability *capability)
     return capability;
 }
 
+/* Only timeOut makes it expire. */
+int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
+{
+    (void)heap, (void)timer, (void)deadline_ns;
+    RELEASE_STORE(&current->timed, number);
+    return 0;
+}
+
+/* Its stack is saved. */
+Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
+{
+    current->parks++;
+    if (!parkPublish(&current->thread, wait))
+        ADD_RELAXED(&current->queued, 1);
+    modelBlock(isQueued, current);
+    return capability;
+}
+
 void scheduleReady(Thread *thread, Capability *here)
 {
     (void)here;
     MODEL_CHECK(thread == &current->thread);
     ADD_RELAXED(&current->queued, 1);
-}
-
-/* ---- What is linked but never reached -------------------------------------------------------- */
-
-#define UNREACHED modelFail(__FILE__, __LINE__, "not reached")
-
-int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
-{
-    (void)heap, (void)timer, (void)number, (void)deadline_ns;
-    UNREACHED;
-    return 0;
-}
-void timerHeapDisarm(TimerHeap *heap, Timer *timer)
-{
-    (void)heap, (void)timer;
-    UNREACHED;
-}
-uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink)
-{
-    (void)heap, (void)now_ns, (void)owner, (void)sink;
-    UNREACHED;
-    return 0;
-}
-int64_t timerHeapEarliest(TimerHeap *heap)
-{
-    (void)heap;
-    UNREACHED;
-    return 0;
-}
-int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
-{
-    (void)heap, (void)allocator;
-    UNREACHED;
-    return 0;
-}
-void timerHeapFree(TimerHeap *heap)
-{
-    (void)heap;
-    UNREACHED;
-}
-bool ownerGateRebias(OwnerGate *gate, uint32_t *seen_visits)
-{
-    (void)gate, (void)seen_visits;
-    UNREACHED;
-    return false;
-}
-int wakeupOpen(Wakeup *wakeup)
-{
-    (void)wakeup;
-    UNREACHED;
-    return 0;
-}
-void wakeupClose(Wakeup *wakeup)
-{
-    (void)wakeup;
-    UNREACHED;
-}
-void wakeupSend(Wakeup *wakeup)
-{
-    (void)wakeup;
-    UNREACHED;
-}
-void wakeupDrain(Wakeup *wakeup)
-{
-    (void)wakeup;
-    UNREACHED;
-}
-int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
-{
-    (void)fd, (void)direction, (void)deadline_ns;
-    UNREACHED;
-    return 0;
-}
-int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
-                    int64_t deadline_ns)
-{
-    (void)list, (void)generation, (void)changed, (void)env, (void)deadline_ns;
-    UNREACHED;
-    return 0;
-}
-Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
-{
-    (void)capability, (void)wait;
-    UNREACHED;
-    return NULL;
-}
-void outsideCancelAll(void)
-{
-    UNREACHED;
-}
-void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
-{
-    (void)visit, (void)env;
-    UNREACHED;
 }
 
 /* ---- The threads ----------------------------------------------------------------------------- */
@@ -312,6 +237,7 @@ static void setUp(void *at)
     capabilities.count = CAPABILITIES;
     state->file = 1;
     state->thread.id = 1;
+    state->capabilities[0].current = &state->thread;
     for (int i = 0; i < CAPABILITIES; i++) {
         EventManager *manager = &state->capabilities[i].manager;
         state->capabilities[i].index = (uint32_t)i;
@@ -320,7 +246,7 @@ static void setUp(void *at)
         manager->state = &state->epolls[i];
         manager->table = tables[i];
         manager->timers.earliest_ns = DEADLINE_NEVER;
-        *fdTableFind(&tables[i], FD) = (FdSlot){.edges = {1, 1}};
+        *fdTableFind(&tables[i], FD) = (FdSlot){.edges = UINT64_C(1) << 32 | 1};
     }
 }
 
@@ -358,28 +284,50 @@ static void setUpAdopted(void *at)
 static bool isFileReadable(State *state)
 {
     enterKernel();
-    bool readable = isReadable(state->file);
-    return readable;
+    return isReadable(state->file);
 }
 
 /* As fdRead: EAGAIN, then wait, with the count that was seen before. */
-static void waitOnce(void *at)
+static void waitOnceUntil(State *state, int64_t deadline_ns)
 {
-    State *state = at;
     FdView view = threadWaitView(FD, FdRead);
     if (!isFileReadable(state)) {
-        int result = threadWaitFd(FD, FdRead, view.edges, DEADLINE_NEVER);
+        int result = threadWaitFd(FD, FdRead, &view, deadline_ns);
         MODEL_CHECK(result == 0 || result == -EBADF);
+        MODEL_WRITE(state->thread.node.next, NULL); /* ours again */
     }
     RELAXED_STORE(&state->over, 1);
 }
 
-/* Without the looks before it: nothing arrives. */
+static void waitOnce(void *at)
+{
+    waitOnceUntil(at, DEADLINE_NEVER);
+}
+
+/* With a deadline that does not come: by the claim, not by the list. */
+static void waitOnceTimed(void *at)
+{
+    waitOnceUntil(at, DEADLINE_NEVER - 1);
+}
+
+/* Without the look at the file: nothing arrives. */
+static void waitUntil(int64_t deadline_ns)
+{
+    FdView view = threadWaitView(FD, FdRead);
+    int result = threadWaitFd(FD, FdRead, &view, deadline_ns);
+    MODEL_CHECK(result == 0 || result == -EBADF);
+}
+
 static void waitNow(void *at)
 {
     (void)at;
-    int result = threadWaitFd(FD, FdRead, 1, DEADLINE_NEVER);
-    MODEL_CHECK(result == 0 || result == -EBADF);
+    waitUntil(DEADLINE_NEVER);
+}
+
+static void waitNowTimed(void *at)
+{
+    (void)at;
+    waitUntil(DEADLINE_NEVER - 1);
 }
 
 /* Un-adopted, and without a count. */
@@ -442,6 +390,38 @@ static bool isNewFile(void *at)
            watchListHasWatchers(&fdTableFind(&tables[home - 1], FD)->waiters[FdRead]);
 }
 
+/* A timed wait ends while an event takes its node. */
+static bool isTimedOrOver(void *at)
+{
+    State *state = at;
+    return state->timed != 0 || state->over != 0;
+}
+
+static void timeOut(void *at)
+{
+    State *state = at;
+    modelBlock(isTimedOrOver, state);
+    uint64_t number = ACQUIRE_LOAD(&state->timed);
+    if (number != 0)
+        parkTimerFired(&state->thread.timer, number, NULL);
+}
+
+static void fireElsewhere(void *at)
+{
+    (void)at;
+    fdSlotFire(fdTableFind(&tables[1], FD), FdRead, 0, NULL);
+}
+
+static void waitOut(void *at)
+{
+    State *state = at;
+    FdView view = threadWaitView(FD, FdRead);
+    int result = threadWaitFd(FD, FdRead, &view, DEADLINE_NEVER - 1);
+    MODEL_CHECK(result == 0 || result == -ETIMEDOUT);
+    MODEL_WRITE(state->thread.node.next, NULL); /* ours again */
+    RELAXED_STORE(&state->over, 1);
+}
+
 static void checkEnd(void *at)
 {
     State *state = at;
@@ -460,6 +440,9 @@ static const Model models[] = {
     {"arrival", SIZE, 2, setUp, {waitBareNow, arrival}, checkEnd, NULL, 0},
     {"arrivalAdopted", SIZE, 2, setUpAdopted, {waitOnce, arrival}, checkEnd, NULL, 0},
     {"arrivalElsewhere", SIZE, 2, setUpElsewhere, {waitOnce, arrival}, checkEnd, NULL, 0},
+    {"arrivalTimed", SIZE, 2, setUpElsewhere, {waitOnceTimed, arrival}, checkEnd, NULL, 0},
+    {"timeOut", SIZE, 3, setUpElsewhere, {waitOut, timeOut, fireElsewhere}, checkEnd, NULL, 0},
+    {"closeTimed", SIZE, 2, setUpElsewhere, {waitNowTimed, closeLate}, checkEnd, NULL, 0},
 };
 
 int main(int argc, char **argv)

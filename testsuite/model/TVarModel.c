@@ -308,7 +308,8 @@ static void awaitTwice(void *at)
 static void publishFirst(void *at)
 {
     State *state = at;
-    publish((ListedWait){.list = &state->tvar.watchers, .watched = &state->tvar.version});
+    publish((ListedWait){
+        .list = &state->tvar.watchers, .watched = &state->tvar.version, .bits = ~UINT64_C(1)});
 }
 
 /* The thread goes on from its first wait as soon as it is queued, maybe before publishFirst is
@@ -318,8 +319,9 @@ static void awaitAgain(void *at)
     State *state = at;
     modelBlock(isQueued, state);
     MODEL_CHECK(claimState(RELAXED_LOAD(&state->thread.claim)) == ClaimFired);
+    ListedWait wait = {.list = &state->tvar.watchers};
     int result = state->deadline == DEADLINE_NEVER
-                     ? parkListed(&state->thread, &state->tvar.watchers, NULL, 0, ThreadReady)
+                     ? parkListed(&state->thread, &wait, ThreadReady, -1)
                      : parkOnList(&state->tvar.watchers, 0, NULL, NULL, ThreadReady, 1);
     MODEL_CHECK(result == 0);
 }

@@ -58,7 +58,7 @@ static int waitAndCrossAtRecheck(void)
     Thread *self = scheduleSelf();
     FdSlot *slot = slotOf(FD);
     uint16_t generation = fdControlGeneration(slot->control);
-    uint32_t edges = slot->edges[FdRead];
+    uint32_t edges = fdSlotEdges(slot, FdRead);
     parkBegin(self);
     CHECK(watchListAdd(&slot->waiters[FdRead], generation, &self->node));
     CHECK_EQ(fdSlotFire(slot, FdRead, generation, here), 1); /* the event takes the node ... */
@@ -126,8 +126,11 @@ static int waitWithPollDue(void)
     schedulerOf(here)->look_at = 0; /* is due */
     schedulerOf(here)->last_poll_ns = 0;
     CHECK(mockDeliverFd(kernel, FD, EventRead));
-    int result = threadWaitFd(FD, FdRead, eventManagerEdges(manager, FD, FdRead), DEADLINE_NEVER);
-    return result;
+    FdView view = {.kind = FdAdopted,
+                   .edges = eventManagerEdges(manager, FD, FdRead),
+                   .home = fdHomeLook(FD),
+                   .slot = slotOf(FD)};
+    return threadWaitFd(FD, FdRead, &view, DEADLINE_NEVER);
 }
 
 static void crossInScheduler(void)

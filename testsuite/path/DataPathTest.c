@@ -26,14 +26,14 @@ static void walkTheWholeWay(void)
         CHECK_EQ(change.operation, round == 0 ? MockAdd : MockModify); /* a newcomer asks again */
         CHECK_EQ(change.mode, WatchEdge);
         CHECK_EQ(change.interest, EventRead | EventWrite);
-        uint32_t edges = slotOf(FD)->edges[FdRead];
+        uint32_t edges = fdSlotEdges(slotOf(FD), FdRead);
 
         CHECK(mockDeliverFd(kernel, FD, EventRead)); /* 1: and nobody knows yet */
         checkParked(thread, ThreadBlockedOnRead);
-        CHECK_EQ(slotOf(FD)->edges[FdRead], edges);
+        CHECK_EQ(fdSlotEdges(slotOf(FD), FdRead), edges);
 
         CHECK_EQ(eventManagerStep(manager, 0, here), 1); /* 2, 3, 4 */
-        CHECK_EQ(slotOf(FD)->edges[FdRead], edges + 1);
+        CHECK_EQ(fdSlotEdges(slotOf(FD), FdRead), edges + 1);
         CHECK_EQ(watchListHasWatchers(&slotOf(FD)->waiters[FdRead]), false);
         checkQueued(thread, 0);
         CHECK_EQ(body.ran, 1);

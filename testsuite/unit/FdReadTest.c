@@ -32,8 +32,7 @@ static void readShort(int ends[2], const char *bytes, size_t size)
 static bool isDrained(int fd)
 {
     FdView view = threadWaitView(fd, FdRead);
-    return view.manager != NULL && view.edges != 0 &&
-           eventManagerIsDrained(view.manager, fd, view.edges);
+    return view.slot != NULL && view.edges != 0 && fdSlotIsDrained(view.slot, view.edges);
 }
 
 GREEN_TEST(FdRead, returnsWhatIsThere)

@@ -40,8 +40,8 @@ TEST(FdTable, numbersFindTheirSlots)
         CHECK_EQ((uintptr_t)slots[i] % CACHE_LINE, 0);
         CHECK_EQ(fdTableFind(&table, numbers[i]), slots[i]);
         CHECK_EQ(fdTableGet(&table, numbers[i]), slots[i]);
-        CHECK_EQ(slots[i]->edges[FdRead], 1);
-        CHECK_EQ(slots[i]->edges[FdWrite], 1);
+        CHECK_EQ(fdSlotEdges(slots[i], FdRead), 1);
+        CHECK_EQ(fdSlotEdges(slots[i], FdWrite), 1);
         CHECK(fdSlotSane(slots[i]));
         for (int j = 0; j < i; j++)
             CHECK_NE(slots[i], slots[j]);
