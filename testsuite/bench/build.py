@@ -49,7 +49,7 @@ def is_fresh(program):
 
 def target_name(program):
     if program.peer == OURS:
-        return "httpd" if program.name == "Http" else f"bench_{program.name}"
+        return f"bench_{program.name}"
     return f"peer_{program.source.stem}"
 
 
@@ -58,7 +58,7 @@ def build_c(programs):
     say(f"building {len(programs)} programs of ours and in C")
     if not execute(["cmake", "--preset", "release"]):
         return {program: "cmake failed" for program in programs}
-    known = set((RELEASE / "testsuite/bench.txt").read_text().split()) | {"httpd"}
+    known = set((RELEASE / "testsuite/bench.txt").read_text().split())
     without = {program: "its library is missing" for program in programs
                if target_name(program) not in known}
     there = [program for program in programs if program not in without]

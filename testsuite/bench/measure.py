@@ -18,10 +18,7 @@ HOW = {
 
 def measure_once(work, program, cores):
     """{figure: {name: value}} of one run, the name being the peer's; Failure: why there is none."""
-    if program.peer == OURS and program.name == "Http":
-        command = [program.binary, "--capabilities", cores]
-    else:
-        command = [program.binary, "--cores", cores]
+    command = [program.binary, "--cores", cores]
     arguments = [int(word) for word in work.arguments]
     return sort_figures(work.figures, program.peer, HOW[work.how](command, cores, *arguments))
 

@@ -50,9 +50,6 @@ class Work:
 def find_program(name, peer):
     """The Program of a row's program and a peer, or of ours, whether it exists or not."""
     if peer == OURS:
-        if name == "Http":
-            return Program(name, peer, "c", ROOT / "docs/examples/httpd.c",
-                           RELEASE / "docs/examples/httpd")
         return Program(name, peer, "c", HERE / f"{name}.c", RELEASE / f"testsuite/bench/{name}")
     language = LANGUAGE.get(peer, "c")
     file = name if peer in PLAIN_NAMES else f"{name}_{peer}"
