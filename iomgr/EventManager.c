@@ -16,6 +16,7 @@
 
 enum {
     RESCUE_BATCH = 32, /* on the rescuer's stack */
+    FETCH_BATCH = 16,  /* slots looked up before the first of them is fired */
     MOST_POLLABLES = 64
 };
 
@@ -93,14 +94,13 @@ static uint32_t stickyBits(uint32_t events)
            (events & (EventHangUp | EventError) ? SLOT_SUSPECT : 0u);
 }
 
-static void dispatchRecord(EventManager *manager, const EventRecord *record, Batch *batch,
-                           void *sink)
+static inline void dispatchRecord(EventManager *manager, FdSlot *slot, const EventRecord *record,
+                                  Batch *batch, void *sink)
 {
     const uint32_t both = EventHangUp | EventError, writing = EventWrite | both;
     const uint32_t reading = EventRead | EventPeerClosed | EventUrgent | both;
     int fd = (int)(uint32_t)record->cookie;
     uint16_t generation = (uint16_t)(record->cookie >> 32);
-    FdSlot *slot = fdTableFind(&manager->table, fd);
     uint32_t bits = stickyBits(record->events);
     batch->events++;
     if (slot == NULL || fdControlGeneration(SEQ_CST_LOAD(&slot->control)) != generation ||
@@ -124,14 +124,23 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
 }
 
 /* Many slots and waiters will be looked at, each a cache miss: let the misses overlap. */
-static void fetchBatch(EventManager *manager, const EventRecord *records, int count)
+static void dispatchSome(EventManager *manager, const EventRecord *records, int count, Batch *batch,
+                         void *sink)
 {
-    for (int i = 0; i < count; i++)
-        __builtin_prefetch(fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie));
+    FdSlot *slots[FETCH_BATCH];
     for (int i = 0; i < count; i++) {
-        FdSlot *slot = fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie);
-        if (slot != NULL)
-            watchListFetch(&slot->waiters[FdRead]);
+        slots[i] = fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie);
+        __builtin_prefetch(slots[i]);
+    }
+    for (int i = 0; i < count; i++) {
+        if (LIKELY(slots[i] != NULL))
+            watchListFetch(&slots[i]->waiters[FdRead]);
+    }
+    for (int i = 0; i < count; i++) {
+        if (UNLIKELY(records[i].cookie == BACKEND_WAKE_COOKIE))
+            batch->wake = true;
+        else
+            dispatchRecord(manager, slots[i], &records[i], batch, sink);
     }
 }
 
@@ -139,13 +148,9 @@ static void fetchBatch(EventManager *manager, const EventRecord *records, int co
 static Batch dispatchBatch(EventManager *manager, const EventRecord *records, int count, void *sink)
 {
     Batch batch = {0};
-    if (count > 1)
-        fetchBatch(manager, records, count);
-    for (int i = 0; i < count; i++) {
-        if (records[i].cookie == BACKEND_WAKE_COOKIE)
-            batch.wake = true;
-        else
-            dispatchRecord(manager, &records[i], &batch, sink);
+    for (int done = 0; done < count; done += FETCH_BATCH) {
+        int some = count - done < FETCH_BATCH ? count - done : FETCH_BATCH;
+        dispatchSome(manager, records + done, some, &batch, sink);
     }
     if (batch.events != 0)
         ADD_RELAXED(&manager->stats.events, batch.events);

@@ -13,7 +13,7 @@
 #include "iomgr/TimerHeap.h"
 #include "iomgr/Wakeup.h"
 
-enum { EVENT_BATCH = 64 }; /* records one poll collects at most */
+enum { EVENT_BATCH = 256 }; /* records one poll collects at most */
 
 /* event_manager_verify -- debug, only with CAPRI_ASSERTIONS: every park on an adopted fd asks the
  * kernel whether the number still is the file it was, and stops the process if somebody closed it

@@ -56,8 +56,8 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 /* parkTimerFired -- TimerFire of every thread's timer. */
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 
-/* parkListed -- a green thread waits for one list in type-stable memory, without a
- * deadline.  See Note [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of
+/* parkListed -- the running green thread waits for one list in type-stable memory, without a
+ * deadline.  `wait` may be the scheduler's own.  See Note [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of
  * another generation), -ECANCELED or what it was fired with. */
 int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd);
 

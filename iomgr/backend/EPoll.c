@@ -15,12 +15,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { MOST_RECORDS = 64 };
 
 struct BackendState {
     int epoll_fd;               /* constant */
@@ -141,20 +140,26 @@ static int waitEvents(BackendState *state, int64_t timeout_ns, struct epoll_even
     return epoll_wait(state->epoll_fd, events, most, millisecondsOf(timeout_ns));
 }
 
+/* The kernel's records, which are no larger, come into the far end of the caller's and are turned
+ * into them from the near end: no second array, which would lie on some green thread's stack. */
 static int pollEPoll(BackendState *state, int64_t timeout_ns, EventRecord *records, int most)
 {
-    struct epoll_event events[MOST_RECORDS];
+    _Static_assert(sizeof(struct epoll_event) <= sizeof(EventRecord), "they fit");
+    size_t room = (size_t)most * (sizeof(EventRecord) - sizeof(struct epoll_event));
+    struct epoll_event *events = (void *)((char *)records + room);
     int saved = errno;
     ASSERT_CMP(most, >, 0);
-    int count = waitEvents(state, timeout_ns, events, most < MOST_RECORDS ? most : MOST_RECORDS);
+    int count = waitEvents(state, timeout_ns, events, most);
     if (count < 0) {
         int reason = errno;
         errno = saved;
         return reason == EINTR ? 0 : -reason;
     }
     for (int i = 0; i < count; i++) {
-        records[i].cookie = events[i].data.u64;
-        records[i].events = eventsOf(events[i].events);
+        struct epoll_event event;
+        memcpy(&event, &events[i], sizeof event);
+        EventRecord record = {.cookie = event.data.u64, .events = eventsOf(event.events)};
+        memcpy(&records[i], &record, sizeof record);
     }
     return count;
 }

@@ -41,7 +41,7 @@ def print_plan(works):
 
 def needed_programs(works):
     programs = [program for work in works for program in work.programs()]
-    if any(work.how in ("idle", "strace") for work in works):
+    if any(work.how in ("idle", "calls") for work in works):
         programs.append(rows.IDLE_CONNECTIONS)
     return [rows.PRICES, *programs]
 

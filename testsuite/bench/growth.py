@@ -6,7 +6,7 @@ import sample
 from measure import measure_work
 
 ROWS = range(4, 12)
-LEFT_OUT = {"idle", "strace", "watch"}
+LEFT_OUT = {"idle", "calls", "watch"}
 
 
 def grow(figure, values):

@@ -12,7 +12,7 @@ PACKAGES = {  # whose version is the peer's
     "uring": "liburing-dev", "fiber": "libboost-fiber-dev", "tbb": "libtbb-dev", "go": "golang-go",
     "ghc": "ghc", "tokio": "librust-tokio-dev", "rayon": "librust-rayon-dev",
 }
-TOOLS = ["gcc", "rustc", "wrk", "strace"]
+TOOLS = ["gcc", "rustc", "wrk", "linux-perf", "strace"]
 SAME_PRICE = 1.25
 AGE = "3 to 4 years"  # of the peers in Debian 12
 

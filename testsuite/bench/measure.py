@@ -12,7 +12,7 @@ HOW = {
     "watch": process.watch,
     "wrk": server.run_wrk,
     "idle": server.run_idle,
-    "strace": server.run_strace,
+    "calls": server.run_calls,
 }
 
 

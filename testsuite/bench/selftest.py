@@ -124,7 +124,7 @@ def test_growth():
     equal([work.row for work in growth.choose(rows.read_rows()[0])], [4, 5, 6, 7, 8, 9, 11])
 
 
-# ---- What programs, wrk, strace and /proc say ----------------------------------------------------
+# ---- What programs, wrk, perf, strace and /proc say ----------------------------------------------
 
 WRK = """Running 1m test @ http://127.0.0.1:21001/
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -171,14 +171,19 @@ def test_wrk():
     refused(Failure, "unable", server.parse_wrk, "unable to connect to 127.0.0.1\n")
 
 
-def test_strace():
+def test_calls():
     short = server.parse_strace(STRACE.format(send=1000, recv=1064, wait=100))
-    equal(short, {"sendto": 1000, "recvfrom": 1064, "epoll_wait": 100, "epoll_ctl": 64})
+    equal(short, {"sendto": 1000, "recvfrom": 1064, "epoll_wait": 100, "epoll_ctl": 64,
+                  "all": 2228})
     long = server.parse_strace(STRACE.format(send=5000, recv=5064, wait=900))
     equal(server.calls_per_request((short, 1000), (long, 5000)),
           {"recv": 1.0, "send": 1.0, "wait": 0.2, "ctl": 0.0, "all": 2.2})
     refused(Failure, "nothing", server.calls_per_request, (short, 1000), (long, 900))
     refused(Failure, "nothing", server.parse_strace, "")
+    equal(server.parse_perf("# started\n\n193,,raw_syscalls:sys_enter,17,100.00,,\n"
+                            "6,,syscalls:sys_enter_read,17,100.00,,\n"),
+          {"all": 193, "read": 6})
+    refused(Failure, "nothing", server.parse_perf, "# started\n")
 
 
 def test_versions():
