@@ -132,7 +132,7 @@ static void dispatchSome(EventManager *manager, const EventRecord *records, int 
         slots[i] = fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie);
         __builtin_prefetch(slots[i]);
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; count > 1 && i < count; i++) {
         if (LIKELY(slots[i] != NULL))
             watchListFetch(&slots[i]->waiters[FdRead]);
     }

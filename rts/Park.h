@@ -57,7 +57,7 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 
 /* parkListed -- the running green thread waits for one list in type-stable memory, without a
- * deadline.  `wait` may be the scheduler's own.  See Note [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of
+ * deadline.  See Note [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of
  * another generation), -ECANCELED or what it was fired with. */
 int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd);
 

@@ -147,7 +147,7 @@ def perf_events():
 
 @functools.cache
 def perf_counts():
-    """May perf count system calls here?  strace counts them too, but it slows them down so much that
+    """May perf count system calls here?  strace counts them too, but slows them down so much that
     what a server does by the clock weighs ten times as much."""
     with contextlib.suppress(OSError):
         return subprocess.run(["perf", "stat", "-e", ",".join(perf_events()), "true"], check=False,

@@ -211,7 +211,7 @@ TEST(EventManager, directionsOfEvents)
 
 TEST(EventManager, aBatchIsDispatchedWholeAndStrangersAreStale)
 {
-    enum { FDS = 100 };
+    enum { FDS = 400 };
     static Watcher readers[FDS];
     openManager(1000);
     for (int i = 0; i < FDS; i++)
