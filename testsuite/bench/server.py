@@ -142,7 +142,8 @@ ALL_CALLS = "raw_syscalls:sys_enter"
 
 
 def perf_events():
-    return [ALL_CALLS, *(f"syscalls:sys_enter_{name}" for names in CALLS.values() for name in names)]
+    named = itertools.chain.from_iterable(CALLS.values())
+    return [ALL_CALLS, *(f"syscalls:sys_enter_{name}" for name in named)]
 
 
 @functools.cache
