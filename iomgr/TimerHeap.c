@@ -19,6 +19,9 @@ enum {
     FIRST_SLOTS = 64,  /* array length to begin with, ROOT unused ones included */
     COMPACT_FROM = 64, /* smaller heaps are not worth it */
     EXPIRE_BATCH = 64, /* timers taken out in one stay inside the gate */
+    FETCH_BELOW = 24,  /* index of the first entry of the third level below the root */
+    YOUNG_MOST = 64,   /* more are not scanned for the earliest: they go in */
+    BULK_SHARE = 8,    /* a heap of which so many young ones are one part is built anew */
     HEAP_IDS = 65536,
     REMOTE_COUNTERS = 256
 };
@@ -104,49 +107,121 @@ static bool isBefore(TimerEntry a, TimerEntry b)
     return RELAXED_LOAD(&a.timer->order) < RELAXED_LOAD(&b.timer->order);
 }
 
-static void siftUp(TimerHeap *heap, uint32_t i, TimerEntry entry)
+static void siftUp(TimerEntry *entries, uint32_t i, TimerEntry entry)
 {
     while (i > ROOT) {
         uint32_t parent = i / 4 + 2;
-        if (!isBefore(entry, heap->entries[parent]))
+        if (!isBefore(entry, entries[parent]))
             break;
-        heap->entries[i] = heap->entries[parent];
+        entries[i] = entries[parent];
         i = parent;
     }
-    heap->entries[i] = entry;
+    entries[i] = entry;
 }
 
-static void siftDown(TimerHeap *heap, uint32_t i, TimerEntry entry)
+/* The earliest of the children from `child` up to `end`, one at a time. */
+static uint32_t pickChild(const TimerEntry *entries, uint32_t child, uint32_t end)
 {
-    uint32_t end = ROOT + heap->size;
+    uint32_t best = child;
+    for (uint32_t sibling = child + 1; sibling < child + 4 && sibling < end; sibling++) {
+        if (isBefore(entries[sibling], entries[best]))
+            best = sibling;
+    }
+    return best;
+}
+
+/* The earliest of four, without a branch that depends on keys (it would be mispredicted twice a
+ * level); equal keys are rare. */
+static uint32_t pickOfFour(const TimerEntry *entries, uint32_t child)
+{
+    const TimerEntry *four = &entries[child];
+    uint32_t low = four[1].key_ns < four[0].key_ns, high = 2u + (four[3].key_ns < four[2].key_ns);
+    int64_t low_ns = four[low].key_ns, high_ns = four[high].key_ns;
+    bool tied = (four[0].key_ns == four[1].key_ns) | (four[2].key_ns == four[3].key_ns) |
+                (low_ns == high_ns);
+    if (UNLIKELY(tied))
+        return pickChild(entries, child, child + 4);
+    uint32_t mask = 0u - (uint32_t)(high_ns < low_ns);
+    return child + (low ^ ((low ^ high) & mask));
+}
+
+static void fetchLines(const TimerEntry *entries, uint32_t first, uint32_t end)
+{
+    for (uint32_t line = 0; line < 4 && first + 4 * line < end; line++)
+        __builtin_prefetch(&entries[first + 4 * line], 1);
+}
+
+/* A timer that comes up to the second level is due soon: have it at hand when it is. */
+static void fetchTimer(const Timer *timer)
+{
+    __builtin_prefetch(timer, 1);
+    __builtin_prefetch((const char *)(timer + 1) - 1, 1);
+}
+
+/* Put `entry` into the subtree of i.  While four are compared their sixteen children are fetched. */
+static void siftDown(TimerEntry *entries, uint32_t end, uint32_t i, TimerEntry entry)
+{
     for (;;) {
-        uint32_t child = 4 * (i - 2), best = child;
-        if (child >= end)
+        uint32_t child = 4 * (i - 2), best;
+        if (LIKELY(child + 4 <= end)) {
+            fetchLines(entries, 4 * (child - 2), end);
+            best = pickOfFour(entries, child);
+        } else if (child < end) {
+            best = pickChild(entries, child, end);
+        } else {
             break;
-        for (uint32_t sibling = child + 1; sibling < child + 4 && sibling < end; sibling++) {
-            if (isBefore(heap->entries[sibling], heap->entries[best]))
-                best = sibling;
         }
-        if (!isBefore(heap->entries[best], entry))
+        if (!isBefore(entries[best], entry))
             break;
-        heap->entries[i] = heap->entries[best];
+        entries[i] = entries[best];
+        if (i < FETCH_BELOW)
+            fetchTimer(entries[i].timer);
         i = best;
     }
-    heap->entries[i] = entry;
+    entries[i] = entry;
+}
+
+/* Make a heap of all `count` entries. */
+static void buildHeap(TimerEntry *entries, uint32_t count)
+{
+    if (count < 2)
+        return;
+    for (uint32_t i = (ROOT + count - 1) / 4 + 2; i >= ROOT; i--)
+        siftDown(entries, ROOT + count, i, entries[i]);
+}
+
+/* ---- the young ------------------------------------------------------------------------------ */
+
+static int64_t rootKey(const TimerHeap *heap)
+{
+    return heap->sorted == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
+}
+
+static int64_t youngKey(const TimerHeap *heap)
+{
+    int64_t earliest_ns = DEADLINE_NEVER;
+    for (uint32_t i = ROOT + heap->sorted; i < ROOT + heap->size; i++) {
+        if (heap->entries[i].key_ns < earliest_ns)
+            earliest_ns = heap->entries[i].key_ns;
+    }
+    return earliest_ns;
 }
 
 static void publishEarliest(TimerHeap *heap)
 {
-    int64_t earliest = heap->size == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
-    RELAXED_STORE(&heap->earliest_ns, earliest);
+    int64_t root_ns = rootKey(heap), young_ns = youngKey(heap);
+    RELAXED_STORE(&heap->earliest_ns, root_ns < young_ns ? root_ns : young_ns);
 }
 
+/* Drop the root; the newest of the young takes the place that becomes free. */
 static void dropRoot(TimerHeap *heap)
 {
-    ASSERT(heap->size > 0);
-    heap->size--;
-    if (heap->size > 0)
-        siftDown(heap, ROOT, heap->entries[ROOT + heap->size]);
+    ASSERT(heap->sorted > 0);
+    uint32_t last = ROOT + --heap->sorted, newest = ROOT + --heap->size;
+    TimerEntry entry = heap->entries[last];
+    heap->entries[last] = heap->entries[newest];
+    if (last > ROOT)
+        siftDown(heap->entries, last, ROOT, entry);
 }
 
 static size_t bytesOf(uint32_t capacity)
@@ -199,13 +274,13 @@ static Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
 /* Under the gate: drop and move roots until a live one is on top.  False: the heap is empty. */
 static bool settleRoot(TimerHeap *heap, int64_t until_ns, uint64_t *number)
 {
-    while (heap->size > 0 && heap->entries[ROOT].key_ns <= until_ns) {
+    while (rootKey(heap) <= until_ns && heap->sorted > 0) {
         TimerEntry root = heap->entries[ROOT];
         switch (settleEntry(heap, &root, number)) {
         case EntryLive:
             return true;
         case EntryMoved:
-            siftDown(heap, ROOT, root);
+            siftDown(heap->entries, ROOT + heap->sorted, ROOT, root);
             break;
         case EntryGone:
             dropRoot(heap);
@@ -217,57 +292,104 @@ static bool settleRoot(TimerHeap *heap, int64_t until_ns, uint64_t *number)
     return false;
 }
 
+/* Under the gate: throw out what is dead among the entries from ROOT + first on. */
+static void sweepEntries(TimerHeap *heap, uint32_t first)
+{
+    uint32_t kept = first;
+    for (uint32_t i = ROOT + first; i < ROOT + heap->size; i++) {
+        uint64_t number;
+        TimerEntry entry = heap->entries[i];
+        if (settleEntry(heap, &entry, &number) != EntryGone)
+            heap->entries[ROOT + kept++] = entry;
+    }
+    uint32_t gone = heap->size - kept;
+    heap->dead = heap->dead > gone ? heap->dead - gone : 0;
+    heap->size = kept;
+}
+
 /* Under the gate: throw out what is dead, if that is more than half. */
 static void compactEntries(TimerHeap *heap)
 {
     uint64_t dead = (uint64_t)heap->dead + RELAXED_LOAD(heap->dead_remote);
     if (heap->size <= COMPACT_FROM || dead <= heap->size / 2)
         return;
-    uint32_t kept = 0;
-    for (uint32_t i = ROOT; i < ROOT + heap->size; i++) {
-        uint64_t number;
-        TimerEntry entry = heap->entries[i];
-        if (settleEntry(heap, &entry, &number) != EntryGone)
-            heap->entries[ROOT + kept++] = entry;
-    }
-    heap->size = kept;
+    sweepEntries(heap, 0);
     heap->dead = 0;
     RELAXED_STORE(heap->dead_remote, 0);
     heap->compactions++;
-    if (kept > 1) {
-        for (uint32_t i = (ROOT + kept - 1) / 4 + 2; i >= ROOT; i--)
-            siftDown(heap, i, heap->entries[i]);
+    heap->sorted = heap->size;
+    buildHeap(heap->entries, heap->size);
+    publishEarliest(heap);
+}
+
+/* Under the gate: bring the young into the heap, except for those known to be dead. */
+static void settleYoung(TimerHeap *heap)
+{
+    uint32_t young = heap->size - heap->sorted;
+    if (young == 0)
+        return;
+    if (young <= YOUNG_MOST && heap->dead + RELAXED_LOAD(heap->dead_remote) > 0)
+        sweepEntries(heap, heap->sorted);
+    if (young > heap->size / BULK_SHARE) {
+        heap->sorted = heap->size;
+        buildHeap(heap->entries, heap->size);
+        return;
+    }
+    for (; heap->sorted < heap->size; heap->sorted++) {
+        uint32_t place = ROOT + heap->sorted;
+        siftUp(heap->entries, place, heap->entries[place]);
     }
 }
 
 /* ---- arming -------------------------------------------------------------------------------- */
+
+/* Under the gate: what becomes of the timer's old entry.  True: it stays and is good enough. */
+static bool keepEntry(TimerHeap *heap, uint64_t old, int64_t deadline_ns, bool was_armed)
+{
+    if (isCovered(heap, old, deadline_ns)) {
+        if (!was_armed && heap->dead > 0)
+            heap->dead--;
+        return true;
+    }
+    return false;
+}
+
+/* The old entry, here or elsewhere, has just become stale. */
+static void countStale(TimerHeap *heap, uint64_t old, bool was_armed)
+{
+    if (!was_armed || old == 0)
+        return; /* it was counted when it was disarmed */
+    if (old >> 48 == heap->id)
+        heap->dead++;
+    else
+        ADD_RELAXED(remoteCount(old >> 48), 1);
+}
 
 /* Under the gate: see to it that an entry surfaces for the timer no later than the deadline. */
 static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool was_armed)
 {
     uint64_t old = RELAXED_LOAD(&timer->entry);
     RELAXED_STORE(&timer->order, ++heap->next_order);
-    heap->armed++;
-    if (isCovered(heap, old, deadline_ns)) {
-        if (!was_armed && heap->dead > 0)
-            heap->dead--;
+    if (old != 0 && keepEntry(heap, old, deadline_ns, was_armed))
         return 0;
-    }
-    if (heap->size == heap->capacity) {
+    if (UNLIKELY(heap->size == heap->capacity)) {
         int result = growEntries(heap);
         if (result < 0)
             return result;
     }
     TimerEntry entry = {keyOf(heap, deadline_ns), timer};
-    old = XCHG_RELAXED(&timer->entry, wordOf(heap, entry.key_ns));
-    if (old >> 48 == heap->id && was_armed)
-        heap->dead++;
-    else if (old != 0 && old >> 48 != heap->id && was_armed)
-        ADD_RELAXED(remoteCount(old >> 48), 1);
-    heap->size++;
-    siftUp(heap, ROOT + heap->size - 1, entry);
-    compactEntries(heap);
-    publishEarliest(heap);
+    uint64_t word = wordOf(heap, entry.key_ns);
+    if (LIKELY(old == 0 || old >> 48 == heap->id))
+        RELAXED_STORE(&timer->entry, word); /* nobody else may change it now */
+    else
+        old = XCHG_RELAXED(&timer->entry, word);
+    heap->entries[ROOT + heap->size++] = entry;
+    if (entry.key_ns < RELAXED_LOAD(&heap->earliest_ns))
+        RELAXED_STORE(&heap->earliest_ns, entry.key_ns);
+    if (UNLIKELY(old != 0)) {
+        countStale(heap, old, was_armed);
+        compactEntries(heap);
+    }
     return 0;
 }
 
@@ -282,27 +404,27 @@ int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadlin
     GateWay way = ownerGateEnter(&heap->gate);
     int result = placeTimer(heap, timer, deadline_ns, was_armed);
     ownerGateLeave(&heap->gate, way);
-    if (result < 0)
+    if (UNLIKELY(result < 0))
         RELAXED_STORE(&timer->number, 0);
     return result;
 }
 
-/* Under the gate: the timer's entry here is dead.  The newest entry goes at once. */
+/* Under the gate: the timer's entry here is dead.  The newest of the young goes at once. */
 static void buryEntry(TimerHeap *heap, Timer *timer)
 {
     uint64_t word = RELAXED_LOAD(&timer->entry);
     if (word >> 48 != heap->id)
         return;
     ASSERT(heap->size > 0);
-    TimerEntry *newest = &heap->entries[ROOT + heap->size - 1];
-    if (newest->timer == timer && wordOf(heap, newest->key_ns) == word) {
-        if (CAS_RELAXED(&timer->entry, &word, 0))
-            heap->size--;
-    } else {
-        heap->dead++;
+    const TimerEntry *newest = &heap->entries[ROOT + heap->size - 1];
+    if (heap->size > heap->sorted && newest->timer == timer &&
+        wordOf(heap, newest->key_ns) == word) {
+        RELAXED_STORE(&timer->entry, 0); /* ours: only who holds the gate changes it */
+        heap->size--;
+        return; /* earliest_ns may be its key still: who finds nothing there brings it up to date */
     }
+    heap->dead++;
     compactEntries(heap);
-    publishEarliest(heap);
 }
 
 void timerHeapDisarm(TimerHeap *heap, Timer *timer)
@@ -350,6 +472,8 @@ static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, DueTimer *due)
     uint64_t number;
     if (heap->seen_ns < now_ns)
         heap->seen_ns = now_ns;
+    if (heap->size - heap->sorted > YOUNG_MOST || youngKey(heap) <= now_ns)
+        settleYoung(heap);
     while (count < EXPIRE_BATCH && settleRoot(heap, now_ns, &number)) {
         TimerEntry root = heap->entries[ROOT];
         uint64_t expected = wordOf(heap, root.key_ns);
@@ -397,6 +521,7 @@ int64_t timerHeapEarliest(TimerHeap *heap)
     if (RELAXED_LOAD(&heap->earliest_ns) == DEADLINE_NEVER)
         return DEADLINE_NEVER;
     GateWay way = ownerGateEnter(&heap->gate);
+    settleYoung(heap);
     settleRoot(heap, INT64_MAX, &number);
     publishEarliest(heap);
     ownerGateLeave(&heap->gate, way);
@@ -432,17 +557,19 @@ void timerHeapFree(TimerHeap *heap)
     memoryRelease(heap->allocator, heap->entries, bytesOf(heap->capacity), CACHE_LINE);
     heap->entries = NULL;
     heap->size = 0;
+    heap->sorted = 0;
     heap->earliest_ns = DEADLINE_NEVER;
     giveId(heap->id);
 }
 
 bool timerHeapSane(const TimerHeap *heap)
 {
-    int64_t earliest = heap->size == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
-    if (heap->size > heap->capacity || heap->id == 0 ||
-        RELAXED_LOAD(&heap->earliest_ns) != earliest)
+    int64_t root_ns = rootKey(heap), young_ns = youngKey(heap);
+    int64_t earliest_ns = RELAXED_LOAD(&heap->earliest_ns);
+    if (heap->size > heap->capacity || heap->sorted > heap->size || heap->id == 0 ||
+        earliest_ns > root_ns || earliest_ns > young_ns)
         return false;
-    for (uint32_t i = ROOT + 1; i < ROOT + heap->size; i++) {
+    for (uint32_t i = ROOT + 1; i < ROOT + heap->sorted; i++) {
         if (heap->entries[i / 4 + 2].key_ns > heap->entries[i].key_ns)
             return false;
     }

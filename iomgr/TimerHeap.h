@@ -62,18 +62,18 @@ typedef struct TimerHeap {
     OwnerGate gate;
     TimerEntry *entries;   /* gate; root at index 3 so that siblings share a cache line */
     uint32_t size;         /* gate: number of entries */
+    uint32_t sorted;       /* gate: so many of them form the heap; behind it lie the young */
     uint32_t capacity;     /* gate */
     uint64_t next_order;   /* gate */
     uint32_t dead;         /* gate: entries here known to be dead or stale (a hint) */
     uint32_t *dead_remote; /* anyone, relaxed: cancelled or moved away elsewhere (a hint, shared by
                               heaps whose ids agree in their low bits) */
     int64_t seen_ns;      /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
-    int64_t earliest_ns;  /* stored under the gate, read by anyone: the root's key, or never */
+    int64_t earliest_ns;  /* stored under the gate, read by anyone: no entry's key is earlier */
     uint32_t id;          /* constant: this heap's number in Timer.entry, > 0 */
     uint32_t seen_visits; /* owner: for ownerGateRebias */
     const Allocator *allocator;
     uint64_t fired;       /* gate: statistics */
-    uint64_t armed;       /* gate: statistics; kept entries count */
     uint64_t compactions; /* gate: statistics */
 } TimerHeap;
 
