@@ -1,74 +1,34 @@
 /* TimerHeap.c -- deadlines of one manager: a 4-ary heap with the deadlines inline.
  *
- * Owns    TimerHeap's fields, Timer.entry and Timer.order; the numbers that heaps are known by.
+ * Owns    TimerHeap's fields, Timer.entry and Timer.order.
  * Before  rts/ThreadDelay.c and every wait with a deadline: arm, disarm.
  * After   the timers' callbacks.
  * Tests   testsuite/unit/TimerHeapTest.c
  *
- * See Note [Timer entries], Note [Timer order] and Note [OwnerGate states].
+ * See Note [Timer entries], Note [Timer order], Note [Young timers] and Note [OwnerGate states].
  */
 #include "iomgr/TimerHeap.h"
 
+#include "iomgr/HeapId.h"
 #include "iomgr/Memory.h"
+#include "iomgr/TimerEntries.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 enum {
-    ROOT = 3,          /* the four children of i lie at 4 * (i - 2): one cache line */
+    ROOT = TIMER_ROOT,
     FIRST_SLOTS = 64,  /* array length to begin with, ROOT unused ones included */
     COMPACT_FROM = 64, /* smaller heaps are not worth it */
     EXPIRE_BATCH = 64, /* timers taken out in one stay inside the gate */
-    FETCH_BELOW = 24,  /* index of the first entry of the third level below the root */
     YOUNG_MOST = 64,   /* more are not scanned for the earliest: they go in */
     BULK_SHARE = 8,    /* a heap of which so many young ones are one part is built anew */
-    HEAP_IDS = 65536,
-    REMOTE_COUNTERS = 256
+    RUN_LEAST = 4096,  /* so many young ones become a run */
+    RUN_AHEAD = 8      /* timers of the run to be fetched before it is their turn */
 };
 
 #define KEY_SHIFT 10
 #define KEY_MASK UINT64_C(0x0000ffffffffffff)
 #define HORIZON_NS (INT64_C(1) << 57)
-
-/* ---- numbers of heaps ---------------------------------------------------------------------- */
-
-typedef struct RemoteCount {
-    uint32_t dead; /* anyone, relaxed */
-} CACHE_ALIGNED RemoteCount;
-
-/* Counters outside the heaps, so that a late disarm never touches a heap that is gone. */
-static RemoteCount remote_counts[REMOTE_COUNTERS];
-static pthread_mutex_t ids_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t ids_used[HEAP_IDS / 64] = {1}; /* ids_lock; 0 is nobody's */
-static uint32_t ids_last;                      /* ids_lock */
-
-static uint32_t takeId(void)
-{
-    uint32_t id = 0;
-    pthread_mutex_lock(&ids_lock);
-    for (uint32_t i = 0; i < HEAP_IDS && id == 0; i++) {
-        ids_last = (ids_last + 1) % HEAP_IDS;
-        if ((ids_used[ids_last / 64] >> (ids_last % 64) & 1) == 0)
-            id = ids_last;
-    }
-    if (id != 0)
-        ids_used[id / 64] |= UINT64_C(1) << (id % 64);
-    pthread_mutex_unlock(&ids_lock);
-    return id;
-}
-
-static void giveId(uint32_t id)
-{
-    pthread_mutex_lock(&ids_lock);
-    ASSERT(ids_used[id / 64] >> (id % 64) & 1);
-    ids_used[id / 64] &= ~(UINT64_C(1) << (id % 64));
-    pthread_mutex_unlock(&ids_lock);
-}
-
-static uint32_t *remoteCount(uint64_t id)
-{
-    return &remote_counts[id % REMOTE_COUNTERS].dead;
-}
 
 /* ---- entry words --------------------------------------------------------------------------- */
 
@@ -98,103 +58,16 @@ static bool isCovered(const TimerHeap *heap, uint64_t entry, int64_t deadline_ns
            later < (KEY_MASK >> 1);
 }
 
-/* ---- the heap proper ----------------------------------------------------------------------- */
-
-static bool isBefore(TimerEntry a, TimerEntry b)
-{
-    if (LIKELY(a.key_ns != b.key_ns))
-        return a.key_ns < b.key_ns;
-    return RELAXED_LOAD(&a.timer->order) < RELAXED_LOAD(&b.timer->order);
-}
-
-static void siftUp(TimerEntry *entries, uint32_t i, TimerEntry entry)
-{
-    while (i > ROOT) {
-        uint32_t parent = i / 4 + 2;
-        if (!isBefore(entry, entries[parent]))
-            break;
-        entries[i] = entries[parent];
-        i = parent;
-    }
-    entries[i] = entry;
-}
-
-/* The earliest of the children from `child` up to `end`, one at a time. */
-static uint32_t pickChild(const TimerEntry *entries, uint32_t child, uint32_t end)
-{
-    uint32_t best = child;
-    for (uint32_t sibling = child + 1; sibling < child + 4 && sibling < end; sibling++) {
-        if (isBefore(entries[sibling], entries[best]))
-            best = sibling;
-    }
-    return best;
-}
-
-/* The earliest of four, without a branch that depends on keys (it would be mispredicted twice a
- * level); equal keys are rare. */
-static uint32_t pickOfFour(const TimerEntry *entries, uint32_t child)
-{
-    const TimerEntry *four = &entries[child];
-    uint32_t low = four[1].key_ns < four[0].key_ns, high = 2u + (four[3].key_ns < four[2].key_ns);
-    int64_t low_ns = four[low].key_ns, high_ns = four[high].key_ns;
-    bool tied = (four[0].key_ns == four[1].key_ns) | (four[2].key_ns == four[3].key_ns) |
-                (low_ns == high_ns);
-    if (UNLIKELY(tied))
-        return pickChild(entries, child, child + 4);
-    uint32_t mask = 0u - (uint32_t)(high_ns < low_ns);
-    return child + (low ^ ((low ^ high) & mask));
-}
-
-static void fetchLines(const TimerEntry *entries, uint32_t first, uint32_t end)
-{
-    for (uint32_t line = 0; line < 4 && first + 4 * line < end; line++)
-        __builtin_prefetch(&entries[first + 4 * line], 1);
-}
-
-/* A timer that comes up to the second level is due soon: have it at hand when it is. */
-static void fetchTimer(const Timer *timer)
-{
-    __builtin_prefetch(timer, 1);
-    __builtin_prefetch((const char *)(timer + 1) - 1, 1);
-}
-
-/* Put `entry` into the subtree of i.  While four are compared their sixteen children are fetched. */
-static void siftDown(TimerEntry *entries, uint32_t end, uint32_t i, TimerEntry entry)
-{
-    for (;;) {
-        uint32_t child = 4 * (i - 2), best;
-        if (LIKELY(child + 4 <= end)) {
-            fetchLines(entries, 4 * (child - 2), end);
-            best = pickOfFour(entries, child);
-        } else if (child < end) {
-            best = pickChild(entries, child, end);
-        } else {
-            break;
-        }
-        if (!isBefore(entries[best], entry))
-            break;
-        entries[i] = entries[best];
-        if (i < FETCH_BELOW)
-            fetchTimer(entries[i].timer);
-        i = best;
-    }
-    entries[i] = entry;
-}
-
-/* Make a heap of all `count` entries. */
-static void buildHeap(TimerEntry *entries, uint32_t count)
-{
-    if (count < 2)
-        return;
-    for (uint32_t i = (ROOT + count - 1) / 4 + 2; i >= ROOT; i--)
-        siftDown(entries, ROOT + count, i, entries[i]);
-}
-
-/* ---- the young ------------------------------------------------------------------------------ */
+/* ---- the front: the heap's root, the run's first, the young -------------------------------- */
 
 static int64_t rootKey(const TimerHeap *heap)
 {
     return heap->sorted == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
+}
+
+static int64_t runKey(const TimerHeap *heap)
+{
+    return heap->run_at == heap->run_end ? DEADLINE_NEVER : heap->run[heap->run_at].key_ns;
 }
 
 static int64_t youngKey(const TimerHeap *heap)
@@ -207,39 +80,75 @@ static int64_t youngKey(const TimerHeap *heap)
     return earliest_ns;
 }
 
-static void publishEarliest(TimerHeap *heap)
+static int64_t earlierOf(int64_t a_ns, int64_t b_ns)
 {
-    int64_t root_ns = rootKey(heap), young_ns = youngKey(heap);
-    RELAXED_STORE(&heap->earliest_ns, root_ns < young_ns ? root_ns : young_ns);
+    return a_ns < b_ns ? a_ns : b_ns;
 }
 
-/* Drop the root; the newest of the young takes the place that becomes free. */
+static void publishEarliest(TimerHeap *heap)
+{
+    int64_t settled_ns = earlierOf(rootKey(heap), runKey(heap));
+    RELAXED_STORE(&heap->earliest_ns, earlierOf(settled_ns, youngKey(heap)));
+}
+
+/* How many entries there are. */
+static uint32_t countEntries(const TimerHeap *heap)
+{
+    return heap->size + (heap->run_end - heap->run_at);
+}
+
+typedef enum Front { FrontNone, FrontRoot, FrontRun } Front;
+
+/* Which of the settled entries comes next. */
+static Front frontOf(const TimerHeap *heap)
+{
+    if (heap->run_at == heap->run_end)
+        return heap->sorted == 0 ? FrontNone : FrontRoot;
+    if (heap->sorted == 0 || timerEntryIsBefore(heap->run[heap->run_at], heap->entries[ROOT]))
+        return FrontRun;
+    return FrontRoot;
+}
+
+static void dropRun(TimerHeap *heap)
+{
+    heap->run_at++;
+    heap->limit++;
+    if (heap->run_end - heap->run_at > RUN_AHEAD)
+        timerEntryFetch(heap->run[heap->run_at + RUN_AHEAD]);
+}
+
+/* The young keep their order: it is that of equal deadlines, if they become a run. */
 static void dropRoot(TimerHeap *heap)
 {
     ASSERT(heap->sorted > 0);
-    uint32_t last = ROOT + --heap->sorted, newest = ROOT + --heap->size;
+    uint32_t last = ROOT + --heap->sorted, young = --heap->size - heap->sorted;
     TimerEntry entry = heap->entries[last];
-    heap->entries[last] = heap->entries[newest];
+    if (UNLIKELY(young > 0))
+        memmove(&heap->entries[last], &heap->entries[last + 1], young * sizeof entry);
     if (last > ROOT)
-        siftDown(heap->entries, last, ROOT, entry);
+        timerEntriesSiftDown(heap->entries, last, ROOT, entry);
 }
 
-static size_t bytesOf(uint32_t capacity)
+static void dropFront(TimerHeap *heap, Front front)
 {
-    return (size_t)(capacity + ROOT) * sizeof(TimerEntry);
+    if (front == FrontRun)
+        dropRun(heap);
+    else
+        dropRoot(heap);
 }
 
 static int growEntries(TimerHeap *heap)
 {
-    if (heap->capacity > UINT32_MAX / 4)
+    if (heap->capacity > UINT32_MAX / 8)
         return -ENOMEM;
     uint32_t capacity = 2 * (heap->capacity + ROOT) - ROOT;
-    TimerEntry *entries = memoryAllocate(heap->allocator, bytesOf(capacity), CACHE_LINE);
+    TimerEntry *entries = timerEntriesAllocate(heap->allocator, capacity);
     if (entries == NULL)
         return -ENOMEM;
     memcpy(entries + ROOT, heap->entries + ROOT, heap->size * sizeof *entries);
-    memoryRelease(heap->allocator, heap->entries, bytesOf(heap->capacity), CACHE_LINE);
+    timerEntriesRelease(heap->allocator, heap->entries, heap->capacity);
     heap->entries = entries;
+    heap->limit += capacity - heap->capacity;
     heap->capacity = capacity;
     return 0;
 }
@@ -271,28 +180,60 @@ static Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
     return EntryMoved;
 }
 
-/* Under the gate: drop and move roots until a live one is on top.  False: the heap is empty. */
-static bool settleRoot(TimerHeap *heap, int64_t until_ns, uint64_t *number)
+/* The same without moving it. */
+static bool isGone(TimerHeap *heap, TimerEntry entry)
 {
-    while (rootKey(heap) <= until_ns && heap->sorted > 0) {
-        TimerEntry root = heap->entries[ROOT];
-        switch (settleEntry(heap, &root, number)) {
+    uint64_t word = wordOf(heap, entry.key_ns);
+    if (RELAXED_LOAD(&entry.timer->entry) != word)
+        return true;
+    if (RELAXED_LOAD(&entry.timer->number) != 0)
+        return false;
+    CAS_RELAXED(&entry.timer->entry, &word, 0);
+    return true;
+}
+
+/* Under the gate: the front has been re-armed for later: it finds its place, as `entry`. */
+static void moveFront(TimerHeap *heap, Front front, TimerEntry entry)
+{
+    if (front == FrontRoot) {
+        timerEntriesSiftDown(heap->entries, ROOT + heap->sorted, ROOT, entry);
+        return;
+    }
+    dropRun(heap);
+    ASSERT_CMP(heap->size, <, heap->limit); /* there is room for the run's, too */
+    uint32_t place = ROOT + heap->sorted++, young = heap->size++ - (heap->sorted - 1);
+    memmove(&heap->entries[place + 1], &heap->entries[place], young * sizeof entry);
+    heap->entries[place] = entry;
+    timerEntriesSiftUp(heap->entries, place);
+}
+
+/* Under the gate: drop and move settled entries until a live one is in front, which is due at
+ * until_ns.  None: there is no such. */
+static Front settleFront(TimerHeap *heap, int64_t until_ns, TimerEntry *entry, uint64_t *number)
+{
+    for (;;) {
+        Front front = frontOf(heap);
+        if (front == FrontNone)
+            return front;
+        *entry = front == FrontRun ? heap->run[heap->run_at] : heap->entries[ROOT];
+        if (entry->key_ns > until_ns)
+            return FrontNone;
+        switch (settleEntry(heap, entry, number)) {
         case EntryLive:
-            return true;
+            return front;
         case EntryMoved:
-            siftDown(heap->entries, ROOT + heap->sorted, ROOT, root);
+            moveFront(heap, front, *entry);
             break;
         case EntryGone:
-            dropRoot(heap);
+            dropFront(heap, front);
             if (heap->dead > 0)
                 heap->dead--;
             break;
         }
     }
-    return false;
 }
 
-/* Under the gate: throw out what is dead among the entries from ROOT + first on. */
+/* Under the gate: throw out what is dead of the heap's entries from number `first` on. */
 static void sweepEntries(TimerHeap *heap, uint32_t first)
 {
     uint32_t kept = first;
@@ -307,38 +248,86 @@ static void sweepEntries(TimerHeap *heap, uint32_t first)
     heap->size = kept;
 }
 
+/* Under the gate: throw out what is dead of the run.  What was re-armed stays where it is. */
+static void sweepRun(TimerHeap *heap)
+{
+    uint32_t kept = heap->run_at;
+    for (uint32_t i = heap->run_at; i < heap->run_end; i++) {
+        TimerEntry entry = heap->run[i];
+        if (!isGone(heap, entry))
+            heap->run[kept++] = entry;
+    }
+    heap->limit += heap->run_end - kept;
+    heap->run_end = kept;
+}
+
 /* Under the gate: throw out what is dead, if that is more than half. */
 static void compactEntries(TimerHeap *heap)
 {
     uint64_t dead = (uint64_t)heap->dead + RELAXED_LOAD(heap->dead_remote);
-    if (heap->size <= COMPACT_FROM || dead <= heap->size / 2)
+    uint32_t count = countEntries(heap);
+    if (count <= COMPACT_FROM || dead <= count / 2)
         return;
     sweepEntries(heap, 0);
+    sweepRun(heap);
     heap->dead = 0;
     RELAXED_STORE(heap->dead_remote, 0);
     heap->compactions++;
     heap->sorted = heap->size;
-    buildHeap(heap->entries, heap->size);
+    timerEntriesBuild(heap->entries, heap->size);
     publishEarliest(heap);
 }
 
-/* Under the gate: bring the young into the heap, except for those known to be dead. */
-static void settleYoung(TimerHeap *heap)
+/* ---- the young ----------------------------------------------------------------------------- */
+
+/* Under the gate: many young ones, and there is no run: they become one.  False: no memory. */
+static bool sortYoung(TimerHeap *heap)
+{
+    uint32_t first = ROOT + heap->sorted, young = heap->size - heap->sorted;
+    TimerEntry *run = timerEntriesAllocate(heap->allocator, heap->capacity);
+    if (run == NULL)
+        return false;
+    if (timerEntriesSort(&heap->entries[first], &run[first], young) != &run[first]) {
+        TimerEntry *entries = run; /* the arrays change places */
+        memcpy(entries + ROOT, heap->entries + ROOT, heap->sorted * sizeof *entries);
+        run = heap->entries;
+        heap->entries = entries;
+    }
+    heap->run = run;
+    heap->run_capacity = heap->capacity;
+    heap->run_at = first;
+    heap->run_end = first + young;
+    heap->limit = heap->capacity - young;
+    heap->size = heap->sorted;
+    return true;
+}
+
+static void releaseRun(TimerHeap *heap)
+{
+    timerEntriesRelease(heap->allocator, heap->run, heap->run_capacity);
+    heap->run = NULL;
+    heap->run_at = heap->run_end = heap->run_capacity = 0;
+    heap->limit = heap->capacity;
+}
+
+/* Under the gate: bring the young into the heap, except for those known to be dead.  Only the owner
+ * takes the time to sort. */
+static void settleYoung(TimerHeap *heap, bool owner)
 {
     uint32_t young = heap->size - heap->sorted;
-    if (young == 0)
-        return;
+    if (owner && heap->run != NULL && heap->run_at == heap->run_end)
+        releaseRun(heap);
     if (young <= YOUNG_MOST && heap->dead + RELAXED_LOAD(heap->dead_remote) > 0)
         sweepEntries(heap, heap->sorted);
-    if (young > heap->size / BULK_SHARE) {
+    if (owner && heap->run == NULL && young >= RUN_LEAST && sortYoung(heap))
+        return;
+    if (young > BULK_SHARE && young > heap->size / BULK_SHARE) {
         heap->sorted = heap->size;
-        buildHeap(heap->entries, heap->size);
+        timerEntriesBuild(heap->entries, heap->size);
         return;
     }
-    for (; heap->sorted < heap->size; heap->sorted++) {
-        uint32_t place = ROOT + heap->sorted;
-        siftUp(heap->entries, place, heap->entries[place]);
-    }
+    for (; heap->sorted < heap->size; heap->sorted++)
+        timerEntriesSiftUp(heap->entries, ROOT + heap->sorted);
 }
 
 /* ---- arming -------------------------------------------------------------------------------- */
@@ -362,7 +351,7 @@ static void countStale(TimerHeap *heap, uint64_t old, bool was_armed)
     if (old >> 48 == heap->id)
         heap->dead++;
     else
-        ADD_RELAXED(remoteCount(old >> 48), 1);
+        ADD_RELAXED(heapIdDead(old >> 48), 1);
 }
 
 /* Under the gate: see to it that an entry surfaces for the timer no later than the deadline. */
@@ -372,8 +361,9 @@ static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool w
     RELAXED_STORE(&timer->order, ++heap->next_order);
     if (old != 0 && keepEntry(heap, old, deadline_ns, was_armed))
         return 0;
-    if (UNLIKELY(heap->size == heap->capacity)) {
-        int result = growEntries(heap);
+    if (UNLIKELY(heap->size == heap->limit)) {
+        compactEntries(heap);
+        int result = heap->size == heap->limit ? growEntries(heap) : 0;
         if (result < 0)
             return result;
     }
@@ -436,7 +426,7 @@ void timerHeapDisarm(TimerHeap *heap, Timer *timer)
     if (entry == 0)
         return;
     if (heap == NULL || entry >> 48 != heap->id) {
-        ADD_RELAXED(remoteCount(entry >> 48), 1);
+        ADD_RELAXED(heapIdDead(entry >> 48), 1);
         return;
     }
     GateWay way = ownerGateEnter(&heap->gate);
@@ -466,22 +456,25 @@ static void sortNewest(DueTimer *due, uint32_t count)
 }
 
 /* Under the gate: take out what is due, at most EXPIRE_BATCH. */
-static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, DueTimer *due)
+static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, bool owner, DueTimer *due)
 {
     uint32_t count = 0;
     uint64_t number;
+    TimerEntry entry;
     if (heap->seen_ns < now_ns)
         heap->seen_ns = now_ns;
     if (heap->size - heap->sorted > YOUNG_MOST || youngKey(heap) <= now_ns)
-        settleYoung(heap);
-    while (count < EXPIRE_BATCH && settleRoot(heap, now_ns, &number)) {
-        TimerEntry root = heap->entries[ROOT];
-        uint64_t expected = wordOf(heap, root.key_ns);
-        uint64_t order = RELAXED_LOAD(&root.timer->order);
-        dropRoot(heap);
-        if (!CAS_RELAXED(&root.timer->entry, &expected, 0))
+        settleYoung(heap, owner);
+    while (count < EXPIRE_BATCH) {
+        Front front = settleFront(heap, now_ns, &entry, &number);
+        if (front == FrontNone)
+            break;
+        uint64_t expected = wordOf(heap, entry.key_ns);
+        uint64_t order = RELAXED_LOAD(&entry.timer->order);
+        dropFront(heap, front);
+        if (!CAS_RELAXED(&entry.timer->entry, &expected, 0))
             continue; /* moved to another heap this moment */
-        due[count] = (DueTimer){root.timer, root.timer->fire, number, order, root.key_ns};
+        due[count] = (DueTimer){entry.timer, entry.timer->fire, number, order, entry.key_ns};
         sortNewest(due, count++);
     }
     heap->fired += count;
@@ -502,8 +495,8 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
         else if (!ownerGateVisit(&heap->gate))
             return fired;
         if (fired == 0)
-            bound = heap->size; /* timers armed by what we fire wait for the next call */
-        count = takeDue(heap, now_ns, due);
+            bound = countEntries(heap); /* timers armed by what we fire wait for the next call */
+        count = takeDue(heap, now_ns, owner, due);
         if (owner)
             ownerGateLeave(&heap->gate, way);
         else
@@ -518,11 +511,12 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
 int64_t timerHeapEarliest(TimerHeap *heap)
 {
     uint64_t number;
+    TimerEntry entry;
     if (RELAXED_LOAD(&heap->earliest_ns) == DEADLINE_NEVER)
         return DEADLINE_NEVER;
     GateWay way = ownerGateEnter(&heap->gate);
-    settleYoung(heap);
-    settleRoot(heap, INT64_MAX, &number);
+    settleYoung(heap, true);
+    settleFront(heap, INT64_MAX, &entry, &number);
     publishEarliest(heap);
     ownerGateLeave(&heap->gate, way);
     return RELAXED_LOAD(&heap->earliest_ns);
@@ -533,19 +527,19 @@ int64_t timerHeapEarliest(TimerHeap *heap)
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
 {
     memset(heap, 0, sizeof *heap);
-    heap->capacity = FIRST_SLOTS - ROOT;
+    heap->capacity = heap->limit = FIRST_SLOTS - ROOT;
     heap->allocator = allocator;
     heap->earliest_ns = DEADLINE_NEVER;
-    heap->entries = memoryAllocate(allocator, bytesOf(heap->capacity), CACHE_LINE);
+    heap->entries = timerEntriesAllocate(allocator, heap->capacity);
     if (heap->entries == NULL)
         return -ENOMEM;
-    heap->id = takeId();
+    heap->id = heapIdTake();
     if (heap->id == 0) {
-        memoryRelease(allocator, heap->entries, bytesOf(heap->capacity), CACHE_LINE);
+        timerEntriesRelease(allocator, heap->entries, heap->capacity);
         heap->entries = NULL;
         return -ENOSPC;
     }
-    heap->dead_remote = remoteCount(heap->id);
+    heap->dead_remote = heapIdDead(heap->id);
     ownerGateInit(&heap->gate);
     return 0;
 }
@@ -554,21 +548,27 @@ void timerHeapFree(TimerHeap *heap)
 {
     if (heap->entries == NULL)
         return;
-    memoryRelease(heap->allocator, heap->entries, bytesOf(heap->capacity), CACHE_LINE);
+    timerEntriesRelease(heap->allocator, heap->entries, heap->capacity);
+    releaseRun(heap);
     heap->entries = NULL;
     heap->size = 0;
     heap->sorted = 0;
     heap->earliest_ns = DEADLINE_NEVER;
-    giveId(heap->id);
+    heapIdGive(heap->id);
 }
 
 bool timerHeapSane(const TimerHeap *heap)
 {
-    int64_t root_ns = rootKey(heap), young_ns = youngKey(heap);
-    int64_t earliest_ns = RELAXED_LOAD(&heap->earliest_ns);
-    if (heap->size > heap->capacity || heap->sorted > heap->size || heap->id == 0 ||
-        earliest_ns > root_ns || earliest_ns > young_ns)
+    int64_t settled_ns = earlierOf(rootKey(heap), runKey(heap));
+    if (heap->size > heap->limit ||
+        countEntries(heap) - heap->size != heap->capacity - heap->limit ||
+        heap->sorted > heap->size || heap->id == 0 ||
+        RELAXED_LOAD(&heap->earliest_ns) > earlierOf(settled_ns, youngKey(heap)))
         return false;
+    for (uint32_t i = heap->run_at + 1; i < heap->run_end; i++) {
+        if (heap->run[i - 1].key_ns > heap->run[i].key_ns)
+            return false;
+    }
     for (uint32_t i = ROOT + 1; i < ROOT + heap->sorted; i++) {
         if (heap->entries[i / 4 + 2].key_ns > heap->entries[i].key_ns)
             return false;

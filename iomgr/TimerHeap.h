@@ -63,7 +63,12 @@ typedef struct TimerHeap {
     TimerEntry *entries;   /* gate; root at index 3 so that siblings share a cache line */
     uint32_t size;         /* gate: number of entries */
     uint32_t sorted;       /* gate: so many of them form the heap; behind it lie the young */
-    uint32_t capacity;     /* gate */
+    uint32_t capacity;     /* gate: the array's */
+    uint32_t limit;        /* gate: capacity less the run's length; size stays below */
+    TimerEntry *run;       /* gate: NULL, or entries in the order of their keys ... */
+    uint32_t run_at;       /* gate: ... from here ... */
+    uint32_t run_end;      /* gate: ... up to here */
+    uint32_t run_capacity; /* gate: the array's */
     uint64_t next_order;   /* gate */
     uint32_t dead;         /* gate: entries here known to be dead or stale (a hint) */
     uint32_t *dead_remote; /* anyone, relaxed: cancelled or moved away elsewhere (a hint, shared by

@@ -2,7 +2,7 @@
  * rescuers.
  *
  * not-under: tsan asan valgrind
- * model-sources: iomgr/TimerHeap.c iomgr/OwnerGate.c
+ * model-sources: iomgr/TimerHeap.c iomgr/TimerEntries.c iomgr/HeapId.c iomgr/OwnerGate.c
  *
  * A timer is used for one wait after the other, as a green thread does.  Nothing fires before its
  * deadline, no wait with another one's deadline, and no armed timer is forgotten: expiring at the
