@@ -1,4 +1,5 @@
-/* TimerEntries.h -- arrays of (deadline, Timer): a 4-ary heap of them, and sorting them.
+/* TimerEntries.h -- (deadline, Timer) in the order of deadlines: a 4-ary heap, a sorted run and the
+ * young.
  *
  * Note [Heap shape]
  *   The root lies at index 3, the children of i at 4 * (i - 2): four siblings are one cache line of
@@ -6,44 +7,98 @@
  *   which would be mispredicted twice a level, while their sixteen children are being fetched.
  *   Large arrays lie on huge pages where the kernel has some: the way down a large heap touches a
  *   page a level.  Who comes up to the second level is due soon: its Timer is fetched.
+ *
+ * Note [Young timers]
+ *   New entries are appended behind the heap, unsorted: most time-outs are cancelled soon, the
+ *   newest of the young then goes at once and the others before they ever enter the heap.  They are
+ *   settled when one of them is due, before a sleep, and when there are more than 64 as something
+ *   is due.  A few go up the heap one by one; many make a new heap of everything; thousands are
+ *   sorted by digits into a run beside the heap (when there is none), which costs a third of what
+ *   taking them out of a heap would.  Equal keys keep the order in which they were appended.
  */
 #ifndef IOMGR_TIMER_ENTRIES_H
 #define IOMGR_TIMER_ENTRIES_H
 
-#include "iomgr/TimerHeap.h"
+#include "internal/Assert.h"
+#include "internal/SMP.h"
+#include "iomgr/Clock.h"
 
-enum { TIMER_ROOT = 3 };
+#include <capri/allocator.h>
 
-/* timerEntriesAllocate -- room for `capacity` entries from TIMER_ROOT on, or NULL. */
-TimerEntry *timerEntriesAllocate(const Allocator *allocator, uint32_t capacity);
-void timerEntriesRelease(const Allocator *allocator, TimerEntry *entries, uint32_t capacity);
+typedef struct Timer Timer;
 
-/* timerEntriesSiftUp -- the entry at i, below which there is nothing, finds its place. */
-void timerEntriesSiftUp(TimerEntry *entries, uint32_t i);
+typedef struct TimerEntry {
+    int64_t key_ns;
+    Timer *timer;
+} TimerEntry;
 
-/* timerEntriesSiftDown -- put `entry` into the subtree of i; the heap ends before index `end`. */
-void timerEntriesSiftDown(TimerEntry *entries, uint32_t end, uint32_t i, TimerEntry entry);
+enum {
+    TIMER_ROOT = 3,  /* the heap's first index */
+    TIMER_YOUNG = 64 /* more young ones are not looked through for the earliest */
+};
 
-/* timerEntriesBuild -- make a heap of the first `count` entries. */
-void timerEntriesBuild(TimerEntry *entries, uint32_t count);
+/* All under the gate of the heap they belong to. */
+typedef struct TimerEntries {
+    TimerEntry *items; /* from TIMER_ROOT on: `sorted` that form the heap, then the young */
+    uint32_t size;     /* heap and young */
+    uint32_t sorted;   /* heap */
+    uint32_t limit;    /* capacity less the run's length, so that the run fits in; size <= limit */
+    uint32_t capacity; /* of items */
+    TimerEntry *run;   /* NULL, or entries in the order of their keys ... */
+    uint32_t run_at;   /* ... from here ... */
+    uint32_t run_end;  /* ... up to here */
+    uint32_t run_capacity;
+    const Allocator *allocator;
+} TimerEntries;
 
-/* timerEntriesSort -- sort the `count` entries at `from` by key, equal keys stay in order; there is
- * room for as many at `room`.  Returns which of the two holds them then. */
-TimerEntry *timerEntriesSort(TimerEntry *from, TimerEntry *room, uint32_t count);
+/* timerEntriesInit -- 0 or -ENOMEM. */
+int timerEntriesInit(TimerEntries *entries, const Allocator *allocator);
+void timerEntriesFree(TimerEntries *entries);
 
-/* timerEntryFetch -- its Timer is looked at soon. */
-static inline void timerEntryFetch(TimerEntry entry)
+/* timerEntriesGrow -- double the room; 0 or -ENOMEM. */
+int timerEntriesGrow(TimerEntries *entries);
+
+/* timerEntriesSettle -- no young ones are left.  bulk: there is time to sort thousands. */
+void timerEntriesSettle(TimerEntries *entries, bool bulk);
+
+/* timerEntriesRebuild -- likewise, after items were changed in place. */
+void timerEntriesRebuild(TimerEntries *entries);
+
+/* Which of the settled entries comes next. */
+typedef enum TimerFront { TimerFrontNone, TimerFrontRoot, TimerFrontRun } TimerFront;
+
+/* timerEntriesFront -- that, and the entry. */
+TimerFront timerEntriesFront(const TimerEntries *entries, TimerEntry *entry);
+
+/* timerEntriesDrop -- without it.  timerEntriesMove -- it finds its place anew, as `entry`. */
+void timerEntriesDrop(TimerEntries *entries, TimerFront front);
+void timerEntriesMove(TimerEntries *entries, TimerFront front, TimerEntry entry);
+
+/* timerEntriesYoungest -- the earliest key of the young, or never.  timerEntriesEarliest -- of
+ * all. */
+int64_t timerEntriesYoungest(const TimerEntries *entries);
+int64_t timerEntriesEarliest(const TimerEntries *entries);
+
+/* timerEntriesSort -- `count` entries by key, equal keys in their order, into `to`; from is lost. */
+void timerEntriesSort(TimerEntry *from, TimerEntry *to, uint32_t count);
+
+bool timerEntriesSane(const TimerEntries *entries);
+
+static inline uint32_t timerEntriesCount(const TimerEntries *entries)
 {
-    __builtin_prefetch(entry.timer, 1);
-    __builtin_prefetch((const char *)(entry.timer + 1) - 1, 1);
+    return entries->size + (entries->run_end - entries->run_at);
 }
 
-/* Equal keys: in order of arming. */
-static inline bool timerEntryIsBefore(TimerEntry a, TimerEntry b)
+static inline uint32_t timerEntriesYoung(const TimerEntries *entries)
 {
-    if (LIKELY(a.key_ns != b.key_ns))
-        return a.key_ns < b.key_ns;
-    return RELAXED_LOAD(&a.timer->order) < RELAXED_LOAD(&b.timer->order);
+    return entries->size - entries->sorted;
+}
+
+/* timerEntriesAppend -- there is room: size < limit. */
+static inline void timerEntriesAppend(TimerEntries *entries, TimerEntry entry)
+{
+    ASSERT_CMP(entries->size, <, entries->limit);
+    entries->items[TIMER_ROOT + entries->size++] = entry;
 }
 
 #endif

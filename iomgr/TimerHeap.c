@@ -10,20 +10,13 @@
 #include "iomgr/TimerHeap.h"
 
 #include "iomgr/HeapId.h"
-#include "iomgr/Memory.h"
-#include "iomgr/TimerEntries.h"
 
 #include <errno.h>
+#include <string.h>
 
 enum {
-    ROOT = TIMER_ROOT,
-    FIRST_SLOTS = 64,  /* array length to begin with, ROOT unused ones included */
     COMPACT_FROM = 64, /* smaller heaps are not worth it */
-    EXPIRE_BATCH = 64, /* timers taken out in one stay inside the gate */
-    YOUNG_MOST = 64,   /* more are not scanned for the earliest: they go in */
-    BULK_SHARE = 8,    /* a heap of which so many young ones are one part is built anew */
-    RUN_LEAST = 4096,  /* so many young ones become a run */
-    RUN_AHEAD = 8      /* timers of the run to be fetched before it is their turn */
+    EXPIRE_BATCH = 64  /* timers taken out in one stay inside the gate */
 };
 
 #define KEY_SHIFT 10
@@ -58,99 +51,9 @@ static bool isCovered(const TimerHeap *heap, uint64_t entry, int64_t deadline_ns
            later < (KEY_MASK >> 1);
 }
 
-/* ---- the front: the heap's root, the run's first, the young -------------------------------- */
-
-static int64_t rootKey(const TimerHeap *heap)
-{
-    return heap->sorted == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
-}
-
-static int64_t runKey(const TimerHeap *heap)
-{
-    return heap->run_at == heap->run_end ? DEADLINE_NEVER : heap->run[heap->run_at].key_ns;
-}
-
-static int64_t youngKey(const TimerHeap *heap)
-{
-    int64_t earliest_ns = DEADLINE_NEVER;
-    for (uint32_t i = ROOT + heap->sorted; i < ROOT + heap->size; i++) {
-        if (heap->entries[i].key_ns < earliest_ns)
-            earliest_ns = heap->entries[i].key_ns;
-    }
-    return earliest_ns;
-}
-
-static int64_t earlierOf(int64_t a_ns, int64_t b_ns)
-{
-    return a_ns < b_ns ? a_ns : b_ns;
-}
-
 static void publishEarliest(TimerHeap *heap)
 {
-    int64_t settled_ns = earlierOf(rootKey(heap), runKey(heap));
-    RELAXED_STORE(&heap->earliest_ns, earlierOf(settled_ns, youngKey(heap)));
-}
-
-/* How many entries there are. */
-static uint32_t countEntries(const TimerHeap *heap)
-{
-    return heap->size + (heap->run_end - heap->run_at);
-}
-
-typedef enum Front { FrontNone, FrontRoot, FrontRun } Front;
-
-/* Which of the settled entries comes next. */
-static Front frontOf(const TimerHeap *heap)
-{
-    if (heap->run_at == heap->run_end)
-        return heap->sorted == 0 ? FrontNone : FrontRoot;
-    if (heap->sorted == 0 || timerEntryIsBefore(heap->run[heap->run_at], heap->entries[ROOT]))
-        return FrontRun;
-    return FrontRoot;
-}
-
-static void dropRun(TimerHeap *heap)
-{
-    heap->run_at++;
-    heap->limit++;
-    if (heap->run_end - heap->run_at > RUN_AHEAD)
-        timerEntryFetch(heap->run[heap->run_at + RUN_AHEAD]);
-}
-
-/* The young keep their order: it is that of equal deadlines, if they become a run. */
-static void dropRoot(TimerHeap *heap)
-{
-    ASSERT(heap->sorted > 0);
-    uint32_t last = ROOT + --heap->sorted, young = --heap->size - heap->sorted;
-    TimerEntry entry = heap->entries[last];
-    if (UNLIKELY(young > 0))
-        memmove(&heap->entries[last], &heap->entries[last + 1], young * sizeof entry);
-    if (last > ROOT)
-        timerEntriesSiftDown(heap->entries, last, ROOT, entry);
-}
-
-static void dropFront(TimerHeap *heap, Front front)
-{
-    if (front == FrontRun)
-        dropRun(heap);
-    else
-        dropRoot(heap);
-}
-
-static int growEntries(TimerHeap *heap)
-{
-    if (heap->capacity > UINT32_MAX / 8)
-        return -ENOMEM;
-    uint32_t capacity = 2 * (heap->capacity + ROOT) - ROOT;
-    TimerEntry *entries = timerEntriesAllocate(heap->allocator, capacity);
-    if (entries == NULL)
-        return -ENOMEM;
-    memcpy(entries + ROOT, heap->entries + ROOT, heap->size * sizeof *entries);
-    timerEntriesRelease(heap->allocator, heap->entries, heap->capacity);
-    heap->entries = entries;
-    heap->limit += capacity - heap->capacity;
-    heap->capacity = capacity;
-    return 0;
+    RELAXED_STORE(&heap->earliest_ns, timerEntriesEarliest(&heap->entries));
 }
 
 /* ---- what an entry stands for -------------------------------------------------------------- */
@@ -192,40 +95,23 @@ static bool isGone(TimerHeap *heap, TimerEntry entry)
     return true;
 }
 
-/* Under the gate: the front has been re-armed for later: it finds its place, as `entry`. */
-static void moveFront(TimerHeap *heap, Front front, TimerEntry entry)
-{
-    if (front == FrontRoot) {
-        timerEntriesSiftDown(heap->entries, ROOT + heap->sorted, ROOT, entry);
-        return;
-    }
-    dropRun(heap);
-    ASSERT_CMP(heap->size, <, heap->limit); /* there is room for the run's, too */
-    uint32_t place = ROOT + heap->sorted++, young = heap->size++ - (heap->sorted - 1);
-    memmove(&heap->entries[place + 1], &heap->entries[place], young * sizeof entry);
-    heap->entries[place] = entry;
-    timerEntriesSiftUp(heap->entries, place);
-}
-
 /* Under the gate: drop and move settled entries until a live one is in front, which is due at
  * until_ns.  None: there is no such. */
-static Front settleFront(TimerHeap *heap, int64_t until_ns, TimerEntry *entry, uint64_t *number)
+static TimerFront settleFront(TimerHeap *heap, int64_t until_ns, TimerEntry *entry,
+                              uint64_t *number)
 {
     for (;;) {
-        Front front = frontOf(heap);
-        if (front == FrontNone)
-            return front;
-        *entry = front == FrontRun ? heap->run[heap->run_at] : heap->entries[ROOT];
-        if (entry->key_ns > until_ns)
-            return FrontNone;
+        TimerFront front = timerEntriesFront(&heap->entries, entry);
+        if (front == TimerFrontNone || entry->key_ns > until_ns)
+            return TimerFrontNone;
         switch (settleEntry(heap, entry, number)) {
         case EntryLive:
             return front;
         case EntryMoved:
-            moveFront(heap, front, *entry);
+            timerEntriesMove(&heap->entries, front, *entry);
             break;
         case EntryGone:
-            dropFront(heap, front);
+            timerEntriesDrop(&heap->entries, front);
             if (heap->dead > 0)
                 heap->dead--;
             break;
@@ -233,101 +119,63 @@ static Front settleFront(TimerHeap *heap, int64_t until_ns, TimerEntry *entry, u
     }
 }
 
-/* Under the gate: throw out what is dead of the heap's entries from number `first` on. */
-static void sweepEntries(TimerHeap *heap, uint32_t first)
+/* Under the gate: throw out what is dead from index `first` on; heap order is lost there. */
+static void sweepItems(TimerHeap *heap, uint32_t first)
 {
-    uint32_t kept = first;
-    for (uint32_t i = ROOT + first; i < ROOT + heap->size; i++) {
+    TimerEntries *entries = &heap->entries;
+    uint32_t end = TIMER_ROOT + entries->size, kept = first;
+    for (uint32_t i = first; i < end; i++) {
         uint64_t number;
-        TimerEntry entry = heap->entries[i];
+        TimerEntry entry = entries->items[i];
         if (settleEntry(heap, &entry, &number) != EntryGone)
-            heap->entries[ROOT + kept++] = entry;
+            entries->items[kept++] = entry;
     }
-    uint32_t gone = heap->size - kept;
-    heap->dead = heap->dead > gone ? heap->dead - gone : 0;
-    heap->size = kept;
+    entries->size = kept - TIMER_ROOT;
+    heap->dead = heap->dead > end - kept ? heap->dead - (end - kept) : 0;
 }
 
 /* Under the gate: throw out what is dead of the run.  What was re-armed stays where it is. */
 static void sweepRun(TimerHeap *heap)
 {
-    uint32_t kept = heap->run_at;
-    for (uint32_t i = heap->run_at; i < heap->run_end; i++) {
-        TimerEntry entry = heap->run[i];
+    TimerEntries *entries = &heap->entries;
+    uint32_t kept = entries->run_at;
+    for (uint32_t i = entries->run_at; i < entries->run_end; i++) {
+        TimerEntry entry = entries->run[i];
         if (!isGone(heap, entry))
-            heap->run[kept++] = entry;
+            entries->run[kept++] = entry;
     }
-    heap->limit += heap->run_end - kept;
-    heap->run_end = kept;
+    entries->limit += entries->run_end - kept;
+    entries->run_end = kept;
+}
+
+static uint64_t countDead(const TimerHeap *heap)
+{
+    return (uint64_t)heap->dead + RELAXED_LOAD(heap->dead_remote);
 }
 
 /* Under the gate: throw out what is dead, if that is more than half. */
 static void compactEntries(TimerHeap *heap)
 {
-    uint64_t dead = (uint64_t)heap->dead + RELAXED_LOAD(heap->dead_remote);
-    uint32_t count = countEntries(heap);
-    if (count <= COMPACT_FROM || dead <= count / 2)
+    uint32_t count = timerEntriesCount(&heap->entries);
+    if (count <= COMPACT_FROM || countDead(heap) <= count / 2)
         return;
-    sweepEntries(heap, 0);
+    sweepItems(heap, TIMER_ROOT);
     sweepRun(heap);
+    timerEntriesRebuild(&heap->entries);
     heap->dead = 0;
     RELAXED_STORE(heap->dead_remote, 0);
     heap->compactions++;
-    heap->sorted = heap->size;
-    timerEntriesBuild(heap->entries, heap->size);
     publishEarliest(heap);
-}
-
-/* ---- the young ----------------------------------------------------------------------------- */
-
-/* Under the gate: many young ones, and there is no run: they become one.  False: no memory. */
-static bool sortYoung(TimerHeap *heap)
-{
-    uint32_t first = ROOT + heap->sorted, young = heap->size - heap->sorted;
-    TimerEntry *run = timerEntriesAllocate(heap->allocator, heap->capacity);
-    if (run == NULL)
-        return false;
-    if (timerEntriesSort(&heap->entries[first], &run[first], young) != &run[first]) {
-        TimerEntry *entries = run; /* the arrays change places */
-        memcpy(entries + ROOT, heap->entries + ROOT, heap->sorted * sizeof *entries);
-        run = heap->entries;
-        heap->entries = entries;
-    }
-    heap->run = run;
-    heap->run_capacity = heap->capacity;
-    heap->run_at = first;
-    heap->run_end = first + young;
-    heap->limit = heap->capacity - young;
-    heap->size = heap->sorted;
-    return true;
-}
-
-static void releaseRun(TimerHeap *heap)
-{
-    timerEntriesRelease(heap->allocator, heap->run, heap->run_capacity);
-    heap->run = NULL;
-    heap->run_at = heap->run_end = heap->run_capacity = 0;
-    heap->limit = heap->capacity;
 }
 
 /* Under the gate: bring the young into the heap, except for those known to be dead.  Only the owner
  * takes the time to sort. */
 static void settleYoung(TimerHeap *heap, bool owner)
 {
-    uint32_t young = heap->size - heap->sorted;
-    if (owner && heap->run != NULL && heap->run_at == heap->run_end)
-        releaseRun(heap);
-    if (young <= YOUNG_MOST && heap->dead + RELAXED_LOAD(heap->dead_remote) > 0)
-        sweepEntries(heap, heap->sorted);
-    if (owner && heap->run == NULL && young >= RUN_LEAST && sortYoung(heap))
-        return;
-    if (young > BULK_SHARE && young > heap->size / BULK_SHARE) {
-        heap->sorted = heap->size;
-        timerEntriesBuild(heap->entries, heap->size);
-        return;
-    }
-    for (; heap->sorted < heap->size; heap->sorted++)
-        timerEntriesSiftUp(heap->entries, ROOT + heap->sorted);
+    uint32_t young = timerEntriesYoung(&heap->entries);
+    if (young <= TIMER_YOUNG && countDead(heap) > 0)
+        sweepItems(heap, TIMER_ROOT + heap->entries.sorted);
+    timerEntriesSettle(&heap->entries, owner);
 }
 
 /* ---- arming -------------------------------------------------------------------------------- */
@@ -357,13 +205,14 @@ static void countStale(TimerHeap *heap, uint64_t old, bool was_armed)
 /* Under the gate: see to it that an entry surfaces for the timer no later than the deadline. */
 static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool was_armed)
 {
+    TimerEntries *entries = &heap->entries;
     uint64_t old = RELAXED_LOAD(&timer->entry);
     RELAXED_STORE(&timer->order, ++heap->next_order);
     if (old != 0 && keepEntry(heap, old, deadline_ns, was_armed))
         return 0;
-    if (UNLIKELY(heap->size == heap->limit)) {
+    if (UNLIKELY(entries->size == entries->limit)) {
         compactEntries(heap);
-        int result = heap->size == heap->limit ? growEntries(heap) : 0;
+        int result = entries->size == entries->limit ? timerEntriesGrow(entries) : 0;
         if (result < 0)
             return result;
     }
@@ -373,7 +222,7 @@ static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool w
         RELAXED_STORE(&timer->entry, word); /* nobody else may change it now */
     else
         old = XCHG_RELAXED(&timer->entry, word);
-    heap->entries[ROOT + heap->size++] = entry;
+    timerEntriesAppend(entries, entry);
     if (entry.key_ns < RELAXED_LOAD(&heap->earliest_ns))
         RELAXED_STORE(&heap->earliest_ns, entry.key_ns);
     if (UNLIKELY(old != 0)) {
@@ -405,13 +254,14 @@ static void buryEntry(TimerHeap *heap, Timer *timer)
     uint64_t word = RELAXED_LOAD(&timer->entry);
     if (word >> 48 != heap->id)
         return;
-    ASSERT(heap->size > 0);
-    const TimerEntry *newest = &heap->entries[ROOT + heap->size - 1];
-    if (heap->size > heap->sorted && newest->timer == timer &&
-        wordOf(heap, newest->key_ns) == word) {
-        RELAXED_STORE(&timer->entry, 0); /* ours: only who holds the gate changes it */
-        heap->size--;
-        return; /* earliest_ns may be its key still: who finds nothing there brings it up to date */
+    TimerEntries *entries = &heap->entries;
+    if (timerEntriesYoung(entries) > 0) {
+        TimerEntry newest = entries->items[TIMER_ROOT + entries->size - 1];
+        if (newest.timer == timer && wordOf(heap, newest.key_ns) == word) {
+            RELAXED_STORE(&timer->entry, 0); /* ours: only who holds the gate changes it */
+            entries->size--;
+            return; /* earliest_ns may be its key still; who finds nothing then corrects it */
+        }
     }
     heap->dead++;
     compactEntries(heap);
@@ -463,15 +313,16 @@ static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, bool owner, DueTimer *d
     TimerEntry entry;
     if (heap->seen_ns < now_ns)
         heap->seen_ns = now_ns;
-    if (heap->size - heap->sorted > YOUNG_MOST || youngKey(heap) <= now_ns)
+    if (timerEntriesYoung(&heap->entries) > TIMER_YOUNG ||
+        timerEntriesYoungest(&heap->entries) <= now_ns)
         settleYoung(heap, owner);
     while (count < EXPIRE_BATCH) {
-        Front front = settleFront(heap, now_ns, &entry, &number);
-        if (front == FrontNone)
+        TimerFront front = settleFront(heap, now_ns, &entry, &number);
+        if (front == TimerFrontNone)
             break;
         uint64_t expected = wordOf(heap, entry.key_ns);
         uint64_t order = RELAXED_LOAD(&entry.timer->order);
-        dropFront(heap, front);
+        timerEntriesDrop(&heap->entries, front);
         if (!CAS_RELAXED(&entry.timer->entry, &expected, 0))
             continue; /* moved to another heap this moment */
         due[count] = (DueTimer){entry.timer, entry.timer->fire, number, order, entry.key_ns};
@@ -495,7 +346,8 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
         else if (!ownerGateVisit(&heap->gate))
             return fired;
         if (fired == 0)
-            bound = countEntries(heap); /* timers armed by what we fire wait for the next call */
+            bound = timerEntriesCount(
+                &heap->entries); /* timers armed by what we fire wait for the next call */
         count = takeDue(heap, now_ns, owner, due);
         if (owner)
             ownerGateLeave(&heap->gate, way);
@@ -527,16 +379,12 @@ int64_t timerHeapEarliest(TimerHeap *heap)
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
 {
     memset(heap, 0, sizeof *heap);
-    heap->capacity = heap->limit = FIRST_SLOTS - ROOT;
-    heap->allocator = allocator;
     heap->earliest_ns = DEADLINE_NEVER;
-    heap->entries = timerEntriesAllocate(allocator, heap->capacity);
-    if (heap->entries == NULL)
+    if (timerEntriesInit(&heap->entries, allocator) != 0)
         return -ENOMEM;
     heap->id = heapIdTake();
     if (heap->id == 0) {
-        timerEntriesRelease(allocator, heap->entries, heap->capacity);
-        heap->entries = NULL;
+        timerEntriesFree(&heap->entries);
         return -ENOSPC;
     }
     heap->dead_remote = heapIdDead(heap->id);
@@ -546,32 +394,15 @@ int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
 
 void timerHeapFree(TimerHeap *heap)
 {
-    if (heap->entries == NULL)
+    if (heap->entries.items == NULL)
         return;
-    timerEntriesRelease(heap->allocator, heap->entries, heap->capacity);
-    releaseRun(heap);
-    heap->entries = NULL;
-    heap->size = 0;
-    heap->sorted = 0;
+    timerEntriesFree(&heap->entries);
     heap->earliest_ns = DEADLINE_NEVER;
     heapIdGive(heap->id);
 }
 
 bool timerHeapSane(const TimerHeap *heap)
 {
-    int64_t settled_ns = earlierOf(rootKey(heap), runKey(heap));
-    if (heap->size > heap->limit ||
-        countEntries(heap) - heap->size != heap->capacity - heap->limit ||
-        heap->sorted > heap->size || heap->id == 0 ||
-        RELAXED_LOAD(&heap->earliest_ns) > earlierOf(settled_ns, youngKey(heap)))
-        return false;
-    for (uint32_t i = heap->run_at + 1; i < heap->run_end; i++) {
-        if (heap->run[i - 1].key_ns > heap->run[i].key_ns)
-            return false;
-    }
-    for (uint32_t i = ROOT + 1; i < ROOT + heap->sorted; i++) {
-        if (heap->entries[i / 4 + 2].key_ns > heap->entries[i].key_ns)
-            return false;
-    }
-    return true;
+    return heap->id != 0 && timerEntriesSane(&heap->entries) &&
+           RELAXED_LOAD(&heap->earliest_ns) <= timerEntriesEarliest(&heap->entries);
 }

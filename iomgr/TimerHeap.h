@@ -37,10 +37,7 @@
 
 #include "iomgr/Clock.h"
 #include "iomgr/OwnerGate.h"
-
-#include <capri/allocator.h>
-
-typedef struct Timer Timer;
+#include "iomgr/TimerEntries.h"
 
 /* fire -- the deadline of wait `number` has passed.  timer: its address only, see WatchFire. */
 typedef void TimerFire(Timer *timer, uint64_t number, void *sink);
@@ -53,22 +50,9 @@ struct Timer {
     uint64_t order;      /* set by arm: equal deadlines fire in this order */
 };
 
-typedef struct TimerEntry {
-    int64_t key_ns;
-    Timer *timer;
-} TimerEntry;
-
 typedef struct TimerHeap {
     OwnerGate gate;
-    TimerEntry *entries;   /* gate; root at index 3 so that siblings share a cache line */
-    uint32_t size;         /* gate: number of entries */
-    uint32_t sorted;       /* gate: so many of them form the heap; behind it lie the young */
-    uint32_t capacity;     /* gate: the array's */
-    uint32_t limit;        /* gate: capacity less the run's length; size stays below */
-    TimerEntry *run;       /* gate: NULL, or entries in the order of their keys ... */
-    uint32_t run_at;       /* gate: ... from here ... */
-    uint32_t run_end;      /* gate: ... up to here */
-    uint32_t run_capacity; /* gate: the array's */
+    TimerEntries entries;  /* gate */
     uint64_t next_order;   /* gate */
     uint32_t dead;         /* gate: entries here known to be dead or stale (a hint) */
     uint32_t *dead_remote; /* anyone, relaxed: cancelled or moved away elsewhere (a hint, shared by
@@ -77,7 +61,6 @@ typedef struct TimerHeap {
     int64_t earliest_ns;  /* stored under the gate, read by anyone: no entry's key is earlier */
     uint32_t id;          /* constant: this heap's number in Timer.entry, > 0 */
     uint32_t seen_visits; /* owner: for ownerGateRebias */
-    const Allocator *allocator;
     uint64_t fired;       /* gate: statistics */
     uint64_t compactions; /* gate: statistics */
 } TimerHeap;

@@ -46,7 +46,7 @@ static void setUp(void *at)
     for (int i = 0; i < HEAPS; i++) {
         TimerHeap *heap = &state->heaps[i];
         *heap = empty[i];
-        heap->entries = state->entries[i];
+        heap->entries.items = state->entries[i];
         *heap->dead_remote = 0;
     }
     for (int i = 0; i < TIMERS; i++)
@@ -162,7 +162,7 @@ static bool isSettled(State *state)
         if (!timerHeapSane(&state->heaps[i]))
             return false;
         timerHeapExpire(&state->heaps[i], now_ns, true, &now_ns);
-        if (state->heaps[i].size != 0 || !timerHeapSane(&state->heaps[i]))
+        if (state->heaps[i].entries.size != 0 || !timerHeapSane(&state->heaps[i]))
             return false;
     }
     return true;
