@@ -168,6 +168,14 @@ static void compactEntries(TimerHeap *heap)
     publishEarliest(heap);
 }
 
+/* Under the gate: what others have posted, and what they have cancelled. */
+static void collectPosted(TimerHeap *heap)
+{
+    if (heap->collect != NULL)
+        heap->collect(heap);
+    compactEntries(heap);
+}
+
 /* Under the gate: bring the young into the heap, except for those known to be dead.  Only the owner
  * takes the time to sort. */
 static void settleYoung(TimerHeap *heap, bool owner)
@@ -212,9 +220,10 @@ static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool w
         return 0;
     if (UNLIKELY(entries->size == entries->limit)) {
         compactEntries(heap);
-        int result = entries->size == entries->limit ? timerEntriesGrow(entries) : 0;
-        if (result < 0)
-            return result;
+        if (entries->size == entries->limit && timerEntriesGrow(entries) != 0) {
+            RELAXED_STORE(&timer->number, 0);
+            return -ENOMEM;
+        }
     }
     TimerEntry entry = {keyOf(heap, deadline_ns), timer};
     uint64_t word = wordOf(heap, entry.key_ns);
@@ -232,20 +241,33 @@ static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool w
     return 0;
 }
 
-int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
+/* Outside the gate (arm) or inside (place).  True: it needs a place. */
+static bool setDeadline(Timer *timer, uint64_t number, int64_t deadline_ns, bool *was_armed)
 {
     ASSERT(number != 0 && timer->fire != NULL);
-    bool was_armed = RELAXED_LOAD(&timer->number) != 0;
+    *was_armed = RELAXED_LOAD(&timer->number) != 0;
     RELAXED_STORE(&timer->deadline_ns, deadline_ns);
     RELEASE_STORE(&timer->number, number); /* pairs with settleEntry */
-    if (deadline_ns == DEADLINE_NEVER)
+    return deadline_ns != DEADLINE_NEVER;
+}
+
+int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
+{
+    bool was_armed;
+    if (!setDeadline(timer, number, deadline_ns, &was_armed))
         return 0;
     GateWay way = ownerGateEnter(&heap->gate);
     int result = placeTimer(heap, timer, deadline_ns, was_armed);
     ownerGateLeave(&heap->gate, way);
-    if (UNLIKELY(result < 0))
-        RELAXED_STORE(&timer->number, 0);
     return result;
+}
+
+int timerHeapPlace(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
+{
+    bool was_armed;
+    if (!setDeadline(timer, number, deadline_ns, &was_armed))
+        return 0;
+    return placeTimer(heap, timer, deadline_ns, was_armed);
 }
 
 /* Under the gate: the timer's entry here is dead.  The newest of the young goes at once. */
@@ -313,6 +335,7 @@ static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, bool owner, DueTimer *d
     TimerEntry entry;
     if (heap->seen_ns < now_ns)
         heap->seen_ns = now_ns;
+    collectPosted(heap);
     if (timerEntriesYoung(&heap->entries) > TIMER_YOUNG ||
         timerEntriesYoungest(&heap->entries) <= now_ns)
         settleYoung(heap, owner);
@@ -337,7 +360,7 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
 {
     DueTimer due[EXPIRE_BATCH];
     uint32_t fired = 0, count, bound = 0;
-    if (RELAXED_LOAD(&heap->earliest_ns) > now_ns)
+    if (timerHeapDue(heap) > now_ns)
         return 0;
     do {
         GateWay way = GateBusy;
@@ -345,10 +368,9 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
             way = ownerGateEnter(&heap->gate);
         else if (!ownerGateVisit(&heap->gate))
             return fired;
-        if (fired == 0)
-            bound = timerEntriesCount(
-                &heap->entries); /* timers armed by what we fire wait for the next call */
         count = takeDue(heap, now_ns, owner, due);
+        if (fired == 0) /* timers armed by what we fire wait for the next call */
+            bound = count + timerEntriesCount(&heap->entries);
         if (owner)
             ownerGateLeave(&heap->gate, way);
         else
@@ -364,9 +386,10 @@ int64_t timerHeapEarliest(TimerHeap *heap)
 {
     uint64_t number;
     TimerEntry entry;
-    if (RELAXED_LOAD(&heap->earliest_ns) == DEADLINE_NEVER)
+    if (timerHeapDue(heap) == DEADLINE_NEVER)
         return DEADLINE_NEVER;
     GateWay way = ownerGateEnter(&heap->gate);
+    collectPosted(heap);
     settleYoung(heap, true);
     settleFront(heap, INT64_MAX, &entry, &number);
     publishEarliest(heap);
@@ -379,7 +402,7 @@ int64_t timerHeapEarliest(TimerHeap *heap)
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
 {
     memset(heap, 0, sizeof *heap);
-    heap->earliest_ns = DEADLINE_NEVER;
+    heap->earliest_ns = heap->posted_ns = DEADLINE_NEVER;
     if (timerEntriesInit(&heap->entries, allocator) != 0)
         return -ENOMEM;
     heap->id = heapIdTake();

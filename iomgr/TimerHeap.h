@@ -50,20 +50,27 @@ struct Timer {
     uint64_t order;      /* set by arm: equal deadlines fire in this order */
 };
 
-typedef struct TimerHeap {
+typedef struct TimerHeap TimerHeap;
+
+/* collect -- inside the gate, before something is looked for: place what others have posted. */
+typedef void TimerCollect(TimerHeap *heap);
+
+struct TimerHeap {
     OwnerGate gate;
     TimerEntries entries;  /* gate */
     uint64_t next_order;   /* gate */
     uint32_t dead;         /* gate: entries here known to be dead or stale (a hint) */
     uint32_t *dead_remote; /* anyone, relaxed: cancelled or moved away elsewhere (a hint, shared by
                               heaps whose ids agree in their low bits) */
-    int64_t seen_ns;      /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
-    int64_t earliest_ns;  /* stored under the gate, read by anyone: no entry's key is earlier */
-    uint32_t id;          /* constant: this heap's number in Timer.entry, > 0 */
-    uint32_t seen_visits; /* owner: for ownerGateRebias */
-    uint64_t fired;       /* gate: statistics */
-    uint64_t compactions; /* gate: statistics */
-} TimerHeap;
+    int64_t seen_ns;     /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
+    int64_t earliest_ns; /* stored under the gate, read by anyone: no entry's key is earlier */
+    TimerCollect *collect;           /* constant, may be NULL */
+    uint32_t id;                     /* constant: this heap's number in Timer.entry, > 0 */
+    uint32_t seen_visits;            /* owner: for ownerGateRebias */
+    uint64_t fired;                  /* gate: statistics */
+    uint64_t compactions;            /* gate: statistics */
+    CACHE_ALIGNED int64_t posted_ns; /* anyone, relaxed: by then collect has something; or never */
+};
 
 /* timerHeapInit -- 0, -ENOMEM, -ENOSPC (65535 heaps).
  * timerHeapFree -- its entries are forgotten; timers that were armed in it may be armed elsewhere
@@ -74,6 +81,9 @@ void timerHeapFree(TimerHeap *heap);
 /* timerHeapArm -- owner: fire wait `number` (> 0) of timer at deadline_ns (DEADLINE_NEVER: just
  * set). 0 or -ENOMEM (then nothing is armed). */
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns);
+
+/* timerHeapPlace -- the same, for who is inside the gate (collect). */
+int timerHeapPlace(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns);
 
 /* timerHeapDisarm -- the timer's user: forget its wait.  `heap`: the heap that the calling OS
  * thread owns (or NULL); the entry may be in another one.  A fire already under way still comes. */
@@ -86,6 +96,14 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
 
 /* timerHeapEarliest -- owner, before sleeping: drop dead roots, return the next true deadline. */
 int64_t timerHeapEarliest(TimerHeap *heap);
+
+/* timerHeapDue -- anyone: no deadline is earlier (but for those that others tell this moment). */
+static inline int64_t timerHeapDue(const TimerHeap *heap)
+{
+    int64_t earliest_ns = RELAXED_LOAD(&heap->earliest_ns);
+    int64_t posted_ns = RELAXED_LOAD(&heap->posted_ns);
+    return earliest_ns < posted_ns ? earliest_ns : posted_ns;
+}
 
 /* timerHeapSane -- walker for tests: heap order, size <= capacity, earliest_ns matches the root. */
 bool timerHeapSane(const TimerHeap *heap);

@@ -245,6 +245,27 @@ void timerHeapFree(TimerHeap *heap)
     (void)heap;
     UNREACHED;
 }
+
+void timerManagerOpen(EventManager *manager)
+{
+    (void)manager;
+}
+
+void timerManagerClose(EventManager *manager)
+{
+    (void)manager;
+}
+
+int64_t timerManagerRest(EventManager *manager, int64_t until_ns, int64_t timeout_ns)
+{
+    (void)manager, (void)until_ns;
+    return timeout_ns;
+}
+
+void timerManagerRise(EventManager *manager)
+{
+    (void)manager;
+}
 bool ownerGateRebias(OwnerGate *gate, uint32_t *seen_visits)
 {
     (void)gate, (void)seen_visits;
@@ -319,7 +340,7 @@ static void setUp(void *at)
         manager->backend = &backend;
         manager->state = &state->epolls[i];
         manager->table = tables[i];
-        manager->timers.earliest_ns = DEADLINE_NEVER;
+        manager->timers.earliest_ns = manager->timers.posted_ns = DEADLINE_NEVER;
         *fdTableFind(&tables[i], FD) = (FdSlot){.edges = {1, 1}};
     }
 }
