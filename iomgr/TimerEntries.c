@@ -3,7 +3,7 @@
  *
  * Owns    TimerEntries' fields.
  * Before  iomgr/TimerHeap.c, inside its gate.
- * Tests   testsuite/unit/TimerEntriesTest.c, testsuite/unit/TimerHeapTest.c
+ * Tests   testsuite/unit/TimerEntriesTest.c, testsuite/unit/TimerRunTest.c
  *
  * See Note [Heap shape] and Note [Young timers].
  */

@@ -79,7 +79,8 @@ void timerEntriesMove(TimerEntries *entries, TimerFront front, TimerEntry entry)
 int64_t timerEntriesYoungest(const TimerEntries *entries);
 int64_t timerEntriesEarliest(const TimerEntries *entries);
 
-/* timerEntriesSort -- `count` entries by key, equal keys in their order, into `to`; from is lost. */
+/* timerEntriesSort -- `count` entries by key, equal keys in their order, into `to`; what is at from
+ * is lost. */
 void timerEntriesSort(TimerEntry *from, TimerEntry *to, uint32_t count);
 
 bool timerEntriesSane(const TimerEntries *entries);

@@ -3,7 +3,7 @@
  * Owns    TimerHeap's fields, Timer.entry and Timer.order.
  * Before  rts/ThreadDelay.c and every wait with a deadline: arm, disarm.
  * After   the timers' callbacks.
- * Tests   testsuite/unit/TimerHeapTest.c
+ * Tests   testsuite/unit/TimerHeapTest.c, testsuite/model/TimerModel.c
  *
  * See Note [Timer entries], Note [Timer order], Note [Young timers] and Note [OwnerGate states].
  */

@@ -3,8 +3,8 @@
  * Owns    TimerManager's fields and the Timeouts.
  * Before  any OS thread.
  * After   iomgr/TimerHeap.c, whose gate holders collect what was posted.
- * Tests   testsuite/unit/TimerManagerTest.c, testsuite/conformance/TimeoutConformance.c,
- *         testsuite/model/TimeoutModel.c
+ * Tests   testsuite/unit/TimerManagerTest.c, testsuite/unit/TimeoutThreadsTest.c,
+ *         testsuite/conformance/TimeoutConformance.c, testsuite/model/TimeoutModel.c
  *
  * See Note [Timeout word], Note [Timeout inbox] and Note [Timeout sleep].
  */
