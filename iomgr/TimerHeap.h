@@ -3,16 +3,17 @@
  * Who waits owns a Timer (embedded in type-stable memory, reused for every wait); the heap holds
  * small entries (deadline, Timer *).  The owner works under the heap's OwnerGate without a locked
  * operation, a rescuer comes in as its visitor.  Cancelling is one store; the entry stays and is
- * dropped when it surfaces, when it is the newest, or by a compaction once more than half of the
- * entries are dead. Re-arming for later re-uses the entry: two stores, no heap operation.
+ * dropped when it surfaces, when it is the newest of the young, or by a compaction once more than
+ * half of the entries are dead. Re-arming for later re-uses the entry: two stores, no heap operation.
  *
  * Note [Timer entries]
  *   number       0 = disarmed, else the wait it stands for.  Written by the user; n by release.
  *   deadline_ns  written before number; who reads number = n (acquire) reads n's deadline or a
  *                later wait's, and then fire(n) loses its claim.  So nothing ever fires early.
  *   entry        heap id << 48 | (key >> 10 & 48 bits): which heap entry stands for this timer; 0
- *                none.  Changed by exchange (arm, on the user's core) and by CAS (gate holder of
- *                that heap).  Relaxed: only one of them wins it, and nothing rides on it.
+ *                none.  Changed by the gate's holder of that heap: by CAS, or for the timer's user
+ *                (arm, disarm) by a store; and by exchange, when its user arms it in another heap
+ *                meanwhile.  Relaxed: only one of them wins it, and nothing rides on it.
  *   An entry (key, timer) that surfaces in heap H:
  *     timer.entry != (H, key)   stale: drop it
  *     number = 0, or "never"    dead: CAS entry -> 0, drop it

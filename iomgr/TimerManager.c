@@ -173,7 +173,7 @@ static void sweepInbox(TimerManager *timeouts)
 /* No room in the heap: into the inbox again, unless it has been cancelled. */
 static void postAgain(EventManager *manager, Timeout *record, uint64_t word, int64_t deadline_ns)
 {
-    manager->timeouts.stuck = true;
+    RELAXED_STORE(&manager->timeouts.stuck, true);
     while (word & ARMED) { /* whoever sets QUEUED before us posts it */
         if ((word & QUEUED) != 0)
             return;
@@ -205,7 +205,7 @@ static void collectPosted(TimerHeap *heap)
     TimerManager *timeouts = &manager->timeouts;
     if (RELAXED_LOAD(&heap->posted_ns) == DEADLINE_NEVER)
         return;
-    timeouts->stuck = false;
+    RELAXED_STORE(&timeouts->stuck, false);
     RELAXED_STORE(&heap->posted_ns, DEADLINE_NEVER);
     spinLock(&timeouts->taking);
     Timeout *record = XCHG_ACQ_REL(&timeouts->inbox, NULL); /* T4 */
@@ -260,7 +260,7 @@ int64_t timerManagerRest(EventManager *manager, int64_t until_ns, int64_t timeou
         return timeout_ns;
     timerManagerRise(manager);
     RELAXED_STORE(&manager->timers.posted_ns, 0); /* its poster may not have come to it yet */
-    return timeouts->stuck ? STUCK_NS : 0;
+    return RELAXED_LOAD(&timeouts->stuck) ? STUCK_NS : 0;
 }
 
 void timerManagerRise(EventManager *manager)

@@ -65,12 +65,12 @@ typedef struct TimerManager {
     uint32_t dead;          /* anyone adds and subtracts, relaxed: cancelled ones in the inbox */
     uint32_t sweep_at;      /* stored under `taking`, read by anyone, relaxed: a sweep at so many */
     SpinLock taking;        /* whoever changes the inbox but by a push */
-    bool stuck;             /* gate: there was no memory to place one; it is in the inbox again */
-    SpinLock lock;          /* the pool's */
-    Timeout *free;          /* lock */
-    TimeoutChunk *chunks;   /* lock */
-    uint32_t records;       /* lock: how many there are; they only become more */
-    uint64_t failed;        /* anyone adds, relaxed: callbacks that returned less than 0 */
+    bool stuck;    /* gate stores, owner reads, relaxed: one had no memory and is posted again */
+    SpinLock lock; /* the pool's */
+    Timeout *free; /* lock */
+    TimeoutChunk *chunks; /* lock */
+    uint32_t records;     /* lock: how many there are; they only become more */
+    uint64_t failed;      /* anyone adds, relaxed: callbacks that returned less than 0 */
 } TimerManager;
 
 /* timerManagerOpen, timerManagerClose -- manager->timeouts; what is registered is forgotten. */
