@@ -145,8 +145,7 @@ static void sweepInbox(TimerManager *timeouts)
     Timeout *record = before == NULL ? NULL : RELAXED_LOAD(&before->next);
     while (record != NULL) {
         Timeout *next = RELAXED_LOAD(&record->next);
-        uint64_t word = ACQUIRE_LOAD(&record->word);
-        if (word & ARMED) {
+        if (RELAXED_LOAD(&record->word) & ARMED) {
             before = record;
             live++;
         } else {
@@ -177,7 +176,7 @@ static void postAgain(EventManager *manager, Timeout *record, uint64_t word, int
     while (word & ARMED) { /* whoever sets QUEUED before us posts it */
         if ((word & QUEUED) != 0)
             return;
-        if (CAS_ACQ_REL(&record->word, &word, word | QUEUED)) {
+        if (CAS_RELAXED(&record->word, &word, word | QUEUED)) {
             pushRecord(&manager->timeouts, record);
             lowerPosted(&manager->timers, deadline_ns);
             return;
@@ -187,7 +186,7 @@ static void postAgain(EventManager *manager, Timeout *record, uint64_t word, int
 
 static void collectOne(EventManager *manager, Timeout *record)
 {
-    uint64_t word = AND_SEQ_CST(&record->word, ~QUEUED); /* T3 */
+    uint64_t word = AND_ACQ_REL(&record->word, ~QUEUED); /* T3 */
     if ((word & ARMED) == 0) {
         ADD_RELAXED(&manager->timeouts.dead, UINT32_MAX);
         giveRecord(record);
@@ -228,7 +227,7 @@ static void collectPosted(TimerHeap *heap)
 static void fireTimeout(Timer *timer, uint64_t number, void *sink)
 {
     Timeout *record = (Timeout *)(void *)((char *)timer - offsetof(Timeout, timer));
-    uint64_t word = ACQUIRE_LOAD(&record->word);
+    uint64_t word = RELAXED_LOAD(&record->word); /* the gate has acquired the registration */
     int spins = 0;
     (void)sink;
     for (;;) {
@@ -236,8 +235,8 @@ static void fireTimeout(Timer *timer, uint64_t number, void *sink)
             return;
         if (word & BUSY) {
             turnWait(&spins);
-            word = ACQUIRE_LOAD(&record->word);
-        } else if (CAS_ACQ_REL(&record->word, &word, word & ~ARMED)) {
+            word = RELAXED_LOAD(&record->word);
+        } else if (CAS_RELAXED(&record->word, &word, word & ~ARMED)) {
             break;
         }
     }
@@ -294,7 +293,7 @@ int registerTimeout(EventManager *manager, int64_t delay_us, TimeoutCallback *ca
     record->callback = callback;
     record->env = env;
     RELAXED_STORE(&record->deadline_ns, deadline_ns);
-    RELEASE_STORE(&record->word, generation << GENERATION_SHIFT | ARMED | queued);
+    RELAXED_STORE(&record->word, generation << GENERATION_SHIFT | ARMED | queued);
     if (queued != 0)
         postRecord(manager, record, deadline_ns);
     return 0;
@@ -312,14 +311,14 @@ static bool changeWord(Timeout *record, TimeoutKey key, uint64_t clear, uint64_t
                        uint64_t *word)
 {
     int spins = 0;
-    *word = ACQUIRE_LOAD(&record->word);
+    *word = RELAXED_LOAD(&record->word);
     for (;;) {
         if (generationOf(*word) != key.generation || (*word & ARMED) == 0)
             return false;
         if (*word & BUSY) {
             turnWait(&spins);
-            *word = ACQUIRE_LOAD(&record->word);
-        } else if (CAS_ACQ_REL(&record->word, word, (*word & ~clear) | set)) {
+            *word = RELAXED_LOAD(&record->word);
+        } else if (CAS_ACQUIRE(&record->word, word, (*word & ~clear) | set)) {
             return true;
         }
     }
@@ -341,7 +340,7 @@ int updateTimeout(EventManager *manager, TimeoutKey key, int64_t delay_us)
     do { /* only the gate's holder changes it meanwhile, who clears QUEUED */
         uint64_t version = ((word >> NUMBER_SHIFT) + 1) % VERSIONS;
         next = generationOf(word) << GENERATION_SHIFT | version << NUMBER_SHIFT | ARMED | QUEUED;
-    } while (!CAS_ACQ_REL(&record->word, &word, next));
+    } while (!CAS_RELEASE(&record->word, &word, next));
     if ((word & QUEUED) == 0)
         postRecord(manager, record, deadline_ns);
     else

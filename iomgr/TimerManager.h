@@ -8,14 +8,14 @@
  *   63..19 generation, 18..3 version, bit 2 BUSY, bit 1 QUEUED, bit 0 ARMED.  The key has the
  *   generation; the heap knows a placement by the number (generation, version).
  *   from      on         to         by         order    meaning
- *   -         register   g+1,AQ     registrar  release  out of the pool; then pushed (T1)
- *   g,v,A     update     g,v,AB     updater    acq_rel  Q stays as it is; deadline written under B
- *   g,v,AB    updated    g,v+1,AQ   updater    acq_rel  pushed if Q was not set (T2)
- *   g,v,A(Q)  cancel     g,v,(Q)    canceller  acq_rel  without Q: back to the pool at once
+ *   -         register   g+1,AQ     registrar  relaxed  out of the pool; then pushed (T1)
+ *   g,v,A     update     g,v,AB     updater    acquire  Q stays as it is; deadline written under B
+ *   g,v,AB    updated    g,v+1,AQ   updater    release  pushed if Q was not set (T2)
+ *   g,v,A(Q)  cancel     g,v,(Q)    canceller  acquire  without Q: back to the pool at once
  *   g,v,AQ    collect    g,v,A      gate       acq_rel  then placed as number (g,v) (T3)
  *   g,v,Q     collect,   g,v        gate or    acq_rel  cancelled in the inbox: to the pool
  *             sweep                 sweeper
- *   g,v,A     fire(g,v)  g,v        gate       acq_rel  then to the pool, then the callback
+ *   g,v,A     fire(g,v)  g,v        gate       relaxed  then to the pool, then the callback
  *   Who meets B waits: it is held for one store.  fire(g,v) that meets Q, or another number, leaves
  *   it alone: a newer deadline is on its way.
  * Invariants: of cancel and fire one wins.  Only who has cleared A without Q, or Q without A, gives

@@ -103,6 +103,13 @@ static void setUpQueued(void *at)
     add(at, 0, EARLY_US);
 }
 
+static void setUpSweeping(void *at)
+{
+    State *state = at;
+    setUpQueued(at);
+    state->manager.timeouts.sweep_at = 1;
+}
+
 static void setUpPlaced(void *at)
 {
     State *state = at;
@@ -175,6 +182,12 @@ static void addSecond(void *at)
 
 static void addThird(void *at)
 {
+    add(at, 2, EARLY_US);
+}
+
+static void addTwo(void *at)
+{
+    add(at, 1, EARLY_US);
     add(at, 2, EARLY_US);
 }
 
@@ -305,6 +318,7 @@ static const Model models[] = {
      checkThree,
      NULL,
      0},
+    {"sweepAgainstAdd", SIZE, 2, setUpSweeping, {stopFirst, addTwo}, checkThree, NULL, 0},
     {"addAgainstSleep", SIZE, 2, setUp, {addSecond, ownerSleeps}, checkSlept, NULL, 0},
     {"twoAgainstSleep", SIZE, 3, setUp, {addSecond, addThird, ownerSleeps}, checkSlept, NULL, 0},
     {"updateAgainstSleep",
