@@ -103,11 +103,8 @@ static void fetchTimer(TimerEntry entry)
     __builtin_prefetch((const char *)(entry.timer + 1) - 1, 1);
 }
 
-/* Equal keys: in order of arming. */
-static bool isBefore(TimerEntry a, TimerEntry b)
+bool timerEntryIsBeforeEqual(TimerEntry a, TimerEntry b)
 {
-    if (LIKELY(a.key_ns != b.key_ns))
-        return a.key_ns < b.key_ns;
     return RELAXED_LOAD(&a.timer->order) < RELAXED_LOAD(&b.timer->order);
 }
 
@@ -117,7 +114,7 @@ static void siftUp(TimerEntry *items, uint32_t i)
     TimerEntry entry = items[i];
     while (i > ROOT) {
         uint32_t parent = i / 4 + 2;
-        if (!isBefore(entry, items[parent]))
+        if (!timerEntryIsBefore(entry, items[parent]))
             break;
         items[i] = items[parent];
         i = parent;
@@ -130,7 +127,7 @@ static uint32_t pickChild(const TimerEntry *items, uint32_t child, uint32_t end)
 {
     uint32_t best = child;
     for (uint32_t sibling = child + 1; sibling < child + 4 && sibling < end; sibling++) {
-        if (isBefore(items[sibling], items[best]))
+        if (timerEntryIsBefore(items[sibling], items[best]))
             best = sibling;
     }
     return best;
@@ -170,7 +167,7 @@ static void siftDown(TimerEntry *items, uint32_t end, uint32_t i, TimerEntry ent
         } else {
             break;
         }
-        if (!isBefore(items[best], entry))
+        if (!timerEntryIsBefore(items[best], entry))
             break;
         items[i] = items[best];
         if (i < FETCH_BELOW)
@@ -254,6 +251,11 @@ void timerEntriesRebuild(TimerEntries *entries)
     buildHeap(entries->items, entries->size);
 }
 
+void timerEntriesSift(TimerEntries *entries)
+{
+    siftUp(entries->items, ROOT + entries->sorted++);
+}
+
 void timerEntriesSettle(TimerEntries *entries, bool bulk)
 {
     uint32_t young = timerEntriesYoung(entries);
@@ -265,8 +267,8 @@ void timerEntriesSettle(TimerEntries *entries, bool bulk)
         timerEntriesRebuild(entries);
         return;
     }
-    for (; entries->sorted < entries->size; entries->sorted++)
-        siftUp(entries->items, ROOT + entries->sorted);
+    while (entries->sorted < entries->size)
+        timerEntriesSift(entries);
 }
 
 int64_t timerEntriesYoungest(const TimerEntries *entries)
@@ -280,18 +282,6 @@ int64_t timerEntriesYoungest(const TimerEntries *entries)
 }
 
 /* ---- front --------------------------------------------------------------------------------- */
-
-TimerFront timerEntriesFront(const TimerEntries *entries, TimerEntry *entry)
-{
-    bool run = entries->run_at != entries->run_end, heap = entries->sorted != 0;
-    if (heap)
-        *entry = entries->items[ROOT];
-    if (run && (!heap || isBefore(entries->run[entries->run_at], *entry))) {
-        *entry = entries->run[entries->run_at];
-        return TimerFrontRun;
-    }
-    return heap ? TimerFrontRoot : TimerFrontNone;
-}
 
 static void dropRun(TimerEntries *entries)
 {
@@ -314,7 +304,7 @@ static void dropRoot(TimerEntries *entries)
         siftDown(items, last, ROOT, entry);
 }
 
-void timerEntriesDrop(TimerEntries *entries, TimerFront front)
+void timerEntriesDropOne(TimerEntries *entries, TimerFront front)
 {
     ASSERT(front != TimerFrontNone);
     if (front == TimerFrontRun)
@@ -342,7 +332,7 @@ void timerEntriesMove(TimerEntries *entries, TimerFront front, TimerEntry entry)
 
 int64_t timerEntriesEarliest(const TimerEntries *entries)
 {
-    TimerEntry front = {DEADLINE_NEVER, NULL};
+    TimerEntry front;
     timerEntriesFront(entries, &front);
     int64_t young_ns = timerEntriesYoungest(entries);
     return front.key_ns < young_ns ? front.key_ns : young_ns;

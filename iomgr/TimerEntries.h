@@ -67,11 +67,12 @@ void timerEntriesRebuild(TimerEntries *entries);
 /* Which of the settled entries comes next. */
 typedef enum TimerFront { TimerFrontNone, TimerFrontRoot, TimerFrontRun } TimerFront;
 
-/* timerEntriesFront -- that, and the entry. */
-TimerFront timerEntriesFront(const TimerEntries *entries, TimerEntry *entry);
+/* timerEntriesSift -- the young entry behind the heap, which is not empty, goes in. */
+void timerEntriesSift(TimerEntries *entries);
 
-/* timerEntriesDrop -- without it.  timerEntriesMove -- it finds its place anew, as `entry`. */
-void timerEntriesDrop(TimerEntries *entries, TimerFront front);
+/* timerEntriesDropOne -- timerEntriesDrop: without it; not the last of the heap.
+ * timerEntriesMove -- it finds its place anew, as `entry`. */
+void timerEntriesDropOne(TimerEntries *entries, TimerFront front);
 void timerEntriesMove(TimerEntries *entries, TimerFront front, TimerEntry entry);
 
 /* timerEntriesYoungest -- the earliest key of the young, or never.  timerEntriesEarliest -- of
@@ -100,6 +101,48 @@ static inline void timerEntriesAppend(TimerEntries *entries, TimerEntry entry)
 {
     ASSERT_CMP(entries->size, <, entries->limit);
     entries->items[TIMER_ROOT + entries->size++] = entry;
+}
+
+/* timerEntriesSettleOne -- timerEntriesSettle for at most one. */
+static inline void timerEntriesSettleOne(TimerEntries *entries)
+{
+    if (entries->size == 1)
+        entries->sorted = 1;
+    else if (entries->sorted != entries->size)
+        timerEntriesSift(entries);
+}
+
+/* timerEntryIsBefore -- by deadline; equal ones out of line, in order of arming. */
+bool timerEntryIsBeforeEqual(TimerEntry a, TimerEntry b);
+
+static inline bool timerEntryIsBefore(TimerEntry a, TimerEntry b)
+{
+    return LIKELY(a.key_ns != b.key_ns) ? a.key_ns < b.key_ns : timerEntryIsBeforeEqual(a, b);
+}
+
+/* timerEntriesFront -- which of the settled ones is next, and it; none: its key is never. */
+static inline TimerFront timerEntriesFront(const TimerEntries *entries, TimerEntry *entry)
+{
+    TimerFront front = TimerFrontNone;
+    *entry = (TimerEntry){DEADLINE_NEVER, NULL};
+    if (entries->sorted != 0) {
+        *entry = entries->items[TIMER_ROOT];
+        front = TimerFrontRoot;
+    }
+    if (UNLIKELY(entries->run_at != entries->run_end) &&
+        (front == TimerFrontNone || timerEntryIsBefore(entries->run[entries->run_at], *entry))) {
+        *entry = entries->run[entries->run_at];
+        front = TimerFrontRun;
+    }
+    return front;
+}
+
+static inline void timerEntriesDrop(TimerEntries *entries, TimerFront front)
+{
+    if (front == TimerFrontRoot && entries->size == 1)
+        entries->size = entries->sorted = 0;
+    else
+        timerEntriesDropOne(entries, front);
 }
 
 #endif

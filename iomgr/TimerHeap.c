@@ -53,7 +53,9 @@ static bool isCovered(const TimerHeap *heap, uint64_t entry, int64_t deadline_ns
 
 static void publishEarliest(TimerHeap *heap)
 {
-    RELAXED_STORE(&heap->earliest_ns, timerEntriesEarliest(&heap->entries));
+    bool empty = timerEntriesCount(&heap->entries) == 0;
+    RELAXED_STORE(&heap->earliest_ns,
+                  empty ? DEADLINE_NEVER : timerEntriesEarliest(&heap->entries));
 }
 
 /* ---- what an entry stands for -------------------------------------------------------------- */
@@ -62,7 +64,7 @@ typedef enum Verdict { EntryLive, EntryMoved, EntryGone } Verdict;
 
 /* Under the gate: settle one entry.  Moved: its key is brought up to date; it must find its place.
  * Gone: to be dropped.  Live: *number is what would be fired. */
-static Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
+static inline Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
 {
     Timer *timer = entry->timer;
     uint64_t word = wordOf(heap, entry->key_ns), expected = word;
@@ -95,27 +97,31 @@ static bool isGone(TimerHeap *heap, TimerEntry entry)
     return true;
 }
 
-/* Under the gate: drop and move settled entries until a live one is in front, which is due at
- * until_ns.  None: there is no such. */
-static TimerFront settleFront(TimerHeap *heap, int64_t until_ns, TimerEntry *entry,
-                              uint64_t *number)
+/* Under the gate: the front is not live: it finds its place anew, or is dropped. */
+static void passFront(TimerHeap *heap, TimerFront front, TimerEntry entry, Verdict verdict)
+{
+    if (verdict == EntryMoved) {
+        timerEntriesMove(&heap->entries, front, entry);
+    } else {
+        timerEntriesDrop(&heap->entries, front);
+        if (heap->dead > 0)
+            heap->dead--;
+    }
+}
+
+/* Under the gate: pass over settled entries until a live one is in front, which is due at until_ns.
+ * None: there is no such; *entry is the front all the same. */
+static inline TimerFront settleFront(TimerHeap *heap, int64_t until_ns, TimerEntry *entry,
+                                     uint64_t *number)
 {
     for (;;) {
         TimerFront front = timerEntriesFront(&heap->entries, entry);
         if (front == TimerFrontNone || entry->key_ns > until_ns)
             return TimerFrontNone;
-        switch (settleEntry(heap, entry, number)) {
-        case EntryLive:
+        Verdict verdict = settleEntry(heap, entry, number);
+        if (LIKELY(verdict == EntryLive))
             return front;
-        case EntryMoved:
-            timerEntriesMove(&heap->entries, front, *entry);
-            break;
-        case EntryGone:
-            timerEntriesDrop(&heap->entries, front);
-            if (heap->dead > 0)
-                heap->dead--;
-            break;
-        }
+        passFront(heap, front, *entry, verdict);
     }
 }
 
@@ -171,9 +177,10 @@ static void compactEntries(TimerHeap *heap)
 /* Under the gate: what others have posted, and what they have cancelled. */
 static void collectPosted(TimerHeap *heap)
 {
-    if (heap->collect != NULL)
+    if (UNLIKELY(RELAXED_LOAD(&heap->posted_ns) != DEADLINE_NEVER) && heap->collect != NULL)
         heap->collect(heap);
-    compactEntries(heap);
+    if (UNLIKELY(timerEntriesCount(&heap->entries) > COMPACT_FROM))
+        compactEntries(heap);
 }
 
 /* Under the gate: bring the young into the heap, except for those known to be dead.  Only the owner
@@ -181,6 +188,10 @@ static void collectPosted(TimerHeap *heap)
 static void settleYoung(TimerHeap *heap, bool owner)
 {
     uint32_t young = timerEntriesYoung(&heap->entries);
+    if (young <= 1 && heap->entries.run == NULL) { /* most often */
+        timerEntriesSettleOne(&heap->entries);
+        return;
+    }
     if (young <= TIMER_YOUNG && countDead(heap) > 0)
         sweepItems(heap, TIMER_ROOT + heap->entries.sorted);
     timerEntriesSettle(&heap->entries, owner);
@@ -392,9 +403,9 @@ int64_t timerHeapEarliest(TimerHeap *heap)
     collectPosted(heap);
     settleYoung(heap, true);
     settleFront(heap, INT64_MAX, &entry, &number);
-    publishEarliest(heap);
+    RELAXED_STORE(&heap->earliest_ns, entry.key_ns);
     ownerGateLeave(&heap->gate, way);
-    return RELAXED_LOAD(&heap->earliest_ns);
+    return entry.key_ns;
 }
 
 /* ---- life cycle ---------------------------------------------------------------------------- */

@@ -202,8 +202,6 @@ static void collectPosted(TimerHeap *heap)
 {
     EventManager *manager = (EventManager *)(void *)((char *)heap - offsetof(EventManager, timers));
     TimerManager *timeouts = &manager->timeouts;
-    if (RELAXED_LOAD(&heap->posted_ns) == DEADLINE_NEVER)
-        return;
     RELAXED_STORE(&timeouts->stuck, false);
     RELAXED_STORE(&heap->posted_ns, DEADLINE_NEVER);
     spinLock(&timeouts->taking);
