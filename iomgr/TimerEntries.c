@@ -103,7 +103,7 @@ static void fetchTimer(TimerEntry entry)
     __builtin_prefetch((const char *)(entry.timer + 1) - 1, 1);
 }
 
-bool timerEntryIsBeforeEqual(TimerEntry a, TimerEntry b)
+bool timerEntriesInOrder(TimerEntry a, TimerEntry b)
 {
     return RELAXED_LOAD(&a.timer->order) < RELAXED_LOAD(&b.timer->order);
 }

@@ -113,11 +113,11 @@ static inline void timerEntriesSettleOne(TimerEntries *entries)
 }
 
 /* timerEntryIsBefore -- by deadline; equal ones out of line, in order of arming. */
-bool timerEntryIsBeforeEqual(TimerEntry a, TimerEntry b);
+bool timerEntriesInOrder(TimerEntry a, TimerEntry b);
 
 static inline bool timerEntryIsBefore(TimerEntry a, TimerEntry b)
 {
-    return LIKELY(a.key_ns != b.key_ns) ? a.key_ns < b.key_ns : timerEntryIsBeforeEqual(a, b);
+    return LIKELY(a.key_ns != b.key_ns) ? a.key_ns < b.key_ns : timerEntriesInOrder(a, b);
 }
 
 /* timerEntriesFront -- which of the settled ones is next, and it; none: its key is never. */

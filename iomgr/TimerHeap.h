@@ -3,8 +3,9 @@
  * Who waits owns a Timer (embedded in type-stable memory, reused for every wait); the heap holds
  * small entries (deadline, Timer *).  The owner works under the heap's OwnerGate without a locked
  * operation, a rescuer comes in as its visitor.  Cancelling is one store; the entry stays and is
- * dropped when it surfaces, when it is the newest of the young, or by a compaction once more than
- * half of the entries are dead. Re-arming for later re-uses the entry: two stores, no heap operation.
+ * dropped when it surfaces, at once if it is the newest of the young, or by a compaction once more
+ * than half of the entries are dead.  Re-arming for later re-uses the entry: two stores, no heap
+ * operation.
  *
  * Note [Timer entries]
  *   number       0 = disarmed, else the wait it stands for.  Written by the user; n by release.
