@@ -41,8 +41,8 @@
 #include "iomgr/OwnerGate.h"
 #include "iomgr/TimerEntries.h"
 
-/* fire -- the deadline of wait `number` has passed.  timer: its address only, see WatchFire.  It may
- * come twice for one number, or late: who is fired claims that wait. */
+/* fire -- the deadline of wait `number` has passed.  timer: its address only, see WatchFire.
+ * It may come twice for one number, or late: who is fired claims that wait. */
 typedef void TimerFire(Timer *timer, uint64_t number, void *sink);
 
 struct Timer {
