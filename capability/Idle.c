@@ -131,8 +131,7 @@ static void stealFrom(Capability *capability, Capability *peer, uint32_t leave)
 
 static bool hasEvents(Capability *peer, int64_t now_ns)
 {
-    return RELAXED_LOAD(&peer->manager.fds) != 0 ||
-           RELAXED_LOAD(&peer->manager.timers.earliest_ns) <= now_ns;
+    return RELAXED_LOAD(&peer->manager.fds) != 0 || timerHeapDue(&peer->manager.timers) <= now_ns;
 }
 
 /* Take a stale peer's events, due timers and open inbox.  readable: its pollable said there is
@@ -283,7 +282,7 @@ typedef struct Survey {
 static void surveyStale(Capability *capability, Capability *peer, int64_t now_ns, Survey *survey)
 {
     PeerView *view = &capability->peers[peer->index];
-    int64_t earliest_ns = RELAXED_LOAD(&peer->manager.timers.earliest_ns);
+    int64_t earliest_ns = timerHeapDue(&peer->manager.timers);
     survey->stale = true;
     if (earliest_ns < survey->deadline_ns)
         survey->deadline_ns = earliest_ns;

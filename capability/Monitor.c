@@ -55,7 +55,7 @@ static bool hasEvents(Capability *capability)
 {
     EventManager *manager = &capability->manager;
     return RELAXED_LOAD(&manager->fds) != 0 ||
-           RELAXED_LOAD(&manager->timers.earliest_ns) <= clockRead(manager->clock);
+           timerHeapDue(&manager->timers) <= clockRead(manager->clock);
 }
 
 /* In which way it is stale: awake since the last tick without a switch, without a poll. */

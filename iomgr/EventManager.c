@@ -46,6 +46,7 @@ int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock 
     result = timerHeapInit(&manager->timers, allocator);
     if (result < 0)
         goto free_table;
+    timerManagerOpen(manager);
     result = wakeupOpen(&manager->wakeup);
     if (result < 0)
         goto free_timers;
@@ -65,6 +66,7 @@ void eventManagerClose(EventManager *manager)
     manager->backend->close(manager->state);
     manager->state = NULL;
     wakeupClose(&manager->wakeup);
+    timerManagerClose(manager);
     timerHeapFree(&manager->timers);
     fdTableFree(&manager->table);
 }
@@ -209,25 +211,29 @@ static int64_t sleepTime(EventManager *manager, int64_t deadline_ns)
     if (deadline_ns < until_ns)
         until_ns = deadline_ns;
     if (until_ns == DEADLINE_NEVER)
-        return -1;
+        return timerManagerRest(manager, until_ns, -1);
     int64_t rest_ns = until_ns - readNow(manager);
     if (rest_ns <= 0)
         return 0;
-    return rest_ns > LONG_SLEEP_NS ? rest_ns - rest_ns / LONG_SLEEP_SHARE : rest_ns;
+    if (rest_ns > LONG_SLEEP_NS)
+        rest_ns -= rest_ns / LONG_SLEEP_SHARE;
+    return timerManagerRest(manager, until_ns, rest_ns);
 }
 
 /* Owner, after a poll: what is due.  Reads the clock only if it may matter. */
 static uint32_t expireOwn(EventManager *manager, int64_t timeout_ns, void *sink)
 {
     TimerHeap *timers = &manager->timers;
-    if (timeout_ns == 0 && RELAXED_LOAD(&timers->earliest_ns) == DEADLINE_NEVER)
+    if (timeout_ns != 0)
+        timerManagerRise(manager);
+    else if (timerHeapDue(timers) == DEADLINE_NEVER)
         return 0;
     int64_t now_ns = readNow(manager);
     if (now_ns - manager->rebias_ns >= REBIAS_NS) {
         manager->rebias_ns = now_ns;
         ownerGateRebias(&timers->gate, &timers->seen_visits);
     }
-    if (RELAXED_LOAD(&timers->earliest_ns) > now_ns)
+    if (timerHeapDue(timers) > now_ns)
         return 0;
     return timerHeapExpire(timers, now_ns, true, sink);
 }
@@ -288,7 +294,7 @@ uint32_t eventManagerRescue(EventManager *manager, void *sink)
     uint32_t expired = 0;
     int count = pollBackend(manager, 0, records, RESCUE_BATCH);
     Batch batch = dispatchBatch(manager, records, count, sink);
-    if (RELAXED_LOAD(&manager->timers.earliest_ns) != DEADLINE_NEVER) {
+    if (timerHeapDue(&manager->timers) != DEADLINE_NEVER) {
         int64_t now_ns = clockRead(manager->clock);
         expired = timerHeapExpire(&manager->timers, now_ns, false, sink);
     }

@@ -10,7 +10,7 @@
 #include "iomgr/Backend.h"
 #include "iomgr/Clock.h"
 #include "iomgr/FdTable.h"
-#include "iomgr/TimerHeap.h"
+#include "iomgr/TimerManager.h"
 #include "iomgr/Wakeup.h"
 
 enum { EVENT_BATCH = 256 }; /* records one poll collects at most */
@@ -31,7 +31,7 @@ typedef struct EventManagerStats {
     uint64_t stale;   /* anyone: events dropped for their generation */
 } EventManagerStats;
 
-typedef struct EventManager {
+struct EventManager {
     const Backend *backend; /* constant */
     BackendState *state;    /* constant while open */
     const Clock *clock;     /* constant */
@@ -44,8 +44,9 @@ typedef struct EventManager {
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
     CACHE_ALIGNED TimerHeap timers;
+    CACHE_ALIGNED TimerManager timeouts;
     CACHE_ALIGNED EventManagerStats stats;
-} EventManager;
+};
 
 /* eventManagerOpen -- backend and clock NULL: the defaults.  0 or -EMFILE, -ENFILE,
  * -ENOMEM, -ENOSYS. */

@@ -1,71 +1,27 @@
 /* TimerHeap.c -- deadlines of one manager: a 4-ary heap with the deadlines inline.
  *
- * Owns    TimerHeap's fields, Timer.entry and Timer.order; the numbers that heaps are known by.
+ * Owns    TimerHeap's fields, Timer.entry and Timer.order.
  * Before  rts/ThreadDelay.c and every wait with a deadline: arm, disarm.
  * After   the timers' callbacks.
- * Tests   testsuite/unit/TimerHeapTest.c
+ * Tests   testsuite/unit/TimerHeapTest.c, testsuite/model/TimerModel.c
  *
- * See Note [Timer entries], Note [Timer order] and Note [OwnerGate states].
+ * See Note [Timer entries], Note [Timer order], Note [Young timers] and Note [OwnerGate states].
  */
 #include "iomgr/TimerHeap.h"
 
-#include "iomgr/Memory.h"
+#include "iomgr/HeapId.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <string.h>
 
 enum {
-    ROOT = 3,          /* the four children of i lie at 4 * (i - 2): one cache line */
-    FIRST_SLOTS = 64,  /* array length to begin with, ROOT unused ones included */
     COMPACT_FROM = 64, /* smaller heaps are not worth it */
-    EXPIRE_BATCH = 64, /* timers taken out in one stay inside the gate */
-    HEAP_IDS = 65536,
-    REMOTE_COUNTERS = 256
+    EXPIRE_BATCH = 64  /* timers taken out in one stay inside the gate */
 };
 
 #define KEY_SHIFT 10
 #define KEY_MASK UINT64_C(0x0000ffffffffffff)
 #define HORIZON_NS (INT64_C(1) << 57)
-
-/* ---- numbers of heaps ---------------------------------------------------------------------- */
-
-typedef struct RemoteCount {
-    uint32_t dead; /* anyone, relaxed */
-} CACHE_ALIGNED RemoteCount;
-
-/* Counters outside the heaps, so that a late disarm never touches a heap that is gone. */
-static RemoteCount remote_counts[REMOTE_COUNTERS];
-static pthread_mutex_t ids_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t ids_used[HEAP_IDS / 64] = {1}; /* ids_lock; 0 is nobody's */
-static uint32_t ids_last;                      /* ids_lock */
-
-static uint32_t takeId(void)
-{
-    uint32_t id = 0;
-    pthread_mutex_lock(&ids_lock);
-    for (uint32_t i = 0; i < HEAP_IDS && id == 0; i++) {
-        ids_last = (ids_last + 1) % HEAP_IDS;
-        if ((ids_used[ids_last / 64] >> (ids_last % 64) & 1) == 0)
-            id = ids_last;
-    }
-    if (id != 0)
-        ids_used[id / 64] |= UINT64_C(1) << (id % 64);
-    pthread_mutex_unlock(&ids_lock);
-    return id;
-}
-
-static void giveId(uint32_t id)
-{
-    pthread_mutex_lock(&ids_lock);
-    ASSERT(ids_used[id / 64] >> (id % 64) & 1);
-    ids_used[id / 64] &= ~(UINT64_C(1) << (id % 64));
-    pthread_mutex_unlock(&ids_lock);
-}
-
-static uint32_t *remoteCount(uint64_t id)
-{
-    return &remote_counts[id % REMOTE_COUNTERS].dead;
-}
 
 /* ---- entry words --------------------------------------------------------------------------- */
 
@@ -95,78 +51,11 @@ static bool isCovered(const TimerHeap *heap, uint64_t entry, int64_t deadline_ns
            later < (KEY_MASK >> 1);
 }
 
-/* ---- the heap proper ----------------------------------------------------------------------- */
-
-static bool isBefore(TimerEntry a, TimerEntry b)
-{
-    if (LIKELY(a.key_ns != b.key_ns))
-        return a.key_ns < b.key_ns;
-    return RELAXED_LOAD(&a.timer->order) < RELAXED_LOAD(&b.timer->order);
-}
-
-static void siftUp(TimerHeap *heap, uint32_t i, TimerEntry entry)
-{
-    while (i > ROOT) {
-        uint32_t parent = i / 4 + 2;
-        if (!isBefore(entry, heap->entries[parent]))
-            break;
-        heap->entries[i] = heap->entries[parent];
-        i = parent;
-    }
-    heap->entries[i] = entry;
-}
-
-static void siftDown(TimerHeap *heap, uint32_t i, TimerEntry entry)
-{
-    uint32_t end = ROOT + heap->size;
-    for (;;) {
-        uint32_t child = 4 * (i - 2), best = child;
-        if (child >= end)
-            break;
-        for (uint32_t sibling = child + 1; sibling < child + 4 && sibling < end; sibling++) {
-            if (isBefore(heap->entries[sibling], heap->entries[best]))
-                best = sibling;
-        }
-        if (!isBefore(heap->entries[best], entry))
-            break;
-        heap->entries[i] = heap->entries[best];
-        i = best;
-    }
-    heap->entries[i] = entry;
-}
-
 static void publishEarliest(TimerHeap *heap)
 {
-    int64_t earliest = heap->size == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
-    RELAXED_STORE(&heap->earliest_ns, earliest);
-}
-
-static void dropRoot(TimerHeap *heap)
-{
-    ASSERT(heap->size > 0);
-    heap->size--;
-    if (heap->size > 0)
-        siftDown(heap, ROOT, heap->entries[ROOT + heap->size]);
-}
-
-static size_t bytesOf(uint32_t capacity)
-{
-    return (size_t)(capacity + ROOT) * sizeof(TimerEntry);
-}
-
-static int growEntries(TimerHeap *heap)
-{
-    if (heap->capacity > UINT32_MAX / 4)
-        return -ENOMEM;
-    uint32_t capacity = 2 * (heap->capacity + ROOT) - ROOT;
-    TimerEntry *entries = memoryAllocate(heap->allocator, bytesOf(capacity), CACHE_LINE);
-    if (entries == NULL)
-        return -ENOMEM;
-    memcpy(entries + ROOT, heap->entries + ROOT, heap->size * sizeof *entries);
-    memoryRelease(heap->allocator, heap->entries, bytesOf(heap->capacity), CACHE_LINE);
-    heap->entries = entries;
-    heap->capacity = capacity;
-    return 0;
+    bool empty = timerEntriesCount(&heap->entries) == 0;
+    RELAXED_STORE(&heap->earliest_ns,
+                  empty ? DEADLINE_NEVER : timerEntriesEarliest(&heap->entries));
 }
 
 /* ---- what an entry stands for -------------------------------------------------------------- */
@@ -175,7 +64,7 @@ typedef enum Verdict { EntryLive, EntryMoved, EntryGone } Verdict;
 
 /* Under the gate: settle one entry.  Moved: its key is brought up to date; it must find its place.
  * Gone: to be dropped.  Live: *number is what would be fired. */
-static Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
+static inline Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
 {
     Timer *timer = entry->timer;
     uint64_t word = wordOf(heap, entry->key_ns), expected = word;
@@ -196,113 +85,219 @@ static Verdict settleEntry(TimerHeap *heap, TimerEntry *entry, uint64_t *number)
     return EntryMoved;
 }
 
-/* Under the gate: drop and move roots until a live one is on top.  False: the heap is empty. */
-static bool settleRoot(TimerHeap *heap, int64_t until_ns, uint64_t *number)
+/* The same without moving it. */
+static bool isGone(TimerHeap *heap, TimerEntry entry)
 {
-    while (heap->size > 0 && heap->entries[ROOT].key_ns <= until_ns) {
-        TimerEntry root = heap->entries[ROOT];
-        switch (settleEntry(heap, &root, number)) {
-        case EntryLive:
-            return true;
-        case EntryMoved:
-            siftDown(heap, ROOT, root);
-            break;
-        case EntryGone:
-            dropRoot(heap);
-            if (heap->dead > 0)
-                heap->dead--;
-            break;
-        }
+    uint64_t word = wordOf(heap, entry.key_ns);
+    if (RELAXED_LOAD(&entry.timer->entry) != word)
+        return true;
+    if (RELAXED_LOAD(&entry.timer->number) != 0)
+        return false;
+    CAS_RELAXED(&entry.timer->entry, &word, 0);
+    return true;
+}
+
+/* Under the gate: the front is not live: it finds its place anew, or is dropped. */
+static void passFront(TimerHeap *heap, TimerFront front, TimerEntry entry, Verdict verdict)
+{
+    if (verdict == EntryMoved) {
+        timerEntriesMove(&heap->entries, front, entry);
+    } else {
+        timerEntriesDrop(&heap->entries, front);
+        if (heap->dead > 0)
+            heap->dead--;
     }
-    return false;
+}
+
+/* Under the gate: pass over settled entries until a live one is in front, which is due at until_ns.
+ * None: there is no such; *entry is the front all the same. */
+static inline TimerFront settleFront(TimerHeap *heap, int64_t until_ns, TimerEntry *entry,
+                                     uint64_t *number)
+{
+    for (;;) {
+        TimerFront front = timerEntriesFront(&heap->entries, entry);
+        if (front == TimerFrontNone || entry->key_ns > until_ns)
+            return TimerFrontNone;
+        Verdict verdict = settleEntry(heap, entry, number);
+        if (LIKELY(verdict == EntryLive))
+            return front;
+        passFront(heap, front, *entry, verdict);
+    }
+}
+
+/* Under the gate: throw out what is dead from index `first` on; heap order is lost there. */
+static void sweepItems(TimerHeap *heap, uint32_t first)
+{
+    TimerEntries *entries = &heap->entries;
+    uint32_t end = TIMER_ROOT + entries->size, kept = first;
+    for (uint32_t i = first; i < end; i++) {
+        uint64_t number;
+        TimerEntry entry = entries->items[i];
+        if (settleEntry(heap, &entry, &number) != EntryGone)
+            entries->items[kept++] = entry;
+    }
+    entries->size = kept - TIMER_ROOT;
+    heap->dead = heap->dead > end - kept ? heap->dead - (end - kept) : 0;
+}
+
+/* Under the gate: throw out what is dead of the run.  What was re-armed stays where it is. */
+static void sweepRun(TimerHeap *heap)
+{
+    TimerEntries *entries = &heap->entries;
+    uint32_t kept = entries->run_at;
+    for (uint32_t i = entries->run_at; i < entries->run_end; i++) {
+        TimerEntry entry = entries->run[i];
+        if (!isGone(heap, entry))
+            entries->run[kept++] = entry;
+    }
+    entries->limit += entries->run_end - kept;
+    entries->run_end = kept;
+}
+
+static uint64_t countDead(const TimerHeap *heap)
+{
+    return (uint64_t)heap->dead + RELAXED_LOAD(heap->dead_remote);
 }
 
 /* Under the gate: throw out what is dead, if that is more than half. */
 static void compactEntries(TimerHeap *heap)
 {
-    uint64_t dead = (uint64_t)heap->dead + RELAXED_LOAD(heap->dead_remote);
-    if (heap->size <= COMPACT_FROM || dead <= heap->size / 2)
+    uint32_t count = timerEntriesCount(&heap->entries);
+    if (count <= COMPACT_FROM || countDead(heap) <= count / 2)
         return;
-    uint32_t kept = 0;
-    for (uint32_t i = ROOT; i < ROOT + heap->size; i++) {
-        uint64_t number;
-        TimerEntry entry = heap->entries[i];
-        if (settleEntry(heap, &entry, &number) != EntryGone)
-            heap->entries[ROOT + kept++] = entry;
-    }
-    heap->size = kept;
+    sweepItems(heap, TIMER_ROOT);
+    sweepRun(heap);
+    timerEntriesRebuild(&heap->entries);
     heap->dead = 0;
     RELAXED_STORE(heap->dead_remote, 0);
     heap->compactions++;
-    if (kept > 1) {
-        for (uint32_t i = (ROOT + kept - 1) / 4 + 2; i >= ROOT; i--)
-            siftDown(heap, i, heap->entries[i]);
+    publishEarliest(heap);
+}
+
+/* Under the gate: what others have posted, and what they have cancelled. */
+static void collectPosted(TimerHeap *heap)
+{
+    if (UNLIKELY(RELAXED_LOAD(&heap->posted_ns) != DEADLINE_NEVER) && heap->collect != NULL)
+        heap->collect(heap);
+    if (UNLIKELY(timerEntriesCount(&heap->entries) > COMPACT_FROM))
+        compactEntries(heap);
+}
+
+/* Under the gate: bring the young into the heap, except for those known to be dead.  Only the owner
+ * takes the time to sort. */
+static void settleYoung(TimerHeap *heap, bool owner)
+{
+    uint32_t young = timerEntriesYoung(&heap->entries);
+    if (young <= 1 && heap->entries.run == NULL) { /* most often */
+        timerEntriesSettleOne(&heap->entries);
+        return;
     }
+    if (young <= TIMER_YOUNG && countDead(heap) > 0)
+        sweepItems(heap, TIMER_ROOT + heap->entries.sorted);
+    timerEntriesSettle(&heap->entries, owner);
 }
 
 /* ---- arming -------------------------------------------------------------------------------- */
 
-/* Under the gate: see to it that an entry surfaces for the timer no later than the deadline. */
-static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool was_armed)
+/* Under the gate: what becomes of the timer's old entry.  True: it stays and is good enough. */
+static bool keepEntry(TimerHeap *heap, uint64_t old, int64_t deadline_ns, bool was_armed)
 {
-    uint64_t old = RELAXED_LOAD(&timer->entry);
-    RELAXED_STORE(&timer->order, ++heap->next_order);
-    heap->armed++;
     if (isCovered(heap, old, deadline_ns)) {
         if (!was_armed && heap->dead > 0)
             heap->dead--;
-        return 0;
+        return true;
     }
-    if (heap->size == heap->capacity) {
-        int result = growEntries(heap);
-        if (result < 0)
-            return result;
+    return false;
+}
+
+/* The old entry, here or elsewhere, has just become stale. */
+static void countStale(TimerHeap *heap, uint64_t old, bool was_armed)
+{
+    if (!was_armed || old == 0)
+        return; /* it was counted when it was disarmed */
+    if (old >> 48 == heap->id)
+        heap->dead++;
+    else
+        ADD_RELAXED(heapIdDead(old >> 48), 1);
+}
+
+/* Under the gate: see to it that an entry surfaces for the timer no later than the deadline. */
+static int placeTimer(TimerHeap *heap, Timer *timer, int64_t deadline_ns, bool was_armed)
+{
+    TimerEntries *entries = &heap->entries;
+    uint64_t old = RELAXED_LOAD(&timer->entry);
+    RELAXED_STORE(&timer->order, ++heap->next_order);
+    if (old != 0 && keepEntry(heap, old, deadline_ns, was_armed))
+        return 0;
+    if (UNLIKELY(entries->size == entries->limit)) {
+        compactEntries(heap);
+        if (entries->size == entries->limit && timerEntriesGrow(entries) != 0) {
+            RELAXED_STORE(&timer->number, 0);
+            return -ENOMEM;
+        }
     }
     TimerEntry entry = {keyOf(heap, deadline_ns), timer};
-    old = XCHG_RELAXED(&timer->entry, wordOf(heap, entry.key_ns));
-    if (old >> 48 == heap->id && was_armed)
-        heap->dead++;
-    else if (old != 0 && old >> 48 != heap->id && was_armed)
-        ADD_RELAXED(remoteCount(old >> 48), 1);
-    heap->size++;
-    siftUp(heap, ROOT + heap->size - 1, entry);
-    compactEntries(heap);
-    publishEarliest(heap);
+    uint64_t word = wordOf(heap, entry.key_ns);
+    if (LIKELY(old == 0 || old >> 48 == heap->id))
+        RELAXED_STORE(&timer->entry, word); /* nobody else may change it now */
+    else
+        old = XCHG_RELAXED(&timer->entry, word);
+    timerEntriesAppend(entries, entry);
+    if (entry.key_ns < RELAXED_LOAD(&heap->earliest_ns))
+        RELAXED_STORE(&heap->earliest_ns, entry.key_ns);
+    if (UNLIKELY(old != 0)) {
+        countStale(heap, old, was_armed);
+        compactEntries(heap);
+    }
     return 0;
+}
+
+/* Outside the gate (arm) or inside (place).  True: it needs a place. */
+static bool setDeadline(Timer *timer, uint64_t number, int64_t deadline_ns, bool *was_armed)
+{
+    ASSERT(number != 0 && timer->fire != NULL);
+    *was_armed = RELAXED_LOAD(&timer->number) != 0;
+    RELAXED_STORE(&timer->deadline_ns, deadline_ns);
+    RELEASE_STORE(&timer->number, number); /* pairs with settleEntry */
+    return deadline_ns != DEADLINE_NEVER;
 }
 
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
 {
-    ASSERT(number != 0 && timer->fire != NULL);
-    bool was_armed = RELAXED_LOAD(&timer->number) != 0;
-    RELAXED_STORE(&timer->deadline_ns, deadline_ns);
-    RELEASE_STORE(&timer->number, number); /* pairs with settleEntry */
-    if (deadline_ns == DEADLINE_NEVER)
+    bool was_armed;
+    if (!setDeadline(timer, number, deadline_ns, &was_armed))
         return 0;
     GateWay way = ownerGateEnter(&heap->gate);
     int result = placeTimer(heap, timer, deadline_ns, was_armed);
     ownerGateLeave(&heap->gate, way);
-    if (result < 0)
-        RELAXED_STORE(&timer->number, 0);
     return result;
 }
 
-/* Under the gate: the timer's entry here is dead.  The newest entry goes at once. */
+int timerHeapPlace(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns)
+{
+    bool was_armed;
+    if (!setDeadline(timer, number, deadline_ns, &was_armed))
+        return 0;
+    return placeTimer(heap, timer, deadline_ns, was_armed);
+}
+
+/* Under the gate: the timer's entry here is dead.  The newest of the young goes at once. */
 static void buryEntry(TimerHeap *heap, Timer *timer)
 {
     uint64_t word = RELAXED_LOAD(&timer->entry);
     if (word >> 48 != heap->id)
         return;
-    ASSERT(heap->size > 0);
-    TimerEntry *newest = &heap->entries[ROOT + heap->size - 1];
-    if (newest->timer == timer && wordOf(heap, newest->key_ns) == word) {
-        if (CAS_RELAXED(&timer->entry, &word, 0))
-            heap->size--;
-    } else {
-        heap->dead++;
+    TimerEntries *entries = &heap->entries;
+    if (timerEntriesYoung(entries) > 0) {
+        TimerEntry newest = entries->items[TIMER_ROOT + entries->size - 1];
+        if (newest.timer == timer && wordOf(heap, newest.key_ns) == word) {
+            RELAXED_STORE(&timer->entry, 0); /* ours: only who holds the gate changes it */
+            entries->size--;
+            return; /* earliest_ns may be its key still; who finds nothing then corrects it */
+        }
     }
+    heap->dead++;
     compactEntries(heap);
-    publishEarliest(heap);
 }
 
 void timerHeapDisarm(TimerHeap *heap, Timer *timer)
@@ -314,7 +309,7 @@ void timerHeapDisarm(TimerHeap *heap, Timer *timer)
     if (entry == 0)
         return;
     if (heap == NULL || entry >> 48 != heap->id) {
-        ADD_RELAXED(remoteCount(entry >> 48), 1);
+        ADD_RELAXED(heapIdDead(entry >> 48), 1);
         return;
     }
     GateWay way = ownerGateEnter(&heap->gate);
@@ -344,20 +339,27 @@ static void sortNewest(DueTimer *due, uint32_t count)
 }
 
 /* Under the gate: take out what is due, at most EXPIRE_BATCH. */
-static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, DueTimer *due)
+static uint32_t takeDue(TimerHeap *heap, int64_t now_ns, bool owner, DueTimer *due)
 {
     uint32_t count = 0;
     uint64_t number;
+    TimerEntry entry;
     if (heap->seen_ns < now_ns)
         heap->seen_ns = now_ns;
-    while (count < EXPIRE_BATCH && settleRoot(heap, now_ns, &number)) {
-        TimerEntry root = heap->entries[ROOT];
-        uint64_t expected = wordOf(heap, root.key_ns);
-        uint64_t order = RELAXED_LOAD(&root.timer->order);
-        dropRoot(heap);
-        if (!CAS_RELAXED(&root.timer->entry, &expected, 0))
+    collectPosted(heap);
+    if (timerEntriesYoung(&heap->entries) > TIMER_YOUNG ||
+        timerEntriesYoungest(&heap->entries) <= now_ns)
+        settleYoung(heap, owner);
+    while (count < EXPIRE_BATCH) {
+        TimerFront front = settleFront(heap, now_ns, &entry, &number);
+        if (front == TimerFrontNone)
+            break;
+        uint64_t expected = wordOf(heap, entry.key_ns);
+        uint64_t order = RELAXED_LOAD(&entry.timer->order);
+        timerEntriesDrop(&heap->entries, front);
+        if (!CAS_RELAXED(&entry.timer->entry, &expected, 0))
             continue; /* moved to another heap this moment */
-        due[count] = (DueTimer){root.timer, root.timer->fire, number, order, root.key_ns};
+        due[count] = (DueTimer){entry.timer, entry.timer->fire, number, order, entry.key_ns};
         sortNewest(due, count++);
     }
     heap->fired += count;
@@ -369,7 +371,7 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
 {
     DueTimer due[EXPIRE_BATCH];
     uint32_t fired = 0, count, bound = 0;
-    if (RELAXED_LOAD(&heap->earliest_ns) > now_ns)
+    if (timerHeapDue(heap) > now_ns)
         return 0;
     do {
         GateWay way = GateBusy;
@@ -377,9 +379,9 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
             way = ownerGateEnter(&heap->gate);
         else if (!ownerGateVisit(&heap->gate))
             return fired;
-        if (fired == 0)
-            bound = heap->size; /* timers armed by what we fire wait for the next call */
-        count = takeDue(heap, now_ns, due);
+        count = takeDue(heap, now_ns, owner, due);
+        if (fired == 0) /* timers armed by what we fire wait for the next call */
+            bound = count + timerEntriesCount(&heap->entries);
         if (owner)
             ownerGateLeave(&heap->gate, way);
         else
@@ -394,13 +396,16 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
 int64_t timerHeapEarliest(TimerHeap *heap)
 {
     uint64_t number;
-    if (RELAXED_LOAD(&heap->earliest_ns) == DEADLINE_NEVER)
+    TimerEntry entry;
+    if (timerHeapDue(heap) == DEADLINE_NEVER)
         return DEADLINE_NEVER;
     GateWay way = ownerGateEnter(&heap->gate);
-    settleRoot(heap, INT64_MAX, &number);
-    publishEarliest(heap);
+    collectPosted(heap);
+    settleYoung(heap, true);
+    settleFront(heap, INT64_MAX, &entry, &number);
+    RELAXED_STORE(&heap->earliest_ns, entry.key_ns);
     ownerGateLeave(&heap->gate, way);
-    return RELAXED_LOAD(&heap->earliest_ns);
+    return entry.key_ns;
 }
 
 /* ---- life cycle ---------------------------------------------------------------------------- */
@@ -408,43 +413,30 @@ int64_t timerHeapEarliest(TimerHeap *heap)
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator)
 {
     memset(heap, 0, sizeof *heap);
-    heap->capacity = FIRST_SLOTS - ROOT;
-    heap->allocator = allocator;
-    heap->earliest_ns = DEADLINE_NEVER;
-    heap->entries = memoryAllocate(allocator, bytesOf(heap->capacity), CACHE_LINE);
-    if (heap->entries == NULL)
+    heap->earliest_ns = heap->posted_ns = DEADLINE_NEVER;
+    if (timerEntriesInit(&heap->entries, allocator) != 0)
         return -ENOMEM;
-    heap->id = takeId();
+    heap->id = heapIdTake();
     if (heap->id == 0) {
-        memoryRelease(allocator, heap->entries, bytesOf(heap->capacity), CACHE_LINE);
-        heap->entries = NULL;
+        timerEntriesFree(&heap->entries);
         return -ENOSPC;
     }
-    heap->dead_remote = remoteCount(heap->id);
+    heap->dead_remote = heapIdDead(heap->id);
     ownerGateInit(&heap->gate);
     return 0;
 }
 
 void timerHeapFree(TimerHeap *heap)
 {
-    if (heap->entries == NULL)
+    if (heap->entries.items == NULL)
         return;
-    memoryRelease(heap->allocator, heap->entries, bytesOf(heap->capacity), CACHE_LINE);
-    heap->entries = NULL;
-    heap->size = 0;
+    timerEntriesFree(&heap->entries);
     heap->earliest_ns = DEADLINE_NEVER;
-    giveId(heap->id);
+    heapIdGive(heap->id);
 }
 
 bool timerHeapSane(const TimerHeap *heap)
 {
-    int64_t earliest = heap->size == 0 ? DEADLINE_NEVER : heap->entries[ROOT].key_ns;
-    if (heap->size > heap->capacity || heap->id == 0 ||
-        RELAXED_LOAD(&heap->earliest_ns) != earliest)
-        return false;
-    for (uint32_t i = ROOT + 1; i < ROOT + heap->size; i++) {
-        if (heap->entries[i / 4 + 2].key_ns > heap->entries[i].key_ns)
-            return false;
-    }
-    return true;
+    return heap->id != 0 && timerEntriesSane(&heap->entries) &&
+           RELAXED_LOAD(&heap->earliest_ns) <= timerEntriesEarliest(&heap->entries);
 }

@@ -3,16 +3,18 @@
  * Who waits owns a Timer (embedded in type-stable memory, reused for every wait); the heap holds
  * small entries (deadline, Timer *).  The owner works under the heap's OwnerGate without a locked
  * operation, a rescuer comes in as its visitor.  Cancelling is one store; the entry stays and is
- * dropped when it surfaces, when it is the newest, or by a compaction once more than half of the
- * entries are dead. Re-arming for later re-uses the entry: two stores, no heap operation.
+ * dropped when it surfaces, at once if it is the newest of the young, or by a compaction once more
+ * than half of the entries are dead.  Re-arming for later re-uses the entry: two stores, no heap
+ * operation.
  *
  * Note [Timer entries]
  *   number       0 = disarmed, else the wait it stands for.  Written by the user; n by release.
  *   deadline_ns  written before number; who reads number = n (acquire) reads n's deadline or a
  *                later wait's, and then fire(n) loses its claim.  So nothing ever fires early.
  *   entry        heap id << 48 | (key >> 10 & 48 bits): which heap entry stands for this timer; 0
- *                none.  Changed by exchange (arm, on the user's core) and by CAS (gate holder of
- *                that heap).  Relaxed: only one of them wins it, and nothing rides on it.
+ *                none.  Changed by the gate's holder of that heap: by CAS, or for the timer's user
+ *                (arm, disarm) by a store; and by exchange, when its user arms it in another heap
+ *                meanwhile.  Relaxed: only one of them wins it, and nothing rides on it.
  *   An entry (key, timer) that surfaces in heap H:
  *     timer.entry != (H, key)   stale: drop it
  *     number = 0, or "never"    dead: CAS entry -> 0, drop it
@@ -37,12 +39,10 @@
 
 #include "iomgr/Clock.h"
 #include "iomgr/OwnerGate.h"
+#include "iomgr/TimerEntries.h"
 
-#include <capri/allocator.h>
-
-typedef struct Timer Timer;
-
-/* fire -- the deadline of wait `number` has passed.  timer: its address only, see WatchFire. */
+/* fire -- the deadline of wait `number` has passed.  timer: its address only, see WatchFire.
+ * It may come twice for one number, or late: who is fired claims that wait. */
 typedef void TimerFire(Timer *timer, uint64_t number, void *sink);
 
 struct Timer {
@@ -53,29 +53,27 @@ struct Timer {
     uint64_t order;      /* set by arm: equal deadlines fire in this order */
 };
 
-typedef struct TimerEntry {
-    int64_t key_ns;
-    Timer *timer;
-} TimerEntry;
+typedef struct TimerHeap TimerHeap;
 
-typedef struct TimerHeap {
+/* collect -- inside the gate, before something is looked for: place what others have posted. */
+typedef void TimerCollect(TimerHeap *heap);
+
+struct TimerHeap {
     OwnerGate gate;
-    TimerEntry *entries;   /* gate; root at index 3 so that siblings share a cache line */
-    uint32_t size;         /* gate: number of entries */
-    uint32_t capacity;     /* gate */
+    TimerEntries entries;  /* gate */
     uint64_t next_order;   /* gate */
     uint32_t dead;         /* gate: entries here known to be dead or stale (a hint) */
     uint32_t *dead_remote; /* anyone, relaxed: cancelled or moved away elsewhere (a hint, shared by
                               heaps whose ids agree in their low bits) */
-    int64_t seen_ns;      /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
-    int64_t earliest_ns;  /* stored under the gate, read by anyone: the root's key, or never */
-    uint32_t id;          /* constant: this heap's number in Timer.entry, > 0 */
-    uint32_t seen_visits; /* owner: for ownerGateRebias */
-    const Allocator *allocator;
-    uint64_t fired;       /* gate: statistics */
-    uint64_t armed;       /* gate: statistics; kept entries count */
-    uint64_t compactions; /* gate: statistics */
-} TimerHeap;
+    int64_t seen_ns;     /* gate: the latest `now` heard of; keys lie less than HORIZON above it */
+    int64_t earliest_ns; /* stored under the gate, read by anyone: no entry's key is earlier */
+    TimerCollect *collect;           /* constant, may be NULL */
+    uint32_t id;                     /* constant: this heap's number in Timer.entry, > 0 */
+    uint32_t seen_visits;            /* owner: for ownerGateRebias */
+    uint64_t fired;                  /* gate: statistics */
+    uint64_t compactions;            /* gate: statistics */
+    CACHE_ALIGNED int64_t posted_ns; /* anyone, relaxed: by then collect has something; or never */
+};
 
 /* timerHeapInit -- 0, -ENOMEM, -ENOSPC (65535 heaps).
  * timerHeapFree -- its entries are forgotten; timers that were armed in it may be armed elsewhere
@@ -86,6 +84,9 @@ void timerHeapFree(TimerHeap *heap);
 /* timerHeapArm -- owner: fire wait `number` (> 0) of timer at deadline_ns (DEADLINE_NEVER: just
  * set). 0 or -ENOMEM (then nothing is armed). */
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns);
+
+/* timerHeapPlace -- the same, for who is inside the gate (collect). */
+int timerHeapPlace(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns);
 
 /* timerHeapDisarm -- the timer's user: forget its wait.  `heap`: the heap that the calling OS
  * thread owns (or NULL); the entry may be in another one.  A fire already under way still comes. */
@@ -98,6 +99,14 @@ uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink
 
 /* timerHeapEarliest -- owner, before sleeping: drop dead roots, return the next true deadline. */
 int64_t timerHeapEarliest(TimerHeap *heap);
+
+/* timerHeapDue -- anyone: no deadline is earlier (but for those that others tell this moment). */
+static inline int64_t timerHeapDue(const TimerHeap *heap)
+{
+    int64_t earliest_ns = RELAXED_LOAD(&heap->earliest_ns);
+    int64_t posted_ns = RELAXED_LOAD(&heap->posted_ns);
+    return earliest_ns < posted_ns ? earliest_ns : posted_ns;
+}
 
 /* timerHeapSane -- walker for tests: heap order, size <= capacity, earliest_ns matches the root. */
 bool timerHeapSane(const TimerHeap *heap);

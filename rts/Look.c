@@ -38,7 +38,7 @@ static uint32_t pollIfDue(Scheduler *scheduler, int64_t now)
         scheduler->last_rebias_ns = now;
         runQueueRebias(&capability->queue);
     }
-    if (RELAXED_LOAD(&manager->fds) == 0 && RELAXED_LOAD(&manager->timers.earliest_ns) > now)
+    if (RELAXED_LOAD(&manager->fds) == 0 && timerHeapDue(&manager->timers) > now)
         return 0;
     return eventManagerStep(manager, 0, capability);
 }

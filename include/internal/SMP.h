@@ -122,6 +122,7 @@ void smpMembarrier(void); /* iomgr/OwnerGate.c */
 #define ADD_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_ADD, SEQ_CST, "ADD_SEQ_CST")
 #define OR_RELAXED(p, v) SMP_RMW(p, v, SMP_OP_OR, RELAXED, "OR_RELAXED")
 #define OR_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_OR, SEQ_CST, "OR_SEQ_CST")
+#define AND_ACQ_REL(p, v) SMP_RMW(p, v, SMP_OP_AND, ACQ_REL, "AND_ACQ_REL")
 #define AND_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_AND, SEQ_CST, "AND_SEQ_CST")
 #define AND_RELEASE(p, v) SMP_RMW(p, v, SMP_OP_AND, RELEASE, "AND_RELEASE")
 

@@ -16,7 +16,11 @@ typedef ck_spinlock_fas_t SpinLock;
 
 static inline void spinLock(SpinLock *lock)
 {
+#ifdef SMP_MODEL
+    ck_spinlock_fas_lock(lock); /* the explorer knows when to look again */
+#else
     ck_spinlock_fas_lock_eb(lock);
+#endif
 }
 
 static inline void spinUnlock(SpinLock *lock)

@@ -61,6 +61,7 @@ EXPORT_PREFIXES = {
     "iomgr/Assert.c": ["barf"],
     "iomgr/FdAwait.c": ["eventManager"],
     "iomgr/OwnerGate.c": ["smpMembarrier"],
+    "iomgr/TimerManager.c": ["registerTimeout", "updateTimeout", "unregisterTimeout"],
     "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"],
     "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],

@@ -245,7 +245,7 @@ static void setUp(void *at)
         manager->backend = &backend;
         manager->state = &state->epolls[i];
         manager->table = tables[i];
-        manager->timers.earliest_ns = DEADLINE_NEVER;
+        manager->timers.earliest_ns = manager->timers.posted_ns = DEADLINE_NEVER;
         *fdTableFind(&tables[i], FD) = (FdSlot){.edges = UINT64_C(1) << 32 | 1};
     }
 }

@@ -31,6 +31,26 @@ void timerHeapFree(TimerHeap *heap)
     (void)heap;
     UNREACHED;
 }
+void timerManagerOpen(EventManager *manager)
+{
+    (void)manager;
+}
+
+void timerManagerClose(EventManager *manager)
+{
+    (void)manager;
+}
+
+int64_t timerManagerRest(EventManager *manager, int64_t until_ns, int64_t timeout_ns)
+{
+    (void)manager, (void)until_ns;
+    return timeout_ns;
+}
+
+void timerManagerRise(EventManager *manager)
+{
+    (void)manager;
+}
 bool ownerGateRebias(OwnerGate *gate, uint32_t *seen_visits)
 {
     (void)gate, (void)seen_visits;

@@ -132,7 +132,7 @@ int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock 
 {
     (void)backend, (void)allocator;
     manager->clock = clock;
-    manager->timers.earliest_ns = DEADLINE_NEVER;
+    manager->timers.earliest_ns = manager->timers.posted_ns = DEADLINE_NEVER;
     return 0;
 }
 

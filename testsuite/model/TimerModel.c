@@ -2,7 +2,7 @@
  * rescuers.
  *
  * not-under: tsan asan valgrind
- * model-sources: iomgr/TimerHeap.c iomgr/OwnerGate.c
+ * model-sources: iomgr/TimerHeap.c iomgr/TimerEntries.c iomgr/HeapId.c iomgr/OwnerGate.c
  *
  * A timer is used for one wait after the other, as a green thread does.  Nothing fires before its
  * deadline, no wait with another one's deadline, and no armed timer is forgotten: expiring at the
@@ -18,8 +18,9 @@ enum { EARLY_NS = 10 * 1024, NOW_NS = 20 * 1024, LATE_NS = 100 * 1024, END_NS = 
 
 typedef struct Sleeper {
     Timer timer;
-    uint32_t fired[WAITS];       /* by number of the wait; relaxed add */
+    uint32_t fired[WAITS];       /* by number of the wait; relaxed */
     int64_t deadlines_ns[WAITS]; /* plain: written before the wait is armed */
+    bool claims;                 /* constant: who fires first wins, as with all real waits */
 } Sleeper;
 
 typedef struct State {
@@ -37,7 +38,8 @@ static void noteFired(Timer *timer, uint64_t number, void *sink)
     int64_t now_ns = *(int64_t *)sink;
     MODEL_CHECK(number >= 1 && number < WAITS);
     MODEL_CHECK(MODEL_READ(sleeper->deadlines_ns[number]) <= now_ns);
-    MODEL_CHECK(ADD_RELAXED(&sleeper->fired[number], 1) == 0);
+    bool again = XCHG_RELAXED(&sleeper->fired[number], 1) != 0;
+    MODEL_CHECK(!again || sleeper->claims);
 }
 
 static void setUp(void *at)
@@ -46,7 +48,7 @@ static void setUp(void *at)
     for (int i = 0; i < HEAPS; i++) {
         TimerHeap *heap = &state->heaps[i];
         *heap = empty[i];
-        heap->entries = state->entries[i];
+        heap->entries.items = state->entries[i];
         *heap->dead_remote = 0;
     }
     for (int i = 0; i < TIMERS; i++)
@@ -71,10 +73,27 @@ static void expire(State *state, int heap, bool owner)
     timerHeapExpire(&state->heaps[heap], now_ns, owner, &now_ns);
 }
 
-static void setUpArmed(void *at)
+static void setUpYoung(void *at)
 {
     setUp(at);
     arm(at, 0, 0, 1, EARLY_NS);
+}
+
+/* It is in the heap proper. */
+static void setUpArmed(void *at)
+{
+    State *state = at;
+    setUpYoung(at);
+    MODEL_CHECK(timerHeapEarliest(&state->heaps[0]) == EARLY_NS);
+}
+
+/* An entry that is there while a wait is armed for earlier: it may fire the new wait before arming
+ * puts in another one, which fires it again. */
+static void setUpClaimed(void *at)
+{
+    State *state = at;
+    setUpArmed(at);
+    state->sleepers[0].claims = true;
 }
 
 static void setUpTwoArmed(void *at)
@@ -162,7 +181,7 @@ static bool isSettled(State *state)
         if (!timerHeapSane(&state->heaps[i]))
             return false;
         timerHeapExpire(&state->heaps[i], now_ns, true, &now_ns);
-        if (state->heaps[i].size != 0 || !timerHeapSane(&state->heaps[i]))
+        if (state->heaps[i].entries.size != 0 || !timerHeapSane(&state->heaps[i]))
             return false;
     }
     return true;
@@ -218,7 +237,15 @@ static const Model models[] = {
     {"giveUpBesideOther", SIZE, 2, setUpTwoArmed, {giveUp, rescuerExpires}, checkOther, NULL, 0},
     {"armOther", SIZE, 2, setUpArmed, {armOther, rescuerExpires}, checkBoth, NULL, 0},
     {"waitAnewLate", SIZE, 2, setUpArmed, {waitAnewLate, rescuerExpires}, checkSecond, NULL, 0},
-    {"waitAnewEarly", SIZE, 2, setUpArmed, {waitAnewEarly, rescuerExpires}, checkSecond, NULL, 0},
+    {"waitAnewEarly", SIZE, 2, setUpClaimed, {waitAnewEarly, rescuerExpires}, checkSecond, NULL, 0},
+    {"waitAnewEarlyYoung",
+     SIZE,
+     2,
+     setUpYoung,
+     {waitAnewEarly, rescuerExpires},
+     checkSecond,
+     NULL,
+     0},
     {"waitAnewBesideOther",
      SIZE,
      2,
@@ -227,6 +254,9 @@ static const Model models[] = {
      checkSecond,
      NULL,
      0},
+    {"giveUpYoung", SIZE, 2, setUpYoung, {giveUp, rescuerExpires}, checkGivenUp, NULL, 0},
+    {"waitAnewYoung", SIZE, 2, setUpYoung, {waitAnewLate, rescuerExpires}, checkSecond, NULL, 0},
+    {"moveYoung", SIZE, 2, setUpYoung, {moveAndWait, ownerExpires}, checkSecond, NULL, 0},
     {"armAgain", SIZE, 2, setUpArmed, {armAgain, rescuerExpires}, checkSecond, NULL, 0},
     {"armAgainTwoRescuers",
      SIZE,

@@ -31,7 +31,7 @@ static uint64_t timersLeft(void)
         TimerHeap *heap = &capabilities.items[i]->manager.timers;
         while (!ownerGateVisit(&heap->gate))
             crowdPause(1000);
-        total += heap->size;
+        total += timerEntriesCount(&heap->entries);
         ownerGateVisitEnd(&heap->gate);
     }
     return total;

@@ -54,7 +54,7 @@ TEST(TimerHeap, firesWhenDueAndNotBefore)
     CHECK_EQ(alarm.fired, 1);
     CHECK_EQ(alarm.fired_number, 1);
     CHECK_EQ(timerHeapExpire(&heap, 9000000, true, NULL), 0);
-    CHECK_EQ(heap.size, 0);
+    CHECK_EQ(heap.entries.size, 0);
     timerHeapFree(&heap);
 }
 
@@ -84,7 +84,7 @@ TEST(TimerHeap, deadlineOrderOfWhatWasRearmedLater)
     arm(&heap, &late, 1, 10000);
     arm(&heap, &early, 1, 30000);
     arm(&heap, &late, 2, 50000); /* keeps its entry at 10000 */
-    CHECK_EQ(heap.size, 2);
+    CHECK_EQ(heap.entries.size, 2);
     CHECK_EQ(timerHeapExpire(&heap, 60000, true, NULL), 2); /* both due in one pass */
     CHECK_EQ(fired_order[0], &early);
     CHECK_EQ(fired_order[1], &late);
@@ -101,7 +101,7 @@ TEST(TimerHeap, equalDeadlinesBelowOneThatWasRearmed)
     for (int i = 0; i < MANY; i++)
         arm(&heap, &alarms[i], 1, 5000000);
     arm(&heap, &alarms[1], 2, 9000000);
-    CHECK_EQ(heap.size, MANY);
+    CHECK_EQ(heap.entries.size, MANY);
     CHECK_EQ(timerHeapExpire(&heap, 5000000, true, NULL), MANY - 1);
     for (int i = 1; i < MANY - 1; i++)
         CHECK_EQ(fired_order[i], &alarms[i + 1]);
@@ -119,10 +119,10 @@ TEST(TimerHeap, rearmingLaterMovesNothing)
         if (i % 2)
             timerHeapDisarm(NULL, &alarm.timer);
         arm(&heap, &alarm, i, 1000000 + (int64_t)i * 2000);
-        CHECK_EQ(heap.size, 1);
+        CHECK_EQ(heap.entries.size, 1);
     }
     CHECK_EQ(timerHeapExpire(&heap, 1000000, true, NULL), 0); /* surfaces and is put back */
-    CHECK_EQ(heap.size, 1);
+    CHECK_EQ(heap.entries.size, 1);
     CHECK_EQ(timerHeapEarliest(&heap), 1000000 + 999 * 2000);
     CHECK_EQ(timerHeapExpire(&heap, 1000000 + 999 * 2000, true, NULL), 1);
     CHECK_EQ(alarm.fired_number, 999);
@@ -142,7 +142,7 @@ TEST(TimerHeap, rearmingEarlierIsHonoured)
     timerHeapDisarm(&heap, &alarm.timer);
     CHECK_EQ(timerHeapExpire(&heap, 9000000, true, NULL), 0);
     CHECK_EQ(alarm.fired, 1);
-    CHECK_EQ(heap.size, 0);
+    CHECK_EQ(heap.entries.size, 0);
     timerHeapFree(&heap);
 }
 
@@ -154,15 +154,15 @@ TEST(TimerHeap, disarmedDoesNotFireAndTheNewestGoesAtOnce)
     arm(&heap, &first, 1, 1000000);
     arm(&heap, &second, 1, 2000000);
     timerHeapDisarm(&heap, &second.timer);
-    CHECK_EQ(heap.size, 1);
+    CHECK_EQ(heap.entries.size, 1);
     timerHeapDisarm(&heap, &second.timer); /* twice is nothing */
     CHECK_EQ(heap.dead, 0);
     arm(&heap, &second, 2, 2000000);
     timerHeapDisarm(&heap, &first.timer); /* not the newest: stays, dead */
-    CHECK_EQ(heap.size, 2);
+    CHECK_EQ(heap.entries.size, 2);
     CHECK_EQ(heap.dead, 1);
     CHECK_EQ(timerHeapEarliest(&heap), 2000000); /* the dead root is gone */
-    CHECK_EQ(heap.size, 1);
+    CHECK_EQ(heap.entries.size, 1);
     CHECK_EQ(timerHeapExpire(&heap, 3000000, true, NULL), 1);
     CHECK_EQ(first.fired, 0);
     CHECK_EQ(second.fired, 1);
@@ -181,12 +181,12 @@ TEST(TimerHeap, theDeadAreBounded)
         for (int i = 0; i < MANY; i++)
             timerHeapDisarm(&heap, &alarms[i].timer);
         CHECK(timerHeapSane(&heap));
-        CHECK_LE(heap.size, 2 * MANY + 64);
+        CHECK_LE(heap.entries.size, 2 * MANY + 64);
     }
     CHECK_GT(heap.compactions, 0);
     CHECK_LT(heap.compactions, 6 * ROUNDS); /* each halves the heap */
     CHECK_EQ(timerHeapExpire(&heap, INT64_MAX - 1, true, NULL), 0);
-    CHECK_EQ(heap.size, 0);
+    CHECK_EQ(heap.entries.size, 0);
     timerHeapFree(&heap);
 }
 
@@ -200,12 +200,12 @@ TEST(TimerHeap, disarmedElsewhereIsBoundedToo)
     for (int i = 0; i < MANY; i++) {
         arm(&heap, &alarms[i], 1, 1000000 + i);
         timerHeapDisarm(&other, &alarms[i].timer);
-        CHECK_LE(heap.size, 2 * 64);
+        CHECK_LE(heap.entries.size, 2 * 64);
     }
     for (int i = 0; i < MANY; i++) { /* and what moves to another heap */
         arm(&heap, &alarms[i], 2, 1000000 + i);
         arm(&other, &alarms[i], 3, 500000 + i);
-        CHECK_LE(heap.size, 2 * 64);
+        CHECK_LE(heap.entries.size, 2 * 64);
     }
     CHECK_EQ(timerHeapEarliest(&heap), DEADLINE_NEVER); /* nothing here wakes anybody for nothing */
     CHECK_EQ(timerHeapExpire(&heap, 9000000, true, NULL), 0);
@@ -221,7 +221,7 @@ TEST(TimerHeap, neverAndTheFarFuture)
     TimerHeap heap;
     openHeap(&heap);
     arm(&heap, &never, 1, DEADLINE_NEVER);
-    CHECK_EQ(heap.size, 0);
+    CHECK_EQ(heap.entries.size, 0);
     arm(&heap, &far, 1, base + 1000);
     arm(&heap, &farther, 1, INT64_MAX - 1);
     CHECK_EQ(timerHeapExpire(&heap, base, true, NULL), 0);
@@ -466,6 +466,6 @@ TEST(TimerHeap, ownerAndRescuer)
     timerHeapExpire(&shared.heap, RELAXED_LOAD(&shared.now_ns), true, NULL);
     CHECK_EQ(RELAXED_LOAD(&shared.claimed) + cancelled, waits); /* none lost, none twice */
     CHECK(timerHeapSane(&shared.heap));
-    CHECK_EQ(shared.heap.size, 0);
+    CHECK_EQ(shared.heap.entries.size, 0);
     timerHeapFree(&shared.heap);
 }

@@ -1,0 +1,77 @@
+/* capri/timeout.h -- callbacks after a time, under capabilities or in a standalone manager. */
+#ifndef CAPRI_TIMEOUT_H
+#define CAPRI_TIMEOUT_H
+
+#include <capri/api.h>
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct EventManager EventManager;
+
+/* TimeoutKey -- names one registration, for as long as its manager lives; all zeroes is a dead key.
+ * A key whose timeout has fired or was unregistered is dead too: it never touches a newer one. */
+typedef struct TimeoutKey {
+    void *record;
+    uint64_t generation;
+} TimeoutKey;
+
+/* TimeoutCallback -- the time is over.  The registration is gone already: `key` is dead.
+ *
+ * Returns  0 or more; a negative result is counted and stops nothing.
+ * Context  whoever found the deadline passed: the OS thread that steps the manager, or under
+ *          capabilities any capability.  It may register, update and unregister timeouts (its own
+ *          manager's or another's); it must not park and should be short: it delays all others.
+ */
+typedef int TimeoutCallback(EventManager *manager, TimeoutKey key, void *env);
+
+/* registerTimeout -- call callback(manager, key, env) once, delay_us microseconds from now.
+ *
+ * delay_us  microseconds of monotonic time; <= 0: called at once, by the caller, and the key is
+ *           dead.  A delay beyond the clock's end never fires, until it is updated.
+ * key       gets the key before the callback can run; NULL if nobody wants it.
+ * Returns   0, -EINVAL (no manager, no callback), -ENOMEM (nothing is registered).
+ * Promise   never early; late while the manager is busy.  What is due in one pass fires in order of
+ *           deadlines, equal ones in order of registration.
+ * Cost      no lock of the manager's work, no system call; one wake-up if it sleeps for longer.
+ * Context   any OS thread, any green thread, callbacks.  Not signal handlers.
+ * Source    GHC.Event.registerTimeout; differs: order within a pass; any manager has timeouts.
+ */
+CAPRI_EXPORT int registerTimeout(EventManager *manager, int64_t delay_us, TimeoutCallback *callback,
+                                 void *env, TimeoutKey *key) CAPRI_NAME(registerTimeout);
+
+/* updateTimeout -- let it fire delay_us microseconds from now instead.
+ *
+ * delay_us  <= 0: when the manager looks next, never in the caller.
+ * Returns   1: it will fire then (once, at the new deadline);
+ *           0: too late, it has fired, is about to, or was unregistered; nothing is changed;
+ *           -EINVAL: no manager, or not this manager's key.
+ * Cost, context   as registerTimeout.
+ * Source    GHC.Event.updateTimeout; differs: the answer.
+ */
+CAPRI_EXPORT int updateTimeout(EventManager *manager, TimeoutKey key, int64_t delay_us)
+    CAPRI_NAME(updateTimeout);
+
+/* unregisterTimeout -- let it not fire.
+ *
+ * Returns   1: stopped, its callback will not run and env is the caller's again;
+ *           0: too late, its callback has run, is running or is about to; or it was unregistered
+ *              before, or the key is dead;
+ *           -EINVAL: no manager, or not this manager's key.
+ * Promise   what is left of it takes memory for a while: at most as much as the live ones and 64
+ *           more, once the manager has looked.
+ * Cost      a compare-and-swap; never a wake-up.
+ * Context   as registerTimeout.
+ * Source    GHC.Event.unregisterTimeout; differs: the answer.
+ */
+CAPRI_EXPORT int unregisterTimeout(EventManager *manager, TimeoutKey key)
+    CAPRI_NAME(unregisterTimeout);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
