@@ -7,6 +7,7 @@
  * See Note [Attempts] for the functions that are not inlined, Note [Strangers] for un-adopted fds.
  */
 #include "rts/FdCall.h"
+#include "rts/FileCall.h"
 
 #include <capri/fd.h>
 
@@ -34,6 +35,16 @@ static __attribute__((noinline)) ssize_t readPlain(int fd, uint32_t kind, void *
     return n < 0 ? -errno : n;
 }
 
+static ssize_t readFile(int fd, const ReadRequest *request)
+{
+    FileRequest whole = {.operation = FileRead,
+                         .fd = fd,
+                         .parts = request->parts,
+                         .count = request->count,
+                         .offset = FILE_POSITION};
+    return fileCall(&whole);
+}
+
 static __attribute__((noinline)) ssize_t readNow(int fd, const ReadRequest *request)
 {
     ssize_t n = preadv2(fd, request->parts, request->count, -1, RWF_NOWAIT);
@@ -54,7 +65,7 @@ static ssize_t readStranger(int fd, ReadRequest *request)
     if (sort < 0)
         return sort;
     if (sort == FdSortFile)
-        return readPlain(fd, 0, request);
+        return readFile(fd, request);
     if (sort == FdSortSocket)
         return receiveNow(fd, request);
     ssize_t n = readNow(fd, request);
@@ -66,8 +77,9 @@ static ssize_t readStranger(int fd, ReadRequest *request)
 
 static ssize_t attemptRead(int fd, uint32_t kind, void *request)
 {
-    return LIKELY((kind & FdAdopted) != 0) ? readPlain(fd, kind, request)
-                                           : readStranger(fd, request);
+    if (LIKELY((kind & (FdAdopted | FD_KIND_FILE)) == FdAdopted))
+        return readPlain(fd, kind, request);
+    return (kind & FD_KIND_FILE) != 0 ? readFile(fd, request) : readStranger(fd, request);
 }
 
 ssize_t fdRead(int fd, void *buffer, size_t size)

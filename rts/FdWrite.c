@@ -7,6 +7,7 @@
  * See Note [Attempts] for the functions that are not inlined, Note [Strangers] for un-adopted fds.
  */
 #include "rts/FdCall.h"
+#include "rts/FileCall.h"
 
 #include <capri/fd.h>
 
@@ -28,6 +29,16 @@ static __attribute__((noinline)) ssize_t writePlain(int fd, uint32_t kind, void 
                     ? write(fd, request->parts[0].iov_base, request->parts[0].iov_len)
                     : writev(fd, request->parts, request->count);
     return n < 0 ? -errno : n;
+}
+
+static ssize_t writeFile(int fd, const WriteRequest *request)
+{
+    FileRequest whole = {.operation = FileWrite,
+                         .fd = fd,
+                         .parts = request->parts,
+                         .count = request->count,
+                         .offset = FILE_POSITION};
+    return fileCall(&whole);
 }
 
 static __attribute__((noinline)) ssize_t writeNow(int fd, const WriteRequest *request)
@@ -70,7 +81,7 @@ static ssize_t writeStranger(int fd, WriteRequest *request)
     if (sort < 0)
         return sort;
     if (sort == FdSortFile)
-        return writePlain(fd, 0, request);
+        return writeFile(fd, request);
     if (sort == FdSortSocket)
         return sendParts(fd, request);
     ssize_t n = writeNow(fd, request);
@@ -87,6 +98,8 @@ static ssize_t attemptWrite(int fd, uint32_t kind, void *request)
         return writeStranger(fd, request);
     if (LIKELY((kind & FD_KIND_SOCKET) != 0))
         n = sendParts(fd, request);
+    else if ((kind & FD_KIND_FILE) != 0)
+        return writeFile(fd, request);
     return n == -ENOTSOCK ? writePlain(fd, 0, request) : n;
 }
 

@@ -1,0 +1,10 @@
+/* Signal.h -- watches of signals, and the OS thread that reads them. */
+#ifndef RTS_SIGNAL_H
+#define RTS_SIGNAL_H
+
+#include <capri/signal.h>
+
+/* signalEnd -- shutdown, nobody calls any more: all watches are gone, dispositions are back. */
+void signalEnd(void);
+
+#endif
