@@ -34,11 +34,11 @@
 
 struct Process {
     pthread_mutex_t lock;
-    pid_t id;             /* constant */
-    int fd;               /* constant: its pidfd */
-    uint32_t handles;     /* holders, acq_rel */
-    bool ended;           /* under lock: result and status are known */
-    int result;           /* under lock: 0 or -ECHILD */
+    pid_t id;         /* constant */
+    int fd;           /* constant: its pidfd, -1: the kernel had reaped it before there was one */
+    uint32_t handles; /* holders, acq_rel */
+    bool ended;       /* under lock: result and status are known */
+    int result;       /* under lock: 0 or -ECHILD */
     ProcessStatus status; /* under lock */
     Process *next;        /* under children.lock */
 };
@@ -104,7 +104,7 @@ int processWait(Process *process, ProcessStatus *status)
 
 int processKill(Process *process, int number)
 {
-    return spawnSignal(process->fd, number);
+    return process->fd < 0 ? -ESRCH : spawnSignal(process->fd, number);
 }
 
 pid_t processId(const Process *process)
@@ -122,7 +122,8 @@ Process *processRetain(Process *process)
 
 static void freeProcess(Process *process)
 {
-    closeFd(process->fd);
+    if (process->fd >= 0)
+        closeFd(process->fd);
     pthread_mutex_destroy(&process->lock);
     memoryRelease(startupAllocator(), process, sizeof *process, CACHE_LINE);
 }
@@ -187,13 +188,18 @@ static int start(const SpawnRequest *request, Process *process)
     StartCall call = {.request = request};
     if (scheduleSelf() == NULL || foreignRun(runStart, &call) != 0)
         runStart(&call);
-    int fd = fdCallRegister(call.fd, FdAdopted);
-    if (fd < 0) {
-        if (call.fd >= 0) /* started, but its fd cannot be waited for */
+    process->fd = -1;
+    if (call.fd == -ESRCH) { /* SIGCHLD is ignored, and it has ended */
+        process->ended = true;
+        process->result = -ECHILD;
+    } else {
+        int fd = fdCallRegister(call.fd, FdAdopted);
+        if (fd < 0 && call.fd >= 0) /* started, but its fd cannot be waited for */
             spawnUndo(call.id);
-        return fd;
+        if (fd < 0)
+            return fd;
+        process->fd = fd;
     }
-    process->fd = fd;
     process->id = call.id;
     process->handles = 1;
     pthread_mutex_init(&process->lock, NULL);

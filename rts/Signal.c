@@ -12,6 +12,8 @@
  *   and whose signalfd finds it, as it finds what every other OS thread blocks as well.
  *   The kernel lets nobody forge a siginfo with si_code >= 0, or SI_TKILL, for another OS thread.
  *   Such a one travels with the code PASSED_ON, its own code and status in si_value.
+ *   Where the kernel keeps no more siginfos (RLIMIT_SIGPENDING) a signal is counted in `bare`, and
+ *   the reader is woken by its eventfd.
  *   A mask of the signalfd holds watched signals only: others may be a host's, who waits for them
  *   with sigwait.  Adding: mask, then handler; taking away: disposition, then mask.  One that is
  *   passed on in that moment stays pending for the reader, and is told to the next watch of it.
@@ -53,7 +55,9 @@ static struct {
     struct sigaction before[SIGNALS]; /* dispositions of the wanted ones */
     sigset_t mask;                    /* the signalfd's */
     bool running;                     /* the reader lives, both fds are open */
-    int signal_fd, stop_fd;           /* constant while running */
+    int signal_fd, wake_fd;           /* constant while running */
+    uint32_t stopping;                /* signalEnd stores (release), the reader loads (acquire) */
+    uint32_t bare[SIGNALS];           /* handlers add, the reader takes: both relaxed */
     pthread_t thread;
     pid_t reader; /* its thread id, 0: none.  It stores (release); handlers load (acquire) */
 } signals = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -77,8 +81,12 @@ static void passOn(int number, siginfo_t *info, void *context)
         passed.si_uid = info->si_uid;
         passed.si_value.sival_ptr = (void *)(uintptr_t)both;
     }
-    if (reader != 0)
-        syscall(SYS_rt_tgsigqueueinfo, getpid(), reader, number, &passed);
+    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), reader, number, &passed) != 0) {
+        uint64_t one = 1;
+        ADD_RELAXED(&signals.bare[number - 1], 1);
+        if (write(signals.wake_fd, &one, sizeof one) != sizeof one)
+            barf("eventfd: the reader of signals cannot be woken");
+    }
     errno = kept;
 }
 
@@ -110,9 +118,22 @@ static void tellAll(const SignalInfo *info)
         SignalInfo *kept = &watch->infos[info->number - 1];
         uint32_t count = (watch->pending & bit) != 0 ? kept->count : 0;
         *kept = *info;
-        kept->count = count + 1;
+        kept->count = count + info->count;
         watch->pending |= bit;
         tvarPut(watch->told, NULL, NULL);
+    }
+}
+
+/* Under the lock: those of which nothing but the number is known. */
+static void tellBare(void)
+{
+    uint64_t wakes;
+    if (read(signals.wake_fd, &wakes, sizeof wakes) != sizeof wakes)
+        return;
+    for (int i = 0; i < SIGNALS; i++) {
+        SignalInfo info = {.number = i + 1, .count = XCHG_RELAXED(&signals.bare[i], 0)};
+        if (info.count != 0)
+            tellAll(&info);
     }
 }
 
@@ -120,16 +141,17 @@ static void *readSignals(void *env)
 {
     struct signalfd_siginfo batch[BATCH];
     struct pollfd ready[2] = {{.fd = signals.signal_fd, .events = POLLIN},
-                              {.fd = signals.stop_fd, .events = POLLIN}};
+                              {.fd = signals.wake_fd, .events = POLLIN}};
     (void)env;
     prctl(PR_SET_NAME, "capri/signals", 0, 0, 0);
     RELEASE_STORE(&signals.reader, (pid_t)syscall(SYS_gettid));
     for (;;) {
         poll(ready, 2, -1); /* nothing interrupts it: all is blocked */
-        if ((ready[1].revents & POLLIN) != 0)
+        if (ACQUIRE_LOAD(&signals.stopping) != 0)
             return NULL;
         ssize_t size = read(ready[0].fd, batch, sizeof batch);
         pthread_mutex_lock(&signals.lock);
+        tellBare();
         for (ssize_t i = 0; i < size / (ssize_t)sizeof batch[0]; i++) {
             SignalInfo info = readInfo(&batch[i]);
             tellAll(&info);
@@ -145,6 +167,7 @@ static int makeReader(void)
     sigset_t all, before;
     sigfillset(&all);
     RELAXED_STORE(&signals.reader, 0);
+    RELAXED_STORE(&signals.stopping, 0);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&signals.thread, NULL, readSignals, NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -157,8 +180,8 @@ static __attribute__((noinline)) int openFds(void)
     signals.signal_fd = signalfd(-1, &signals.mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals.signal_fd < 0)
         return -errno;
-    signals.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (signals.stop_fd >= 0)
+    signals.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (signals.wake_fd >= 0)
         return 0;
     int failed = -errno;
     close(signals.signal_fd);
@@ -175,7 +198,7 @@ static int startReader(void)
     failed = makeReader();
     if (failed != 0) {
         close(signals.signal_fd);
-        close(signals.stop_fd);
+        close(signals.wake_fd);
         return failed;
     }
     while (ACQUIRE_LOAD(&signals.reader) == 0) /* handlers need it */
@@ -368,10 +391,11 @@ void signalEnd(void)
         signalRelease(signals.watches);
     if (!signals.running)
         return;
-    if (write(signals.stop_fd, &one, sizeof one) != sizeof one)
-        barf("eventfd: the reader of signals cannot be told to stop");
+    RELEASE_STORE(&signals.stopping, 1);
+    if (write(signals.wake_fd, &one, sizeof one) != sizeof one)
+        barf("eventfd: the reader of signals cannot be woken");
     pthread_join(signals.thread, NULL);
     close(signals.signal_fd);
-    close(signals.stop_fd);
+    close(signals.wake_fd);
     signals.running = false;
 }

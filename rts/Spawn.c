@@ -141,7 +141,7 @@ int spawnRun(const SpawnRequest *request, pid_t *id)
     close(kept);
     if (fd == -EMFILE || fd == -ENFILE)
         fd = openPidFd(*id);
-    if (fd < 0)
+    if (fd < 0 && fd != -ESRCH)
         spawnUndo(*id);
     return fd;
 }

@@ -14,7 +14,8 @@ typedef struct SpawnRequest {
     const ProcessAttributes *attributes; /* not NULL */
 } SpawnRequest;
 
-/* spawnRun -- the child's pidfd (close-on-exec), *id its number; or -E... and there is no child. */
+/* spawnRun -- the child's pidfd (close-on-exec), *id its number; -ESRCH: it has been
+ * started and reaped already; other -E...: there is no child. */
 int spawnRun(const SpawnRequest *request, pid_t *id);
 
 /* spawnUndo -- kill and reap a child that nobody knows yet. */
