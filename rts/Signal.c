@@ -15,8 +15,9 @@
  *   Where the kernel keeps no more siginfos (RLIMIT_SIGPENDING) a signal is counted in `bare`, and
  *   the reader is woken by its eventfd.
  *   A mask of the signalfd holds watched signals only: others may be a host's, who waits for them
- *   with sigwait.  Adding: mask, then handler; taking away: disposition, then mask.  One that is
- *   passed on in that moment stays pending for the reader, and is told to the next watch of it.
+ *   with sigwait.  The reader sets it, woken by who changed it; until then what is passed on stays
+ *   pending for the reader.  One that was passed on while its last watch went stays pending, too,
+ *   and is told to the next watch of it.
  */
 #include "rts/Signal.h"
 
@@ -53,7 +54,7 @@ static struct {
     SignalWatch *watches;
     uint32_t wanted[SIGNALS];         /* by how many watches */
     struct sigaction before[SIGNALS]; /* dispositions of the wanted ones */
-    sigset_t mask;                    /* the signalfd's */
+    sigset_t mask;                    /* what the reader makes the signalfd's when it is woken */
     bool running;                     /* the reader lives, both fds are open */
     int signal_fd, wake_fd;           /* constant while running */
     uint32_t stopping;                /* signalEnd stores (release), the reader loads (acquire) */
@@ -124,12 +125,15 @@ static void tellAll(const SignalInfo *info)
     }
 }
 
-/* Under the lock: those of which nothing but the number is known. */
-static void tellBare(void)
+/* Under the lock, if woken: the mask may be another, and there may be signals of which nothing but
+ * the number is known. */
+static void obeyWake(void)
 {
     uint64_t wakes;
     if (read(signals.wake_fd, &wakes, sizeof wakes) != sizeof wakes)
         return;
+    if (signalfd(signals.signal_fd, &signals.mask, 0) < 0)
+        barf("signalfd: the mask cannot be changed");
     for (int i = 0; i < SIGNALS; i++) {
         SignalInfo info = {.number = i + 1, .count = XCHG_RELAXED(&signals.bare[i], 0)};
         if (info.count != 0)
@@ -147,16 +151,16 @@ static void *readSignals(void *env)
     RELEASE_STORE(&signals.reader, (pid_t)syscall(SYS_gettid));
     for (;;) {
         poll(ready, 2, -1); /* nothing interrupts it: all is blocked */
-        if (ACQUIRE_LOAD(&signals.stopping) != 0)
-            return NULL;
         ssize_t size = read(ready[0].fd, batch, sizeof batch);
         pthread_mutex_lock(&signals.lock);
-        tellBare();
+        obeyWake();
         for (ssize_t i = 0; i < size / (ssize_t)sizeof batch[0]; i++) {
             SignalInfo info = readInfo(&batch[i]);
             tellAll(&info);
         }
         pthread_mutex_unlock(&signals.lock);
+        if (ACQUIRE_LOAD(&signals.stopping) != 0) /* after the wake was taken */
+            return NULL;
     }
 }
 
@@ -209,12 +213,13 @@ static int startReader(void)
 
 static void setMask(int number, bool wanted)
 {
+    uint64_t one = 1;
     if (wanted)
         sigaddset(&signals.mask, number);
     else
         sigdelset(&signals.mask, number);
-    if (signalfd(signals.signal_fd, &signals.mask, 0) < 0)
-        barf("signalfd: the mask cannot be changed");
+    if (write(signals.wake_fd, &one, sizeof one) != sizeof one)
+        barf("eventfd: the reader of signals cannot be woken");
 }
 
 /* ---- watches ---- */

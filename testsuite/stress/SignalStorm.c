@@ -5,6 +5,7 @@
  * qemu-user makes a fork of vfork, and keeps a guest's blocked signals to itself.
  */
 #include "testsuite/support/Crowd.h"
+#include "testsuite/support/SignalMask.h"
 
 #include <capri/process.h>
 #include <capri/signal.h>
