@@ -19,7 +19,7 @@
  *   the kernel refuses that (ttys; pipes before Linux 6.4) the call waits for readiness first and
  *   then makes the plain system call, of at most PIPE_BUF bytes when it writes, which a ready pipe
  *   takes at once.  Another process may have emptied the pipe in between, so a green thread has
- *   that call made on an OS thread of its own if the fd is in blocking mode: adopt what you can.
+ *   that call made by the blocking pool if the fd is in blocking mode: adopt what you can.
  *   Files: See Note [Files].
  */
 #ifndef RTS_FD_CALL_H

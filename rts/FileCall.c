@@ -5,7 +5,7 @@
  * After   rts/Foreign.c, rts/Errand.c: an OS thread of the pool.
  * Tests   testsuite/unit/FdPreadTest.c, testsuite/stress/BlockingCalls.c
  *
- * See Note [Files]; Note [Attempts] for the functions that are not inlined.
+ * See Note [Files], and Note [Attempts] for the functions that are not inlined.
  */
 #include "rts/FileCall.h"
 

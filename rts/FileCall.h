@@ -10,8 +10,8 @@
  *   OS thread to be had at all, the call is made where it is.
  *   A plain OS thread makes the plain call.
  *
- *   With a deadline the pool's OS thread works on memory of its own, never on the caller's: see
- *   Note [Errands].  At most FILE_COPY_MOST bytes at a time.
+ *   With a deadline the pool's OS thread works on memory of its own, never on the caller's, and
+ *   on at most FILE_COPY_MOST bytes at a time: See Note [Errands].
  *
  *   A FileRequest says all there is to say of a call, so that a back-end which can make the call
  *   itself (io_uring) takes it at one place: between 1 and 2, in fileCall and fileCallUntil.

@@ -15,9 +15,9 @@
  *   Where the kernel keeps no more siginfos (RLIMIT_SIGPENDING) a signal is counted in `bare`, and
  *   the reader is woken by its eventfd.
  *   A mask of the signalfd holds watched signals only: others may be a host's, who waits for them
- *   with sigwait.  The reader sets it, woken by who changed it; until then what is passed on stays
- *   pending for the reader.  One that was passed on while its last watch went stays pending, too,
- *   and is told to the next watch of it.
+ *   with sigwait.  The mask changes first, then the disposition, when watches come as when they go:
+ *   with the host's disposition back, the signalfd must not take what is the host's.  One that is
+ *   passed on in between stays pending for the reader, and is told to the next watch of it.
  */
 #include "rts/Signal.h"
 
@@ -54,7 +54,7 @@ static struct {
     SignalWatch *watches;
     uint32_t wanted[SIGNALS];         /* by how many watches */
     struct sigaction before[SIGNALS]; /* dispositions of the wanted ones */
-    sigset_t mask;                    /* what the reader makes the signalfd's when it is woken */
+    sigset_t mask;                    /* the signalfd's */
     bool running;                     /* the reader lives, both fds are open */
     int signal_fd, wake_fd;           /* constant while running */
     uint32_t stopping;                /* signalEnd stores (release), the reader loads (acquire) */
@@ -125,15 +125,12 @@ static void tellAll(const SignalInfo *info)
     }
 }
 
-/* Under the lock, if woken: the mask may be another, and there may be signals of which nothing but
- * the number is known. */
-static void obeyWake(void)
+/* Under the lock: those of which nothing but the number is known. */
+static void tellBare(void)
 {
     uint64_t wakes;
     if (read(signals.wake_fd, &wakes, sizeof wakes) != sizeof wakes)
         return;
-    if (signalfd(signals.signal_fd, &signals.mask, 0) < 0)
-        barf("signalfd: the mask cannot be changed");
     for (int i = 0; i < SIGNALS; i++) {
         SignalInfo info = {.number = i + 1, .count = XCHG_RELAXED(&signals.bare[i], 0)};
         if (info.count != 0)
@@ -153,7 +150,7 @@ static void *readSignals(void *env)
         poll(ready, 2, -1); /* nothing interrupts it: all is blocked */
         ssize_t size = read(ready[0].fd, batch, sizeof batch);
         pthread_mutex_lock(&signals.lock);
-        obeyWake();
+        tellBare();
         for (ssize_t i = 0; i < size / (ssize_t)sizeof batch[0]; i++) {
             SignalInfo info = readInfo(&batch[i]);
             tellAll(&info);
@@ -211,15 +208,15 @@ static int startReader(void)
     return 0;
 }
 
+/* By the bare system call: ThreadSanitizer takes signalfd(3) for the opening of an fd. */
 static void setMask(int number, bool wanted)
 {
-    uint64_t one = 1;
     if (wanted)
         sigaddset(&signals.mask, number);
     else
         sigdelset(&signals.mask, number);
-    if (write(signals.wake_fd, &one, sizeof one) != sizeof one)
-        barf("eventfd: the reader of signals cannot be woken");
+    if (syscall(SYS_signalfd4, signals.signal_fd, &signals.mask, SIGNALS / 8, 0) < 0)
+        barf("signalfd: the mask cannot be changed");
 }
 
 /* ---- watches ---- */
@@ -245,8 +242,8 @@ static void wantNone(uint64_t set)
     for (int number = 1; number <= SIGNALS; number++) {
         if ((set >> (number - 1) & 1) == 0 || --signals.wanted[number - 1] != 0)
             continue;
-        sigaction(number, &signals.before[number - 1], NULL);
         setMask(number, false);
+        sigaction(number, &signals.before[number - 1], NULL);
     }
 }
 

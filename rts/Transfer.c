@@ -5,7 +5,7 @@
  * After   rts/ThreadWait.c: an end that is not ready; rts/Foreign.c: a call that may sleep.
  * Tests   testsuite/unit/FdSpliceTest.c, testsuite/conformance/FileConformance.c
  *
- * See Note [Transfers]; Note [Attempts] for the functions that are not inlined.
+ * See Note [Transfers], and Note [Attempts] for the functions that are not inlined.
  */
 #include "rts/Transfer.h"
 

@@ -65,7 +65,7 @@ CAPRI_EXPORT ssize_t fdSendFile(int out, int in, int64_t *offset, size_t size)
 CAPRI_EXPORT ssize_t fdSendFileUntil(int out, int in, int64_t *offset, size_t size,
                                      int64_t deadline_ns) CAPRI_NAME(fdSendFileUntil);
 
-/* fdSplice -- move up to `size` bytes from `in` to `out`, of which one is a pipe, inside the kernel.
+/* fdSplice -- move up to `size` bytes from `in` to `out` inside the kernel; one is a pipe.
  *
  * Waits until something can be moved: `in` has something and `out` has room.
  * offsets  of an end that is a file (moved), else NULL.

@@ -7,7 +7,8 @@
  * Nobody has to block anything, in whatever OS threads the host has: a handler installed for the
  * life of the watches hands each signal, with its siginfo, to an OS thread of the runtime where it
  * is blocked, and that one reads a signalfd.  When the last watch of a signal goes, the disposition
- * it had comes back.  System calls of other OS threads are restarted (SA_RESTART).
+ * it had comes back, also for what was sent before and has not been delivered.  System calls of
+ * other OS threads are restarted (SA_RESTART).
  */
 #ifndef CAPRI_SIGNAL_H
 #define CAPRI_SIGNAL_H
