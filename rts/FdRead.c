@@ -21,20 +21,6 @@ typedef struct ReadRequest {
     int count;
 } ReadRequest;
 
-static __attribute__((noinline)) ssize_t readPlain(int fd, uint32_t kind, void *env)
-{
-    const ReadRequest *request = env;
-    const struct iovec *part = request->parts;
-    ssize_t n;
-    if (request->count != 1)
-        n = readv(fd, part, request->count);
-    else if (kind & FD_KIND_SOCKET) /* a shorter way through the kernel */
-        n = recv(fd, part->iov_base, part->iov_len, 0);
-    else
-        n = read(fd, part->iov_base, part->iov_len);
-    return n < 0 ? -errno : n;
-}
-
 static ssize_t readFile(int fd, const ReadRequest *request)
 {
     FileRequest whole = {.operation = FileRead,
@@ -43,6 +29,22 @@ static ssize_t readFile(int fd, const ReadRequest *request)
                          .count = request->count,
                          .offset = FILE_POSITION};
     return fileCall(&whole);
+}
+
+static __attribute__((noinline)) ssize_t readPlain(int fd, uint32_t kind, void *env)
+{
+    const ReadRequest *request = env;
+    const struct iovec *part = request->parts;
+    ssize_t n;
+    if (LIKELY(request->count == 1 && (kind & FD_KIND_SOCKET) != 0))
+        n = recv(fd, part->iov_base, part->iov_len, 0); /* a shorter way through the kernel */
+    else if ((kind & FD_KIND_FILE) != 0)
+        return readFile(fd, request);
+    else if (request->count != 1)
+        n = readv(fd, part, request->count);
+    else
+        n = read(fd, part->iov_base, part->iov_len);
+    return n < 0 ? -errno : n;
 }
 
 static __attribute__((noinline)) ssize_t readNow(int fd, const ReadRequest *request)
@@ -77,9 +79,8 @@ static ssize_t readStranger(int fd, ReadRequest *request)
 
 static ssize_t attemptRead(int fd, uint32_t kind, void *request)
 {
-    if (LIKELY((kind & (FdAdopted | FD_KIND_FILE)) == FdAdopted))
-        return readPlain(fd, kind, request);
-    return (kind & FD_KIND_FILE) != 0 ? readFile(fd, request) : readStranger(fd, request);
+    return LIKELY((kind & FdAdopted) != 0) ? readPlain(fd, kind, request)
+                                           : readStranger(fd, request);
 }
 
 ssize_t fdRead(int fd, void *buffer, size_t size)

@@ -1,8 +1,8 @@
 /* capri/file.h -- files: reading, writing and opening them holds up no other green thread.
  *
  * What the page cache has is copied at once, without leaving the core.  Anything else is done by an
- * OS thread of a bounded pool (RtsConfig.blocking_threads) while the calling green thread is parked;
- * a plain OS thread makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same
+ * OS thread of a bounded pool (RtsConfig.blocking_threads) while the green thread is parked; a
+ * plain OS thread makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same
  * with regular files, at the file's own position.
  * A result >= 0 is a count, a negative one -errno.  EINTR is retried inside.  A call without a
  * deadline is not cut short by a cancelled runtime: somebody may be writing into its buffer.
