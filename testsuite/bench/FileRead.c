@@ -12,7 +12,7 @@
 enum {
     THREADS = 32,
     BLOCK_BYTES = 4096,
-    BLOCKS = 16 * 1024,
+    BLOCKS = 2 * 1024,
     WARM_UP_US = 100000,
     MEASURE_US = 500000
 };

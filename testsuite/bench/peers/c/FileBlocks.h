@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READS_AT_ONCE = 32, BLOCK_BYTES = 4096, BLOCKS = 16 * 1024 };
+enum { READS_AT_ONCE = 32, BLOCK_BYTES = 4096, BLOCKS = 2 * 1024 };
 #define WARM_UP_NS 100000000ull
 #define MEASURE_NS 500000000ull
 
