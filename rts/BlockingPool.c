@@ -35,16 +35,30 @@ static struct {
     pthread_t ended;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-int blockingPoolStart(uint32_t most, uint32_t idle_ms)
+static void initConditions(void)
 {
     pthread_condattr_t attributes;
-    if (most > BLOCKING_POOL_MOST)
-        return -EINVAL;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&pool.work, &attributes);
     pthread_cond_init(&pool.quiet, &attributes);
     pthread_condattr_destroy(&attributes);
+}
+
+void blockingPoolSurvive(void)
+{
+    pool.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    initConditions();
+    pool.oldest = pool.newest = NULL;
+    pool.queued = pool.unfinished = pool.threads = pool.idle = 0;
+    pool.stopping = pool.has_ended = false;
+}
+
+int blockingPoolStart(uint32_t most, uint32_t idle_ms)
+{
+    if (most > BLOCKING_POOL_MOST)
+        return -EINVAL;
+    initConditions();
     ASSERT_CMP(pool.threads, ==, 0);
     ASSERT_CMP(pool.unfinished, ==, 0);
     pool.most = most == 0 ? DEFAULT_MOST : most;

@@ -39,6 +39,10 @@ bool blockingPoolAwait(int64_t deadline_ns);
  * thread to be had. */
 int blockingPoolSubmit(BlockingJob *job);
 
+/* blockingPoolSurvive -- the child of a fork: no OS thread came along, and nobody waits for their
+ * jobs. */
+void blockingPoolSurvive(void);
+
 /* What there is at the moment; for tests. */
 typedef struct BlockingPoolState {
     uint32_t threads, idle, queued;

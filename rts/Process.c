@@ -169,6 +169,13 @@ void processEnd(void)
     freeOrphans(true);
 }
 
+void processSurvive(void)
+{
+    children.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (Process *at = children.first; at != NULL; at = at->next)
+        at->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 /* ---- start ---- */
 
 typedef struct StartCall {

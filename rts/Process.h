@@ -7,4 +7,7 @@
 /* processEnd -- shutdown, nobody calls any more: all handles are gone. */
 void processEnd(void);
 
+/* processSurvive -- the child of a fork: its parent's children are not its own, -ECHILD. */
+void processSurvive(void);
+
 #endif

@@ -242,6 +242,8 @@ static void wantNone(uint64_t set)
     for (int number = 1; number <= SIGNALS; number++) {
         if ((set >> (number - 1) & 1) == 0 || --signals.wanted[number - 1] != 0)
             continue;
+        if (!signals.running) /* See signalSurvive: it failed */
+            continue;
         setMask(number, false);
         sigaction(number, &signals.before[number - 1], NULL);
     }
@@ -384,6 +386,37 @@ void signalRelease(SignalWatch *watch)
     pthread_mutex_unlock(&signals.lock);
     if (last)
         freeWatch(watch);
+}
+
+/* The eventfd is the parent's as well: never touched, only closed. */
+int signalSurvive(void)
+{
+    int failed = 0;
+    uint64_t one = 1;
+    sigset_t all, before;
+    signals.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (SignalWatch *watch = signals.watches; watch != NULL; watch = watch->next)
+        watch->inside = 0;
+    if (!signals.running)
+        return 0;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* handlers need what changes now */
+    close(signals.signal_fd);
+    close(signals.wake_fd);
+    signals.running = false;
+    failed = startReader();
+    for (int number = 1; number <= SIGNALS; number++) {
+        if (signals.wanted[number - 1] == 0)
+            continue;
+        if (failed == 0)
+            setMask(number, true);
+        else
+            sigaction(number, &signals.before[number - 1], NULL);
+    }
+    if (failed == 0 && write(signals.wake_fd, &one, sizeof one) != sizeof one) /* see `bare` */
+        barf("eventfd: the reader of signals cannot be woken");
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
 }
 
 void signalEnd(void)

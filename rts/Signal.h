@@ -7,4 +7,8 @@
 /* signalEnd -- shutdown, nobody calls any more: all watches are gone, dispositions are back. */
 void signalEnd(void);
 
+/* signalSurvive -- the child of a fork: watches stay, with a reader of its own.  0, or -E...: there
+ * is no reader, and all dispositions are as they were before the watches. */
+int signalSurvive(void);
+
 #endif

@@ -3,10 +3,13 @@
  * not-under: qemu
  * qemu-user keeps a guest's blocked signals to itself: the kernel's signalfd never sees them.
  */
+#include "rts/Signal.h"
+
 #include "testsuite/support/Runtime.h"
 #include "testsuite/support/SignalMask.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 static SignalWatch *watchOf(int first, int second)
@@ -224,6 +227,39 @@ static void *waitTogether(void *env)
 TEST(Signal, oneOfManyWaitersGetsIt)
 {
     greenRun(2, waitTogether, NULL);
+}
+
+static void beginAnew(void *env)
+{
+    SignalWatch *watch = env;
+    SignalInfo info;
+    CHECK_EQ(signalSurvive(), 0);
+    CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+    CHECK_EQ(signalWait(watch, &info), 0);
+    CHECK_EQ(info.sender, getpid());
+    CHECK_EQ(signalWaitUntil(watch, NULL, 0), -ETIMEDOUT);
+    signalRelease(watch);
+    fflush(NULL);
+    _exit(0); /* the rest of the runtime did not come along */
+}
+
+/* The child of a fork has the watches, a reader of its own, and none of its parent's signals. */
+TEST(Signal, survivesAFork)
+{
+    char output[500];
+    if (UNDER_TSAN)
+        SKIP("ThreadSanitizer wants no threads after a fork");
+    greenStart(1);
+    SignalWatch *watch = watchOf(SIGUSR1, 0);
+    int status = testChild(beginAnew, watch, output, sizeof output);
+    if (status != 0)
+        fputs(output, stderr);
+    CHECK_EQ(status, 0);
+    CHECK_EQ(signalWaitUntil(watch, NULL, 0), -ETIMEDOUT);
+    CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+    CHECK_EQ(signalWait(watch, NULL), 0);
+    signalRelease(watch);
+    greenStop();
 }
 
 TEST(Signal, waitsAreCancelled)
