@@ -119,32 +119,6 @@ TEST(BlockingPool, awaitGivesUp)
     closePool();
 }
 
-static void beginAnew(void *env)
-{
-    (void)env;
-    blockingPoolSurvive();
-    RELEASE_STORE(&gate, 1);
-    submitAll(3);
-    CHECK(blockingPoolAwait(INT64_MAX));
-    CHECK_EQ(SEQ_CST_LOAD(&done), 3);
-    blockingPoolEnd();
-}
-
-/* In the child of a fork there is no OS thread, and the parent's jobs are the parent's. */
-TEST(BlockingPool, survivesAFork)
-{
-    char output[500];
-    if (UNDER_TSAN)
-        SKIP("ThreadSanitizer wants no threads after a fork");
-    openPool(1, 0);
-    submitAll(2);
-    while (SEQ_CST_LOAD(&running) == 0)
-        sched_yield();
-    CHECK_EQ(testChild(beginAnew, NULL, output, sizeof output), 0);
-    CHECK_EQ(SEQ_CST_LOAD(&done), 0);
-    closePool();
-}
-
 static void *submitMany(void *env)
 {
     static uint32_t runs[4];
