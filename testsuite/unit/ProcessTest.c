@@ -1,8 +1,8 @@
 /* ProcessTest.c -- Process.c and Spawn.c of rts/: children, how they start and how they ended.
  *
  * not-under: qemu valgrind
- * qemu-user makes a fork of vfork: posix_spawn(3) does not learn why exec failed.  valgrind 3.19 has no
- * pidfd_open(2).
+ * qemu-user makes a fork of vfork: posix_spawn(3) does not learn why exec failed.  valgrind 3.19
+ * has no pidfd_open(2).
  */
 #include "testsuite/support/Runtime.h"
 
