@@ -54,6 +54,8 @@ uint32_t fdAdoptKind(int fd)
     struct stat about;
     if (fstat(fd, &about) != 0)
         return FdAdopted;
+    if (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) || S_ISBLK(about.st_mode))
+        return FdAdopted | FD_KIND_FILE;
     if (!S_ISSOCK(about.st_mode))
         return FdAdopted;
     return FdAdopted | FD_KIND_SOCKET | (isPlainTcp(fd) ? (uint32_t)FdStream : 0);

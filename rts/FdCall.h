@@ -19,8 +19,8 @@
  *   the kernel refuses that (ttys; pipes before Linux 6.4) the call waits for readiness first and
  *   then makes the plain system call, of at most PIPE_BUF bytes when it writes, which a ready pipe
  *   takes at once.  Another process may have emptied the pipe in between, so a green thread has
- *   that call made on an OS thread of its own if the fd is in blocking mode: adopt what you can.
- *   Regular files are always called plainly.
+ *   that call made by the blocking pool if the fd is in blocking mode: adopt what you can.
+ *   Files: See Note [Files].
  */
 #ifndef RTS_FD_CALL_H
 #define RTS_FD_CALL_H
@@ -31,8 +31,9 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-/* One more bit of an fd's kind, beside iomgr's FdKind; only the calls of this floor look at it. */
+/* More bits of an fd's kind, beside iomgr's FdKind; only the calls of this floor look at it. */
 #define FD_KIND_SOCKET UINT32_C(4) /* a socket: send, not write, so that SIGPIPE stays away */
+#define FD_KIND_FILE UINT32_C(16)  /* a file, directory or disk: See Note [Files] */
 
 /* FdAttempt -- one try: a count, or -errno.  kind: of the fd, 0 for strangers. */
 typedef ssize_t FdAttempt(int fd, uint32_t kind, void *request);

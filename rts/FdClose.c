@@ -10,7 +10,7 @@
  *   number since: if the kernel does not know his file any more (it says nothing of a closed fd by
  *   itself), he is woken to look again.  No flag, lock or grace period spans close(2): Linux frees
  *   the number before close returns, and another thread may open and wait on it at once.  A close
- *   that may linger (SO_LINGER) is done on an OS thread of its own.
+ *   that may linger (SO_LINGER) is done by the blocking pool.
  */
 #include "rts/Foreign.h"
 #include "rts/ThreadWait.h"

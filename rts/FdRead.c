@@ -8,6 +8,7 @@
  */
 #include "internal/SystemCall.h"
 #include "rts/FdCall.h"
+#include "rts/FileCall.h"
 
 #include <capri/fd.h>
 
@@ -27,14 +28,26 @@ static __attribute__((noinline)) ssize_t readParts(int fd, const ReadRequest *re
     return n < 0 ? -errno : n;
 }
 
+static __attribute__((noinline)) ssize_t readFile(int fd, const ReadRequest *request)
+{
+    FileRequest whole = {.operation = FileRead,
+                         .fd = fd,
+                         .parts = request->parts,
+                         .count = request->count,
+                         .offset = FILE_POSITION};
+    return fileCall(&whole);
+}
+
 static inline ssize_t readPlain(int fd, uint32_t kind, void *env)
 {
     const ReadRequest *request = env;
     const struct iovec *part = request->parts;
+    if (LIKELY(request->count == 1 && (kind & FD_KIND_SOCKET) != 0)) /* a shorter way */
+        return systemRecv(fd, part->iov_base, part->iov_len, 0);
+    if (UNLIKELY((kind & FD_KIND_FILE) != 0))
+        return readFile(fd, request);
     if (UNLIKELY(request->count != 1))
         return readParts(fd, request);
-    if (LIKELY((kind & FD_KIND_SOCKET) != 0)) /* a shorter way through the kernel */
-        return systemRecv(fd, part->iov_base, part->iov_len, 0);
     return systemRead(fd, part->iov_base, part->iov_len);
 }
 
@@ -58,7 +71,7 @@ static __attribute__((noinline)) ssize_t readStranger(int fd, ReadRequest *reque
     if (sort < 0)
         return sort;
     if (sort == FdSortFile)
-        return readPlain(fd, 0, request);
+        return readFile(fd, request);
     if (sort == FdSortSocket)
         return receiveNow(fd, request);
     ssize_t n = readNow(fd, request);

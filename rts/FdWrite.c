@@ -8,6 +8,7 @@
  */
 #include "internal/SystemCall.h"
 #include "rts/FdCall.h"
+#include "rts/FileCall.h"
 
 #include <capri/fd.h>
 
@@ -34,6 +35,16 @@ static inline ssize_t writePlain(int fd, uint32_t kind, void *env)
     return LIKELY(request->count == 1)
                ? systemWrite(fd, request->parts[0].iov_base, request->parts[0].iov_len)
                : writeParts(fd, request);
+}
+
+static __attribute__((noinline)) ssize_t writeFile(int fd, const WriteRequest *request)
+{
+    FileRequest whole = {.operation = FileWrite,
+                         .fd = fd,
+                         .parts = request->parts,
+                         .count = request->count,
+                         .offset = FILE_POSITION};
+    return fileCall(&whole);
 }
 
 static __attribute__((noinline)) ssize_t writeNow(int fd, const WriteRequest *request)
@@ -79,7 +90,7 @@ static __attribute__((noinline)) ssize_t writeStranger(int fd, WriteRequest *req
     if (sort < 0)
         return sort;
     if (sort == FdSortFile)
-        return writePlain(fd, 0, request);
+        return writeFile(fd, request);
     if (sort == FdSortSocket)
         return sendPlain(fd, request);
     ssize_t n = writeNow(fd, request);
@@ -96,6 +107,8 @@ static inline ssize_t attemptWrite(int fd, uint32_t kind, void *request)
         return writeStranger(fd, request);
     if (LIKELY((kind & FD_KIND_SOCKET) != 0))
         n = sendPlain(fd, request);
+    else if (UNLIKELY((kind & FD_KIND_FILE) != 0))
+        return writeFile(fd, request);
     return n == -ENOTSOCK ? writePlain(fd, 0, request) : n;
 }
 

@@ -1,7 +1,8 @@
-/* Foreign.c -- a call that may block, on an OS thread of its own.
+/* Foreign.c -- a call that may block, on another OS thread.
  *
- * Owns    the OS thread for the length of one call.
- * Before  rts/FdClose.c: a close that lingers.
+ * Owns    nothing: the call is on the parked thread's stack.
+ * Before  rts/FdClose.c: a close that lingers; rts/FileCall.c: a file that is not in memory.
+ * After   rts/BlockingPool.c: the OS thread.
  * Tests   testsuite/unit/ForeignTest.c
  *
  * The wait cannot be interrupted: the call's arguments live on the parked thread's stack.  A
@@ -9,42 +10,35 @@
  */
 #include "rts/Foreign.h"
 
+#include "rts/BlockingPool.h"
 #include "rts/Park.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 
 typedef struct ForeignCall {
+    BlockingJob job; /* first */
     void (*fn)(void *env);
     void *env;
     WatchList done; /* closed (generation 1) when fn has returned */
     uint32_t ended; /* stored last by the OS thread (release) */
 } ForeignCall;
 
-static void *runCall(void *env)
+static void runCall(BlockingJob *job)
 {
-    ForeignCall *call = env;
+    ForeignCall *call = (ForeignCall *)(void *)job;
     call->fn(call->env);
     WatchNode *waiter = watchListClose(&call->done, 1);
     watchListFire(waiter, 0, NULL);
     RELEASE_STORE(&call->ended, 1);
-    return NULL;
 }
 
 int foreignRun(void (*fn)(void *env), void *env)
 {
-    ForeignCall call = {.fn = fn, .env = env};
-    pthread_t os_thread;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    int failed = pthread_create(&os_thread, &attributes, runCall, &call);
-    pthread_attr_destroy(&attributes);
-    if (failed != 0)
+    ForeignCall call = {.job = {.run = runCall}, .fn = fn, .env = env};
+    ASSERT(scheduleSelf() != NULL);
+    if (blockingPoolSubmit(&call.job) != 0)
         return -EAGAIN;
-    while (parkOnList(&call.done, 0, NULL, NULL, ThreadBlockedOnDelay, DEADLINE_NEVER) ==
-           -ECANCELED)
+    while (parkOnList(&call.done, 0, NULL, NULL, ThreadBlockedOnCall, DEADLINE_NEVER) == -ECANCELED)
         threadYield();
     while (ACQUIRE_LOAD(&call.ended) == 0)
         threadYield();

@@ -12,9 +12,12 @@
 #include "capability/FdHome.h"
 #include "capability/Monitor.h"
 #include "iomgr/Memory.h"
+#include "rts/BlockingPool.h"
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
 #include "rts/Park.h"
+#include "rts/Process.h"
+#include "rts/Signal.h"
 #include "rts/stm/TVar.h"
 
 #include <errno.h>
@@ -179,6 +182,7 @@ static void stopRooms(int steps)
     if (steps > 1)
         tvarEnd();
     if (steps > 0) {
+        blockingPoolEnd();
         outsideEnd();
         threadPoolEnd();
     }
@@ -196,7 +200,8 @@ static int startRooms(const RtsConfig *config)
         case 0:
             ownerGateStart();
             threadPoolStart(allocator);
-            result = outsideStart(allocator);
+            outsideStart(allocator);
+            result = blockingPoolStart(config->blocking_threads, config->blocking_idle_ms);
             break;
         case 1:
             tvarStart(allocator);
@@ -253,6 +258,19 @@ int rtsInit(const RtsConfig *config)
 
 /* ---- stop ---- */
 
+/* Nobody is left who calls: end what runs by itself.  False: a call that was given up goes on. */
+static bool endServices(int64_t deadline_ns)
+{
+    outsideCancelAll();
+    outsideAwaitNobody();
+    if (!blockingPoolAwait(deadline_ns))
+        return false;
+    signalEnd();
+    processEnd();
+    threadOutsideDrain();
+    return true;
+}
+
 /* Wait until `deadline_ns` for threads to end.  True: none lives. */
 static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
 {
@@ -285,12 +303,9 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
         SEQ_CST_STORE(&rts.state, RtsStopping);
         while (SEQ_CST_LOAD(&rts.inside) != 0) /* what they fork lives, too */
             sched_yield();
-        if (!drainThreads(mode, deadline_ns)) {
+        if (!drainThreads(mode, deadline_ns) || !endServices(deadline_ns)) {
             result = -ETIMEDOUT;
         } else {
-            outsideCancelAll();
-            outsideAwaitNobody();
-            threadOutsideDrain();
             stopRooms(9);
             SEQ_CST_STORE(&rts.state, RtsDown);
             rts.count = 0;

@@ -2,9 +2,13 @@
 #ifndef CAPRI_CAPRI_H
 #define CAPRI_CAPRI_H
 
+#include <capri/address.h>
 #include <capri/allocator.h>
 #include <capri/fd.h>
+#include <capri/file.h>
+#include <capri/process.h>
 #include <capri/rts.h>
+#include <capri/signal.h>
 #include <capri/thread.h>
 #include <capri/tvar.h>
 

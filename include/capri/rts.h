@@ -19,6 +19,11 @@ typedef struct RtsConfig {
     Allocator allocator; /* all NULL: aligned_alloc and free */
     size_t stack_size;   /* default stack of a thread; 0: 64 KiB */
     bool no_signals;     /* do not install the SIGSEGV handler that names overflowed stacks */
+    /* OS threads that make calls which may block (files that are not in memory, names, closes that
+     * linger): at most so many at a time (0: 64; at most 1024), further calls queue; one that has
+     * been idle for so long ends (0: 10 s). */
+    uint32_t blocking_threads;
+    uint32_t blocking_idle_ms;
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */

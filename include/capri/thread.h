@@ -43,7 +43,8 @@ typedef enum ThreadState {
     ThreadBlockedOnDelay = 5,
     ThreadBlockedOnTVar = 6,
     ThreadBlockedOnThread = 7, /* in threadJoin */
-    ThreadBlockedOnStack = 8   /* newborn, waits for memory */
+    ThreadBlockedOnStack = 8,  /* newborn, waits for memory */
+    ThreadBlockedOnCall = 9    /* a call that may block is made for it on another OS thread */
 } ThreadState;
 
 typedef struct ThreadStatus {

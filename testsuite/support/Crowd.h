@@ -106,7 +106,8 @@ static inline const char *crowdStateName(ThreadState state)
                                         "blocked on a delay",
                                         "blocked on a variable",
                                         "blocked on a thread",
-                                        "blocked on a stack"};
+                                        "blocked on a stack",
+                                        "blocked on a call"};
     return (size_t)state < sizeof names / sizeof *names ? names[state] : "in no known state";
 }
 

@@ -41,7 +41,7 @@ GREEN_TEST(FdAdopt, tellsStreamsApart)
     CHECK_EQ(fdAdoptKind(local[0]), FdAdopted | FD_KIND_SOCKET);
     CHECK_EQ(fdAdoptKind(tcp), FdAdopted | FdStream | FD_KIND_SOCKET);
     CHECK_EQ(fdAdoptKind(udp), FdAdopted | FD_KIND_SOCKET);
-    CHECK_EQ(fdAdoptKind(file), FdAdopted);
+    CHECK_EQ(fdAdoptKind(file), FdAdopted | FD_KIND_FILE);
     CHECK_EQ(fdAdopt(tcp), 0);
     CHECK_EQ(kindOf(tcp), FdAdopted | FdStream | FD_KIND_SOCKET);
     CHECK_EQ(close(pipes[0]) + close(pipes[1]) + close(packets[0]) + close(packets[1]), 0);

@@ -1,0 +1,19 @@
+/* FdStat.c -- fstat(2) that holds up nobody else.
+ *
+ * Owns    nothing.
+ * After   rts/FileCall.c.
+ * Tests   testsuite/unit/FdPreadTest.c
+ */
+#include "rts/FileCall.h"
+
+#include <capri/file.h>
+
+#include <errno.h>
+
+int fdStat(int fd, struct stat *about)
+{
+    FileRequest request = {.operation = FileStat, .fd = fd, .about = about};
+    if (about == NULL)
+        return -EINVAL;
+    return (int)fileCall(&request);
+}

@@ -1,0 +1,242 @@
+/* FileConformance.c -- files, sendfile and splice beside sockets and pipes, on every back-end
+ * (--backend NAME).
+ */
+#include "testsuite/support/Green.h"
+
+#include "internal/SMP.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { FILE_BYTES = 700 * 1000 }; /* more than any buffer between two ends, and two pieces */
+
+static unsigned char byteAt(int64_t offset)
+{
+    return (unsigned char)(offset * 31 % 253);
+}
+
+static int newFile(int64_t size)
+{
+    unsigned char bytes[1000];
+    char name[] = "/tmp/capri-file-XXXXXX";
+    int fd = mkstemp(name);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(unlink(name), 0);
+    for (int64_t done = 0; done < size; done += (int64_t)sizeof bytes) {
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = byteAt(done + (int64_t)i);
+        CHECK_EQ(fdPwrite(fd, bytes, sizeof bytes, done), sizeof bytes);
+    }
+    return fd;
+}
+
+typedef struct Sink {
+    int fd;
+    int64_t size; /* how much is to come, then the end */
+} Sink;
+
+static void *swallow(void *env)
+{
+    Sink *sink = env;
+    unsigned char bytes[3000];
+    int64_t done = 0;
+    for (ssize_t n; (n = fdRead(sink->fd, bytes, sizeof bytes)) != 0; done += n) {
+        CHECK_GT(n, 0);
+        for (ssize_t i = 0; i < n; i++)
+            CHECK_EQ(bytes[i], byteAt(done + i));
+        if (done % 7 == 0)
+            CHECK_EQ(threadYield(), 0);
+    }
+    CHECK_EQ(done, sink->size);
+    return NULL;
+}
+
+/* Through an end that is slower than the file: short transfers, waits for room. */
+static void sendThrough(int near, int far)
+{
+    Sink sink = {far, FILE_BYTES};
+    int file = newFile(FILE_BYTES);
+    int64_t offset = 0;
+    Thread *reader = greenFork(swallow, &sink);
+    CHECK_EQ(fdSendFile(near, file, &offset, FILE_BYTES + 5000), FILE_BYTES);
+    CHECK_EQ(offset, FILE_BYTES);
+    CHECK_EQ(closeFd(near), 0);
+    greenJoin(reader);
+    CHECK_EQ(closeFd(far) + closeFd(file), 0);
+}
+
+GREEN_TEST(FdSendFile, throughTcp)
+{
+    int ends[2];
+    greenTcpPair(ends);
+    sendThrough(ends[0], ends[1]);
+}
+
+GREEN_TEST(FdSendFile, throughAPipe)
+{
+    int ends[2];
+    CHECK_EQ(fdPipe(ends), 0);
+    sendThrough(ends[1], ends[0]);
+}
+
+/* Nobody adopted it, and it is in blocking mode. */
+GREEN_TEST(FdSendFile, throughAStranger)
+{
+    int ends[2];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    sendThrough(ends[0], ends[1]);
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    sendThrough(ends[1], ends[0]);
+}
+
+/* The page cache has nothing of it. */
+GREEN_TEST(FdSendFile, ofAColdFile)
+{
+    int ends[2], file = newFile(FILE_BYTES);
+    Sink sink = {0, FILE_BYTES};
+    CHECK_EQ(fdFsync(file), 0);
+    CHECK_EQ(posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED), 0);
+    greenTcpPair(ends);
+    sink.fd = ends[1];
+    Thread *reader = greenFork(swallow, &sink);
+    CHECK_EQ(lseek(file, 0, SEEK_SET), 0);
+    CHECK_EQ(fdSendFile(ends[0], file, NULL, FILE_BYTES), FILE_BYTES);
+    CHECK_EQ(closeFd(ends[0]), 0);
+    greenJoin(reader);
+    CHECK_EQ(closeFd(ends[1]) + closeFd(file), 0);
+}
+
+typedef struct Pump {
+    int in, out;
+} Pump;
+
+static void *pump(void *env)
+{
+    Pump *it = env;
+    ssize_t n;
+    while ((n = fdSplice(it->in, NULL, it->out, NULL, 50000)) > 0) {
+    }
+    CHECK_EQ(n, 0);
+    CHECK_EQ(closeFd(it->out), 0);
+    return NULL;
+}
+
+/* file -> socket -> pipe -> socket: each splice waits now for its in, now for its out. */
+GREEN_TEST(FdSplice, waitsOnEitherSide)
+{
+    int first[2], middle[2], last[2], file = newFile(FILE_BYTES);
+    greenTcpPair(first);
+    CHECK_EQ(fdPipe(middle), 0);
+    greenLocalPair(SOCK_STREAM, last);
+    Pump in = {first[1], middle[1]}, out = {middle[0], last[0]};
+    Sink sink = {last[1], FILE_BYTES};
+    int64_t offset = 0;
+    Thread *pumps[2] = {greenFork(pump, &in), greenFork(pump, &out)};
+    Thread *reader = greenFork(swallow, &sink);
+    CHECK_EQ(fdSendFile(first[0], file, &offset, FILE_BYTES), FILE_BYTES);
+    CHECK_EQ(closeFd(first[0]), 0);
+    greenJoin(pumps[0]);
+    greenJoin(pumps[1]);
+    greenJoin(reader);
+    CHECK_EQ(closeFd(first[1]) + closeFd(middle[0]) + closeFd(last[1]) + closeFd(file), 0);
+}
+
+GREEN_TEST(FdSplice, givesUp)
+{
+    int from[2], to[2];
+    char bytes[4096] = {0};
+    CHECK_EQ(fdPipe(from) + fdPipe(to), 0);
+    CHECK_EQ(fdSpliceUntil(from[0], NULL, to[1], NULL, 10, rtsNow() + 2000000), -ETIMEDOUT);
+    while (write(to[1], bytes, sizeof bytes) > 0) {
+    }
+    CHECK_EQ(fdWrite(from[1], "abc", 3), 3);
+    CHECK_EQ(fdSpliceUntil(from[0], NULL, to[1], NULL, 10, rtsNow() + 2000000), -ETIMEDOUT);
+    CHECK_EQ(fdRead(from[0], bytes, sizeof bytes), 3); /* nothing was lost */
+    greenClosePair(from);
+    greenClosePair(to);
+}
+
+static void *spliceOne(void *env)
+{
+    Pump *it = env;
+    return (void *)(intptr_t)fdSplice(it->in, NULL, it->out, NULL, 10);
+}
+
+GREEN_TEST(FdSplice, closingEndsTheWait)
+{
+    int from[2], to[2];
+    CHECK_EQ(fdPipe(from) + fdPipe(to), 0);
+    Pump it = {from[0], to[1]};
+    Thread *waiter = greenFork(spliceOne, &it);
+    greenAwait(waiter, ThreadBlockedOnRead);
+    CHECK_EQ(closeFd(from[0]), 0);
+    CHECK_EQ(greenJoin(waiter), -EBADF);
+    CHECK_EQ(closeFd(from[1]), 0);
+    greenClosePair(to);
+}
+
+static void *sendOutside(void *env)
+{
+    Pump *it = env;
+    int64_t offset = 0;
+    ssize_t n = fdSendFile(it->out, it->in, &offset, FILE_BYTES);
+    CHECK_EQ(closeFd(it->out), 0);
+    return (void *)(intptr_t)n;
+}
+
+GREEN_TEST(FdSendFile, worksOnAPlainOsThread)
+{
+    int ends[2], file = newFile(FILE_BYTES);
+    greenTcpPair(ends);
+    Pump it = {file, ends[0]};
+    Sink sink = {ends[1], FILE_BYTES};
+    pthread_t outside;
+    void *result;
+    CHECK_EQ(pthread_create(&outside, NULL, sendOutside, &it), 0);
+    swallow(&sink);
+    CHECK_EQ(pthread_join(outside, &result), 0);
+    CHECK_EQ((intptr_t)result, FILE_BYTES);
+    CHECK_EQ(closeFd(ends[1]) + closeFd(file), 0);
+}
+
+/* Threads that read files beside threads that talk: neither waits for the other. */
+static uint32_t talks_over;
+
+static void *talkOn(void *env)
+{
+    int *ends = env;
+    uintptr_t rounds = 0;
+    char byte = 'x';
+    while (ACQUIRE_LOAD(&talks_over) == 0 || rounds == 0) {
+        CHECK_EQ(fdWrite(ends[0], &byte, 1), 1);
+        CHECK_EQ(fdRead(ends[1], &byte, 1), 1);
+        rounds++;
+        CHECK_EQ(threadYield(), 0);
+    }
+    return (void *)rounds;
+}
+
+GREEN_TEST(FdPread, besideTalk)
+{
+    int ends[2], file = newFile(FILE_BYTES);
+    unsigned char bytes[5000];
+    greenLocalPair(SOCK_STREAM, ends);
+    RELEASE_STORE(&talks_over, 0);
+    Thread *talker = greenFork(talkOn, ends);
+    for (int round = 0; round < 3; round++) {
+        CHECK_EQ(fdFsync(file), 0);
+        CHECK_EQ(posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED), 0);
+        for (int64_t offset = 0; offset < FILE_BYTES; offset += (int64_t)sizeof bytes) {
+            CHECK_EQ(fdPread(file, bytes, sizeof bytes, offset), sizeof bytes);
+            for (size_t i = 0; i < sizeof bytes; i++)
+                CHECK_EQ(bytes[i], byteAt(offset + (int64_t)i));
+        }
+    }
+    RELEASE_STORE(&talks_over, 1);
+    CHECK_GT(greenJoin(talker), 0);
+    greenClosePair(ends);
+    CHECK_EQ(closeFd(file), 0);
+}
