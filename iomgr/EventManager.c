@@ -48,7 +48,7 @@ int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock 
     result = wakeupOpen(&manager->wakeup);
     if (result < 0)
         goto free_timers;
-    result = manager->backend->open(&manager->state, manager->wakeup.fd, allocator);
+    result = backendOpen(&manager->backend, &manager->state, manager->wakeup.fd, allocator);
     if (result == 0)
         return 0;
     wakeupClose(&manager->wakeup);
@@ -76,6 +76,15 @@ void eventManagerWake(EventManager *manager)
 int eventManagerPollable(EventManager *manager)
 {
     return manager->backend->pollable(manager->state);
+}
+
+uint64_t eventManagerCalls(EventManager *manager)
+{
+    const EventManagerStats *stats = &manager->stats;
+    if (manager->backend->calls != NULL)
+        return manager->backend->calls(manager->state);
+    return RELAXED_LOAD(&stats->polls) + RELAXED_LOAD(&stats->visits) +
+           RELAXED_LOAD(&stats->changes);
 }
 
 /* ---- dispatching --------------------------------------------------------------------------- */
@@ -260,6 +269,8 @@ uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const 
         return eventManagerStep(manager, deadline_ns, sink);
     for (int i = 0; i < count; i++)
         fds[i + 1] = (struct pollfd){.fd = pollables[i], .events = POLLIN};
+    if (manager->backend->doze != NULL)
+        manager->backend->doze(manager->state, true);
     for (;;) {
         int64_t timeout_ns = sleepTime(manager, deadline_ns);
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
@@ -272,8 +283,11 @@ uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const 
         }
         fired += expireOwn(manager, timeout_ns, sink);
         if (news || fired > 0 || *ready != 0 || isOver(manager, deadline_ns))
-            return fired;
+            break;
     }
+    if (manager->backend->doze != NULL)
+        manager->backend->doze(manager->state, false);
+    return fired;
 }
 
 uint32_t eventManagerRescue(EventManager *manager, void *sink)
@@ -281,6 +295,7 @@ uint32_t eventManagerRescue(EventManager *manager, void *sink)
     EventRecord records[RESCUE_BATCH];
     uint32_t expired = 0;
     int count = pollBackend(manager, 0, records, RESCUE_BATCH);
+    ADD_RELAXED(&manager->stats.visits, 1);
     Batch batch = dispatchBatch(manager, records, count, sink);
     if (RELAXED_LOAD(&manager->timers.earliest_ns) != DEADLINE_NEVER) {
         int64_t now_ns = clockRead(manager->clock);

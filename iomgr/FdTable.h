@@ -26,6 +26,8 @@
  *                                                         both), publish, re-check
  *   OneShot       event          OneShot       poller     fires; if the other direction still has
  *                                                         waiters: modify(dirs waited)
+ *   OneShot       give up        Unregistered  waiter     the last one, where watching keeps the
+ *                                                         file open (Backend.pins): remove
  *   Edge,OneShot  ENOENT, EPERM  as await      waiter     modify tells that the number was closed
  *                                                         behind our back and reused: generation
  *                                                         + 1, older waiters get -EBADF (Edge:

@@ -1,0 +1,526 @@
+/* IOUring.c -- the io_uring back-end: readiness by poll requests.                    [path 1/6]
+ *
+ * Owns    one ring per BackendState, and what each fd is watched for.
+ * Before  the kernel.   After  iomgr/EventManager.c: dispatch, by cookie.
+ * Tests   testsuite/unit/IOUringTest.c, testsuite/conformance/EventManagerConformance.c
+ *
+ * Note [Request states]   of one fd; requests in flight carry (sequence, fd) as their user_data
+ *   from       on                 to         what is submitted, what is reported
+ *   Unwatched  add                Armed      poll add: edge: multishot; one-shot: once
+ *   Armed      modify             Armed      poll remove, poll add with the next sequence: a look
+ *   Silent     modify             Armed      poll add
+ *   Armed      completion         Armed      edge, and more will come: reported
+ *   Armed      last completion    Silent     reported; edge: with EventError, so that the next wait
+ *                                            asks again.  Ended by the kernel (no place for the
+ *                                            completion; the OS thread that submitted it is gone):
+ *                                            reported as if everything had happened
+ *   any        another file       Unwatched  poll remove, if Armed; -ENOENT or -EBADF
+ *   Armed      remove             Unwatched  poll remove, at once
+ *   A completion with another sequence than the request's is dropped, its user_data names no memory.
+ *   A cancelled poll completes itself too: `in_flight` counts requests until their last completion.
+ *
+ * Note [Pinned files]
+ *   epoll forgets a file that is closed; a poll request keeps it open.  So the number says nothing,
+ *   and each change compares the file (device, inode) with the one that is watched: that finds
+ *   numbers that were closed and reused, as -ENOENT of epoll does.  What has no inode of its own
+ *   (eventfd, timerfd, an epoll fd) cannot be told from another of its kind; the new request watches
+ *   the right one all the same.  A wait that is given up must be removed (Backend.pins), or the
+ *   closed file's peer never sees its end.
+ *
+ * Note [Batched changes]
+ *   A change is put into the submission queue and left there; the next poll hands all of them over
+ *   before it looks, so a change is a look still.  While somebody sleeps over the ring nobody is
+ *   about to poll: then the one who changes submits it.  Both sides decide under `lock`: a sleeper
+ *   counts itself and then sees what is pending, or whoever queues later sees the sleeper.
+ *
+ * Note [The wake fd]
+ *   It is level-triggered, and who sees it need not be the owner.  Its one-shot request is armed
+ *   again by the next poll, whoever's it is: if the owner has not drained it, it is told again.  A
+ *   completion popped while somebody sleeps may be meant for the sleeper: it is armed at once.
+ *
+ * Note [Half-closed writers]
+ *   The kernel adds POLLRDHUP to every poll request, so a one-shot that waits for writing on a
+ *   socket whose peer has shut down completes at once, for nothing, each time.  Then a multishot
+ *   request does it: it tells the news that nobody asked for once, and is removed after the right
+ *   one.
+ */
+#include "iomgr/backend/IOUring.h"
+
+#include "internal/Assert.h"
+#include "iomgr/Memory.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    RESERVE_TRIES = 16,
+    CLOSE_TRIES = 100,
+    CHANGE_ENTRIES = 2, /* submissions one change needs at most */
+    MARK_REMOVED = 0,   /* user_data without a sequence */
+    MARK_WAKE = 1
+};
+#define CLOSE_WAIT_NS INT64_C(1000000)
+#define EVENTS_ALL (EventRead | EventWrite | EventError)
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static Request *findRequest(const BackendState *state, int fd)
+{
+    Request *chunk = ACQUIRE_LOAD(&state->chunks[fd >> REQUEST_CHUNK_BITS]);
+    return chunk == NULL ? NULL : &chunk[fd & (REQUEST_CHUNK - 1)];
+}
+
+/* Made if need be; NULL: out of memory. */
+static Request *getRequest(BackendState *state, int fd)
+{
+    const size_t size = REQUEST_CHUNK * sizeof(Request);
+    Request *found = findRequest(state, fd), *none = NULL;
+    if (found != NULL)
+        return found;
+    Request *made = memoryAllocateZeroed(state->allocator, size, CACHE_LINE);
+    if (made == NULL)
+        return NULL;
+    if (!CAS_ACQ_REL(&state->chunks[fd >> REQUEST_CHUNK_BITS], &none, made))
+        memoryRelease(state->allocator, made, size, CACHE_LINE);
+    return findRequest(state, fd);
+}
+
+/* ---- submissions, under lock --------------------------------------------------------------- */
+
+/* Make room for `count` submissions, at most by letting go of the lock for a while. */
+static int reserveEntries(BackendState *state, uint32_t count)
+{
+    for (int tries = 0; ringFree(&state->ring) < count; tries++) {
+        if (tries == RESERVE_TRIES)
+            return -ENOMEM; /* the kernel takes none, for want of memory */
+        spinUnlock(&state->lock);
+        ringSubmit(&state->ring);
+        spinLock(&state->lock);
+    }
+    return 0;
+}
+
+static void queuePoll(BackendState *state, int fd, uint32_t events, bool multishot, uint64_t data)
+{
+    struct io_uring_sqe *entry = ringTake(&state->ring);
+    io_uring_prep_poll_add(entry, fd, events);
+    entry->len = multishot ? IORING_POLL_ADD_MULTI : 0;
+    entry->user_data = data;
+    ringPush(&state->ring);
+    state->in_flight++;
+}
+
+static void armRequest(BackendState *state, Request *request, int fd, bool multishot)
+{
+    uint32_t events = EPOLLRDHUP;
+    if (request->edge)
+        events |= EPOLLIN | EPOLLOUT | EPOLLPRI;
+    else if (request->interest & EventRead)
+        events |= EPOLLIN;
+    if (request->interest & EventWrite)
+        events |= EPOLLOUT;
+    if (multishot)
+        events |= EPOLLET;
+    request->sequence = ++state->sequence;
+    queuePoll(state, fd, events, multishot, request->sequence << REQUEST_FD_BITS | (uint32_t)fd);
+}
+
+static void queueRemove(BackendState *state, uint64_t data)
+{
+    struct io_uring_sqe *entry = ringTake(&state->ring);
+    io_uring_prep_poll_remove(entry, data);
+    entry->user_data = MARK_REMOVED;
+    if (state->ring.uring.features & IORING_FEAT_CQE_SKIP)
+        entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    ringPush(&state->ring);
+}
+
+static void cancelRequest(BackendState *state, Request *request, int fd)
+{
+    if (request->sequence != 0)
+        queueRemove(state, request->sequence << REQUEST_FD_BITS | (uint32_t)fd);
+    request->sequence = 0;
+}
+
+/* See Note [The wake fd]. */
+static void armWake(BackendState *state)
+{
+    if (RELAXED_LOAD(&state->wake_armed) != 0 || reserveEntries(state, 1) < 0)
+        return;
+    if (RELAXED_LOAD(&state->wake_armed) != 0)
+        return; /* while the lock was free */
+    queuePoll(state, state->wake_fd, EPOLLIN, false, MARK_WAKE);
+    RELAXED_STORE(&state->wake_armed, 1);
+}
+
+/* Let go of the lock; submit what is pending if a sleeper would not, or if it cannot wait.
+ * See Note [Batched changes]. */
+static void unlockState(BackendState *state, bool submit)
+{
+    submit = submit || state->sleepers > 0;
+    spinUnlock(&state->lock);
+    if (submit)
+        ringSubmit(&state->ring);
+}
+
+/* ---- changes ------------------------------------------------------------------------------- */
+
+/* Of kinds that have no inode of their own or may lack a poll function, only epoll can tell. */
+static int askEPoll(BackendState *state, int fd)
+{
+    struct epoll_event event = {0};
+    int asked = epoll_create1(EPOLL_CLOEXEC);
+    ADD_RELAXED(&state->looks, 3);
+    int result = asked >= 0 && epoll_ctl(asked, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+    if (asked >= 0)
+        close(asked);
+    return result == -EPERM ? -EPERM : 0;
+}
+
+/* Whose number it is: 0, -EBADF, or -EPERM: it cannot be polled. */
+static int lookAtFile(BackendState *state, const Request *request, int fd, struct stat *file)
+{
+    int saved = errno, result = 0;
+    ADD_RELAXED(&state->looks, 1);
+    /* As it is: the C library's asks for a path. */
+    if (syscall(SYS_fstat, fd, file) < 0)
+        result = -errno;
+    else if (S_ISREG(file->st_mode) || S_ISDIR(file->st_mode) || S_ISBLK(file->st_mode))
+        result = -EPERM;
+    else if (S_ISCHR(file->st_mode) && (request == NULL || !request->watched))
+        result = askEPoll(state, fd);
+    errno = saved;
+    return result;
+}
+
+static bool isFile(const Request *request, const struct stat *file)
+{
+    return request->device == file->st_dev && request->inode == file->st_ino;
+}
+
+/* Under lock.  known: the caller believes that fd is watched. */
+static int changeRequest(BackendState *state, Request *request, int fd, int looked,
+                         const struct stat *file, bool known)
+{
+    int full = reserveEntries(state, CHANGE_ENTRIES);
+    if (full < 0)
+        return full;
+    /* See Note [Pinned files]. */
+    if (request->watched && (looked == -EBADF || !isFile(request, file))) {
+        cancelRequest(state, request, fd);
+        request->watched = false;
+    }
+    if (looked < 0)
+        return looked;
+    if (known != request->watched)
+        return known ? -ENOENT : -EEXIST;
+    return 0;
+}
+
+static int changeIOUring(BackendState *state, int fd, WatchMode mode, uint32_t interest,
+                         uint64_t cookie, bool known)
+{
+    struct stat file;
+    if (fd < 0 || fd >> REQUEST_FD_BITS != 0)
+        return fd < 0 ? -EBADF : -EMFILE;
+    int looked = lookAtFile(state, findRequest(state, fd), fd, &file);
+    Request *request = looked == 0 ? getRequest(state, fd) : findRequest(state, fd);
+    if (request == NULL)
+        return looked == 0 ? -ENOMEM : looked;
+    spinLock(&state->lock);
+    int result = changeRequest(state, request, fd, looked, &file, known);
+    if (result == 0) {
+        cancelRequest(state, request, fd);
+        request->cookie = cookie;
+        request->interest = (uint8_t)(interest & (EventRead | EventWrite));
+        request->edge = mode == WatchEdge;
+        request->watched = true;
+        request->device = file.st_dev;
+        request->inode = file.st_ino;
+        armRequest(state, request, fd, request->edge);
+    }
+    unlockState(state, false);
+    return result;
+}
+
+static int addIOUring(BackendState *state, int fd, WatchMode mode, uint32_t interest,
+                      uint64_t cookie)
+{
+    return changeIOUring(state, fd, mode, interest, cookie, false);
+}
+
+static int modifyIOUring(BackendState *state, int fd, WatchMode mode, uint32_t interest,
+                         uint64_t cookie)
+{
+    return changeIOUring(state, fd, mode, interest, cookie, true);
+}
+
+static int removeIOUring(BackendState *state, int fd)
+{
+    Request *request = fd < 0 || fd >> REQUEST_FD_BITS != 0 ? NULL : findRequest(state, fd);
+    if (request == NULL)
+        return -ENOENT;
+    spinLock(&state->lock);
+    if (!request->watched) {
+        spinUnlock(&state->lock);
+        return -ENOENT;
+    }
+    bool submit = request->sequence != 0;
+    request->watched = false;
+    if (reserveEntries(state, 1) == 0)
+        cancelRequest(state, request, fd);
+    request->sequence = 0;      /* at the least nothing is reported any more */
+    unlockState(state, submit); /* the file must not stay open */
+    return 0;
+}
+
+/* ---- completions, under lock --------------------------------------------------------------- */
+
+static uint32_t eventsOf(uint32_t kernel)
+{
+    uint32_t events = 0;
+    if (kernel & EPOLLIN)
+        events |= EventRead;
+    if (kernel & EPOLLOUT)
+        events |= EventWrite;
+    if (kernel & EPOLLPRI)
+        events |= EventUrgent;
+    if (kernel & EPOLLRDHUP)
+        events |= EventRead | EventPeerClosed;
+    if (kernel & EPOLLHUP)
+        events |= EventRead | EventWrite | EventHangUp;
+    if (kernel & EPOLLERR)
+        events |= EventRead | EventWrite | EventError;
+    return events;
+}
+
+/* What a completion of the present request of fd amounts to; 0: nothing anybody waits for.
+ * more: another one will come. */
+static uint32_t completeRequest(BackendState *state, Request *request, int fd, int result,
+                                bool more)
+{
+    uint32_t events = result < 0 ? (uint32_t)EVENTS_ALL : eventsOf((uint32_t)result);
+    if (!more)
+        request->sequence = 0;
+    if (request->edge)
+        return more ? events : events | EVENTS_ALL;
+    /* See Note [Half-closed writers]. */
+    if (request->interest == EventWrite && (events & EventWrite) == 0) {
+        if (more)
+            return 0;
+        if (ringFree(&state->ring) == 0)
+            return EVENTS_ALL;
+        armRequest(state, request, fd, true);
+        return 0;
+    }
+    if (more && ringFree(&state->ring) > 0)
+        cancelRequest(state, request, fd);
+    return events;
+}
+
+/* Pop one completion.  True: *record is to be reported. */
+static bool takeCompletion(BackendState *state, const struct io_uring_cqe *completion,
+                           EventRecord *record)
+{
+    bool more = (completion->flags & IORING_CQE_F_MORE) != 0;
+    if (completion->user_data == MARK_REMOVED)
+        return false;
+    if (!more)
+        state->in_flight--;
+    if (completion->user_data == MARK_WAKE) {
+        RELAXED_STORE(&state->wake_armed, 0);
+        *record = (EventRecord){BACKEND_WAKE_COOKIE, EventRead};
+        return true;
+    }
+    int fd = (int)(completion->user_data & ((1u << REQUEST_FD_BITS) - 1));
+    Request *request = findRequest(state, fd);
+    ASSERT(request != NULL);
+    if (request->sequence != completion->user_data >> REQUEST_FD_BITS)
+        return false;
+    record->cookie = request->cookie;
+    record->events = completeRequest(state, request, fd, completion->res, more);
+    return record->events != 0;
+}
+
+static int takeCompletions(BackendState *state, EventRecord *records, int most)
+{
+    struct io_uring_cqe completion;
+    int taken = 0;
+    /* Should it be full, writers are woken for nothing. */
+    reserveEntries(state, (uint32_t)most < RING_ENTRIES / 2 ? (uint32_t)most : RING_ENTRIES / 2);
+    while (taken < most && ringPop(&state->ring, &completion))
+        taken += takeCompletion(state, &completion, &records[taken]);
+    return taken;
+}
+
+/* ---- polling ------------------------------------------------------------------------------- */
+
+/* Is there nothing to do for one who only looks? */
+static bool isQuiet(const BackendState *state)
+{
+    const Ring *ring = &state->ring;
+    return ringReady(ring) == 0 && ringPending(ring) == 0 && !ringOverflown(ring) &&
+           RELAXED_LOAD(&state->wake_armed) != 0;
+}
+
+static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *records, int most)
+{
+    Ring *ring = &state->ring;
+    int entered = 0;
+    ASSERT_CMP(most, >, 0);
+    if (timeout_ns == 0 && isQuiet(state))
+        return 0;
+    spinLock(&state->lock);
+    armWake(state);
+    bool sleeps = timeout_ns != 0 && ringReady(ring) == 0 && !ringOverflown(ring);
+    if (sleeps)
+        state->sleepers++;
+    spinUnlock(&state->lock);
+    if (sleeps)
+        entered = ringWait(ring, timeout_ns);
+    else if (ringOverflown(ring))
+        entered = ringWait(ring, 0);
+    else if (ringPending(ring) != 0)
+        entered = ringSubmit(ring);
+    spinLock(&state->lock);
+    if (sleeps)
+        state->sleepers--;
+    int taken = takeCompletions(state, records, most);
+    if (state->sleepers > 0)
+        armWake(state);
+    unlockState(state, false);
+    bool failed = entered < 0 && entered != -EINTR && entered != -ETIME;
+    return taken == 0 && failed ? -ENOMEM : taken; /* -EAGAIN, -EBUSY: of the moment */
+}
+
+/* ---- being watched ------------------------------------------------------------------------- */
+
+static void dozeIOUring(BackendState *state, bool asleep)
+{
+    spinLock(&state->lock);
+    armWake(state);
+    state->sleepers += asleep ? 1u : UINT32_MAX; /* - 1 */
+    unlockState(state, false);
+}
+
+static int pollableIOUring(BackendState *state)
+{
+    if (ringPending(&state->ring) != 0)
+        ringSubmit(&state->ring);
+    return state->ring.uring.ring_fd;
+}
+
+static uint64_t callsIOUring(BackendState *state)
+{
+    return RELAXED_LOAD(&state->ring.enters) + RELAXED_LOAD(&state->looks);
+}
+
+/* ---- life cycle ---------------------------------------------------------------------------- */
+
+/* A request of a closed ring is cancelled later, by a kernel thread: here they are over before. */
+static void cancelAll(BackendState *state)
+{
+    struct io_uring_cqe completion;
+    EventRecord record;
+    for (int fd = 0; fd >> REQUEST_FD_BITS == 0; fd++) {
+        Request *request = findRequest(state, fd);
+        if (request == NULL)
+            fd |= REQUEST_CHUNK - 1;
+        else if (request->sequence != 0 && reserveEntries(state, 1) == 0)
+            cancelRequest(state, request, fd);
+    }
+    if (RELAXED_LOAD(&state->wake_armed) != 0 && reserveEntries(state, 1) == 0)
+        queueRemove(state, MARK_WAKE);
+    for (int tries = 0; state->in_flight > 0 && tries < CLOSE_TRIES; tries++) {
+        spinUnlock(&state->lock);
+        ringWait(&state->ring, CLOSE_WAIT_NS);
+        spinLock(&state->lock);
+        while (ringPop(&state->ring, &completion))
+            takeCompletion(state, &completion, &record);
+    }
+}
+
+static void closeIOUring(BackendState *state)
+{
+    const Allocator *allocator = state->allocator;
+    if (state->process == getpid()) { /* else it is the parent's, and not to be touched */
+        spinLock(&state->lock);
+        cancelAll(state);
+        spinUnlock(&state->lock);
+    }
+    ringClose(&state->ring);
+    for (int i = 0; i < REQUEST_CHUNKS; i++)
+        memoryRelease(allocator, RELAXED_LOAD(&state->chunks[i]), REQUEST_CHUNK * sizeof(Request),
+                      CACHE_LINE);
+    memoryRelease(allocator, state->chunks, REQUEST_CHUNKS * sizeof(Request *), CACHE_LINE);
+    memoryRelease(allocator, state, sizeof *state, CACHE_LINE);
+}
+
+/* A kernel may have rings but no multishot polls, a sandbox may let us make one and not enter it. */
+static int probeRing(BackendState *state)
+{
+    struct io_uring_cqe completion;
+    EventRecord record;
+    bool works = false;
+    queuePoll(state, state->wake_fd, EPOLLOUT | EPOLLET, true, MARK_WAKE); /* it is writable */
+    queueRemove(state, MARK_WAKE);
+    for (int tries = 0; state->in_flight > 0; tries++) {
+        int result = ringWait(&state->ring, CLOSE_WAIT_NS);
+        if (result < 0 && result != -EINTR && result != -ETIME)
+            return result;
+        if (tries == CLOSE_TRIES)
+            return -ENOSYS;
+        while (ringPop(&state->ring, &completion)) {
+            works = works || (completion.flags & IORING_CQE_F_MORE) != 0;
+            takeCompletion(state, &completion, &record);
+        }
+    }
+    return works ? 0 : -ENOSYS;
+}
+
+static int openIOUring(BackendState **state, int wake_fd, const Allocator *allocator)
+{
+    const size_t size = REQUEST_CHUNKS * sizeof(Request *);
+    BackendState *made = memoryAllocateZeroed(allocator, sizeof *made, CACHE_LINE);
+    if (made == NULL)
+        return -ENOMEM;
+    made->allocator = allocator;
+    made->wake_fd = wake_fd;
+    made->process = getpid();
+    made->lock = (SpinLock)SPIN_LOCK_INIT;
+    made->chunks = memoryAllocateZeroed(allocator, size, CACHE_LINE);
+    int result =
+        made->chunks == NULL ? -ENOMEM : ringOpen(&made->ring, RING_ENTRIES, RING_COMPLETIONS);
+    if (result == 0) {
+        result = probeRing(made);
+        if (result < 0)
+            ringClose(&made->ring);
+    }
+    if (result < 0) {
+        memoryRelease(allocator, made->chunks, size, CACHE_LINE);
+        memoryRelease(allocator, made, sizeof *made, CACHE_LINE);
+        return result;
+    }
+    *state = made;
+    return 0;
+}
+
+const Backend backendIOUring = {
+    .name = "uring",
+    .edges = true,
+    .pins = true,
+    .fallback = &backendEPoll,
+    .open = openIOUring,
+    .close = closeIOUring,
+    .add = addIOUring,
+    .modify = modifyIOUring,
+    .remove = removeIOUring,
+    .poll = pollIOUring,
+    .pollable = pollableIOUring,
+    .doze = dozeIOUring,
+    .calls = callsIOUring,
+};
