@@ -257,6 +257,12 @@ uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink
     }
 }
 
+static void dozeOver(EventManager *manager, bool asleep)
+{
+    if (manager->backend->doze != NULL)
+        manager->backend->doze(manager->state, asleep);
+}
+
 uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
                               int count, uint64_t *ready, void *sink)
 {
@@ -269,13 +275,13 @@ uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const 
         return eventManagerStep(manager, deadline_ns, sink);
     for (int i = 0; i < count; i++)
         fds[i + 1] = (struct pollfd){.fd = pollables[i], .events = POLLIN};
-    if (manager->backend->doze != NULL)
-        manager->backend->doze(manager->state, true);
     for (;;) {
         int64_t timeout_ns = sleepTime(manager, deadline_ns);
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                    .tv_nsec = (long)(timeout_ns % 1000000000)};
+        dozeOver(manager, true);
         int found = ppoll(fds, (nfds_t)count + 1, timeout_ns < 0 ? NULL : &timeout, NULL);
+        dozeOver(manager, false);
         bool news = found > 0 && fds[0].revents != 0 && pollOwn(manager, 0, &fired, sink);
         for (int i = 0; found > 0 && i < count; i++) {
             if (fds[i + 1].revents != 0)
@@ -283,11 +289,8 @@ uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const 
         }
         fired += expireOwn(manager, timeout_ns, sink);
         if (news || fired > 0 || *ready != 0 || isOver(manager, deadline_ns))
-            break;
+            return fired;
     }
-    if (manager->backend->doze != NULL)
-        manager->backend->doze(manager->state, false);
-    return fired;
 }
 
 uint32_t eventManagerRescue(EventManager *manager, void *sink)

@@ -132,7 +132,7 @@ static void armRequest(BackendState *state, Request *request, int fd, bool multi
 static void queueRemove(BackendState *state, uint64_t data)
 {
     struct io_uring_sqe *entry = ringTake(&state->ring);
-    io_uring_prep_poll_remove(entry, data);
+    io_uring_prep_cancel64(entry, data, 0); /* unlike POLL_REMOVE it never says EALREADY */
     entry->user_data = MARK_REMOVED;
     if (state->ring.uring.features & IORING_FEAT_CQE_SKIP)
         entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -475,7 +475,8 @@ static int probeRing(BackendState *state)
         if (tries == CLOSE_TRIES)
             return -ENOSYS;
         while (ringPop(&state->ring, &completion)) {
-            works = works || (completion.flags & IORING_CQE_F_MORE) != 0;
+            works = works || (completion.user_data == MARK_WAKE &&
+                              (completion.res == -ECANCELED || completion.res > 0));
             takeCompletion(state, &completion, &record);
         }
     }
