@@ -20,7 +20,8 @@ typedef enum EventBits {
     EventHangUp = 8,      /* both sides are done: wakes readers and writers */
     EventError = 16,      /* likewise */
     EventPeerClosed = 32, /* the peer will send no more */
-    EventUrgent = 64      /* out-of-band data has arrived */
+    EventUrgent = 64,     /* out-of-band data has arrived */
+    EventGone = 128       /* alone: what was watched is not the number's file any more */
 } EventBits;
 
 /* How an fd is watched. */

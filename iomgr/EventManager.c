@@ -117,6 +117,10 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
         batch->stale++;
         return;
     }
+    if (record->events & EventGone) {
+        batch->fired += fdAwaitGone(manager, slot, generation, sink);
+        return;
+    }
     if (record->events & reading)
         batch->fired += fdSlotFire(slot, FdRead, generation, sink);
     if (record->events & (EventWrite | both))

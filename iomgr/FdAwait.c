@@ -386,3 +386,13 @@ uint32_t fdAwaitRearm(EventManager *manager, FdSlot *slot, int fd, uint16_t gene
     fdSlotUnlock(slot);
     return fireOlder(older, isGone(result) ? -EBADF : 0, sink); /* 0: they look and wait again */
 }
+
+uint32_t fdAwaitGone(EventManager *manager, FdSlot *slot, uint16_t generation, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    fdSlotLock(slot);
+    if (fdControlGeneration(RELAXED_LOAD(&slot->control)) == generation)
+        advanceSlot(manager, slot, older);
+    fdSlotUnlock(slot);
+    return fireOlder(older, -EBADF, sink);
+}

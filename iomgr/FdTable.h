@@ -33,6 +33,7 @@
  *                                                         + 1, older waiters get -EBADF (Edge:
  *                                                         look again), then add
  *   Edge,OneShot  EBADF          Unregistered  anyone     likewise, and there is nothing to add
+ *   OneShot       EventGone      Unregistered  poller     likewise, where the back-end can tell
  *   any           close          Unregistered  closer     generation + 1, remove, CONTROL given
  *                                                         back, only then waiters get -EBADF
  *   any           fresh          Unregistered  fdAccept   generation + 1, older waiters -EBADF, no

@@ -24,7 +24,9 @@
  *   and each change compares the file (device, inode) with the one that is watched: that finds
  *   numbers that were closed and reused, as -ENOENT of epoll does.  What has no inode of its own
  *   (eventfd, timerfd, an epoll fd) cannot be told from another of its kind; the new request watches
- *   the right one all the same.  A wait that is given up must be removed (Backend.pins), or the
+ *   the right one all the same.  A one-shot event may be the older file's, which lives on by our
+ *   request: its waiters must not touch the newer one, so it is compared once more (EventGone).
+ *   Adopted numbers, watched by edges, change their file only by closeFd.  A wait that is given up must be removed (Backend.pins), or the
  *   closed file's peer never sees its end.
  *
  * Note [Batched changes]
@@ -57,105 +59,14 @@
 #include <unistd.h>
 
 enum {
-    RESERVE_TRIES = 16,
+    MOST_RECORDS = 64,
     CLOSE_TRIES = 100,
-    CHANGE_ENTRIES = 2, /* submissions one change needs at most */
-    MARK_REMOVED = 0,   /* user_data without a sequence */
-    MARK_WAKE = 1
+    CHANGE_ENTRIES = 2 /* submissions one change needs at most */
 };
 #define CLOSE_WAIT_NS INT64_C(1000000)
 #define EVENTS_ALL (EventRead | EventWrite | EventError)
 
-/* ---- the table ----------------------------------------------------------------------------- */
-
-static Request *findRequest(const BackendState *state, int fd)
-{
-    Request *chunk = ACQUIRE_LOAD(&state->chunks[fd >> REQUEST_CHUNK_BITS]);
-    return chunk == NULL ? NULL : &chunk[fd & (REQUEST_CHUNK - 1)];
-}
-
-/* Made if need be; NULL: out of memory. */
-static Request *getRequest(BackendState *state, int fd)
-{
-    const size_t size = REQUEST_CHUNK * sizeof(Request);
-    Request *found = findRequest(state, fd), *none = NULL;
-    if (found != NULL)
-        return found;
-    Request *made = memoryAllocateZeroed(state->allocator, size, CACHE_LINE);
-    if (made == NULL)
-        return NULL;
-    if (!CAS_ACQ_REL(&state->chunks[fd >> REQUEST_CHUNK_BITS], &none, made))
-        memoryRelease(state->allocator, made, size, CACHE_LINE);
-    return findRequest(state, fd);
-}
-
-/* ---- submissions, under lock --------------------------------------------------------------- */
-
-/* Make room for `count` submissions, at most by letting go of the lock for a while. */
-static int reserveEntries(BackendState *state, uint32_t count)
-{
-    for (int tries = 0; ringFree(&state->ring) < count; tries++) {
-        if (tries == RESERVE_TRIES)
-            return -ENOMEM; /* the kernel takes none, for want of memory */
-        spinUnlock(&state->lock);
-        ringSubmit(&state->ring);
-        spinLock(&state->lock);
-    }
-    return 0;
-}
-
-static void queuePoll(BackendState *state, int fd, uint32_t events, bool multishot, uint64_t data)
-{
-    struct io_uring_sqe *entry = ringTake(&state->ring);
-    io_uring_prep_poll_add(entry, fd, events);
-    entry->len = multishot ? IORING_POLL_ADD_MULTI : 0;
-    entry->user_data = data;
-    ringPush(&state->ring);
-    state->in_flight++;
-}
-
-static void armRequest(BackendState *state, Request *request, int fd, bool multishot)
-{
-    uint32_t events = EPOLLRDHUP;
-    if (request->edge)
-        events |= EPOLLIN | EPOLLOUT | EPOLLPRI;
-    else if (request->interest & EventRead)
-        events |= EPOLLIN;
-    if (request->interest & EventWrite)
-        events |= EPOLLOUT;
-    if (multishot)
-        events |= EPOLLET;
-    request->sequence = ++state->sequence;
-    queuePoll(state, fd, events, multishot, request->sequence << REQUEST_FD_BITS | (uint32_t)fd);
-}
-
-static void queueRemove(BackendState *state, uint64_t data)
-{
-    struct io_uring_sqe *entry = ringTake(&state->ring);
-    io_uring_prep_cancel64(entry, data, 0); /* unlike POLL_REMOVE it never says EALREADY */
-    entry->user_data = MARK_REMOVED;
-    if (state->ring.uring.features & IORING_FEAT_CQE_SKIP)
-        entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
-    ringPush(&state->ring);
-}
-
-static void cancelRequest(BackendState *state, Request *request, int fd)
-{
-    if (request->sequence != 0)
-        queueRemove(state, request->sequence << REQUEST_FD_BITS | (uint32_t)fd);
-    request->sequence = 0;
-}
-
-/* See Note [The wake fd]. */
-static void armWake(BackendState *state)
-{
-    if (RELAXED_LOAD(&state->wake_armed) != 0 || reserveEntries(state, 1) < 0)
-        return;
-    if (RELAXED_LOAD(&state->wake_armed) != 0)
-        return; /* while the lock was free */
-    queuePoll(state, state->wake_fd, EPOLLIN, false, MARK_WAKE);
-    RELAXED_STORE(&state->wake_armed, 1);
-}
+/* ---- changes ------------------------------------------------------------------------------- */
 
 /* Let go of the lock; submit what is pending if a sleeper would not, or if it cannot wait.
  * See Note [Batched changes]. */
@@ -166,8 +77,6 @@ static void unlockState(BackendState *state, bool submit)
     if (submit)
         ringSubmit(&state->ring);
 }
-
-/* ---- changes ------------------------------------------------------------------------------- */
 
 /* Of kinds that have no inode of their own or may lack a poll function, only epoll can tell. */
 static int askEPoll(BackendState *state, int fd)
@@ -206,12 +115,12 @@ static bool isFile(const Request *request, const struct stat *file)
 static int changeRequest(BackendState *state, Request *request, int fd, int looked,
                          const struct stat *file, bool known)
 {
-    int full = reserveEntries(state, CHANGE_ENTRIES);
+    int full = requestReserve(state, CHANGE_ENTRIES);
     if (full < 0)
         return full;
     /* See Note [Pinned files]. */
     if (request->watched && (looked == -EBADF || !isFile(request, file))) {
-        cancelRequest(state, request, fd);
+        requestCancel(state, request, fd);
         request->watched = false;
     }
     if (looked < 0)
@@ -227,21 +136,21 @@ static int changeIOUring(BackendState *state, int fd, WatchMode mode, uint32_t i
     struct stat file;
     if (fd < 0 || fd >> REQUEST_FD_BITS != 0)
         return fd < 0 ? -EBADF : -EMFILE;
-    int looked = lookAtFile(state, findRequest(state, fd), fd, &file);
-    Request *request = looked == 0 ? getRequest(state, fd) : findRequest(state, fd);
+    int looked = lookAtFile(state, requestFind(state, fd), fd, &file);
+    Request *request = looked == 0 ? requestGet(state, fd) : requestFind(state, fd);
     if (request == NULL)
         return looked == 0 ? -ENOMEM : looked;
     spinLock(&state->lock);
     int result = changeRequest(state, request, fd, looked, &file, known);
     if (result == 0) {
-        cancelRequest(state, request, fd);
+        requestCancel(state, request, fd);
         request->cookie = cookie;
         request->interest = (uint8_t)(interest & (EventRead | EventWrite));
         request->edge = mode == WatchEdge;
         request->watched = true;
         request->device = file.st_dev;
         request->inode = file.st_ino;
-        armRequest(state, request, fd, request->edge);
+        requestArm(state, request, fd, request->edge);
     }
     unlockState(state, false);
     return result;
@@ -261,7 +170,7 @@ static int modifyIOUring(BackendState *state, int fd, WatchMode mode, uint32_t i
 
 static int removeIOUring(BackendState *state, int fd)
 {
-    Request *request = fd < 0 || fd >> REQUEST_FD_BITS != 0 ? NULL : findRequest(state, fd);
+    Request *request = fd < 0 || fd >> REQUEST_FD_BITS != 0 ? NULL : requestFind(state, fd);
     if (request == NULL)
         return -ENOENT;
     spinLock(&state->lock);
@@ -271,8 +180,8 @@ static int removeIOUring(BackendState *state, int fd)
     }
     bool submit = request->sequence != 0;
     request->watched = false;
-    if (reserveEntries(state, 1) == 0)
-        cancelRequest(state, request, fd);
+    if (requestReserve(state, 1) == 0)
+        requestCancel(state, request, fd);
     request->sequence = 0;      /* at the least nothing is reported any more */
     unlockState(state, submit); /* the file must not stay open */
     return 0;
@@ -314,19 +223,27 @@ static uint32_t completeRequest(BackendState *state, Request *request, int fd, i
             return 0;
         if (ringFree(&state->ring) == 0)
             return EVENTS_ALL;
-        armRequest(state, request, fd, true);
+        requestArm(state, request, fd, true);
         return 0;
     }
     if (more && ringFree(&state->ring) > 0)
-        cancelRequest(state, request, fd);
+        requestCancel(state, request, fd);
     return events;
 }
 
+/* What a one-shot report is about. */
+typedef struct Seen {
+    int fd; /* -1: nothing to look at */
+    dev_t device;
+    ino_t inode;
+} Seen;
+
 /* Pop one completion.  True: *record is to be reported. */
 static bool takeCompletion(BackendState *state, const struct io_uring_cqe *completion,
-                           EventRecord *record)
+                           EventRecord *record, Seen *seen)
 {
     bool more = (completion->flags & IORING_CQE_F_MORE) != 0;
+    seen->fd = -1;
     if (completion->user_data == MARK_REMOVED)
         return false;
     if (!more)
@@ -337,23 +254,25 @@ static bool takeCompletion(BackendState *state, const struct io_uring_cqe *compl
         return true;
     }
     int fd = (int)(completion->user_data & ((1u << REQUEST_FD_BITS) - 1));
-    Request *request = findRequest(state, fd);
+    Request *request = requestFind(state, fd);
     ASSERT(request != NULL);
     if (request->sequence != completion->user_data >> REQUEST_FD_BITS)
         return false;
     record->cookie = request->cookie;
+    if (!request->edge)
+        *seen = (Seen){fd, request->device, request->inode};
     record->events = completeRequest(state, request, fd, completion->res, more);
     return record->events != 0;
 }
 
-static int takeCompletions(BackendState *state, EventRecord *records, int most)
+static int takeCompletions(BackendState *state, EventRecord *records, Seen *seen, int most)
 {
     struct io_uring_cqe completion;
     int taken = 0;
     /* Should it be full, writers are woken for nothing. */
-    reserveEntries(state, (uint32_t)most < RING_ENTRIES / 2 ? (uint32_t)most : RING_ENTRIES / 2);
+    requestReserve(state, (uint32_t)most < RING_ENTRIES / 2 ? (uint32_t)most : RING_ENTRIES / 2);
     while (taken < most && ringPop(&state->ring, &completion))
-        taken += takeCompletion(state, &completion, &records[taken]);
+        taken += takeCompletion(state, &completion, &records[taken], &seen[taken]);
     return taken;
 }
 
@@ -367,15 +286,31 @@ static bool isQuiet(const BackendState *state)
            RELAXED_LOAD(&state->wake_armed) != 0;
 }
 
+/* See Note [Pinned files]. */
+static void checkFile(BackendState *state, EventRecord *record, const Seen *seen)
+{
+    struct stat file;
+    int saved = errno;
+    if (seen->fd < 0)
+        return;
+    ADD_RELAXED(&state->looks, 1);
+    if (syscall(SYS_fstat, seen->fd, &file) < 0 || file.st_dev != seen->device ||
+        file.st_ino != seen->inode)
+        record->events = EventGone;
+    errno = saved;
+}
+
 static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *records, int most)
 {
     Ring *ring = &state->ring;
+    Seen seen[MOST_RECORDS];
     int entered = 0;
     ASSERT_CMP(most, >, 0);
+    most = most < MOST_RECORDS ? most : MOST_RECORDS;
     if (timeout_ns == 0 && isQuiet(state))
         return 0;
     spinLock(&state->lock);
-    armWake(state);
+    requestArmWake(state);
     bool sleeps = timeout_ns != 0 && ringReady(ring) == 0 && !ringOverflown(ring);
     if (sleeps)
         state->sleepers++;
@@ -389,10 +324,12 @@ static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *rec
     spinLock(&state->lock);
     if (sleeps)
         state->sleepers--;
-    int taken = takeCompletions(state, records, most);
+    int taken = takeCompletions(state, records, seen, most);
     if (state->sleepers > 0)
-        armWake(state);
+        requestArmWake(state);
     unlockState(state, false);
+    for (int i = 0; i < taken; i++)
+        checkFile(state, &records[i], &seen[i]);
     bool failed = entered < 0 && entered != -EINTR && entered != -ETIME;
     return taken == 0 && failed ? -ENOMEM : taken; /* -EAGAIN, -EBUSY: of the moment */
 }
@@ -402,7 +339,7 @@ static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *rec
 static void dozeIOUring(BackendState *state, bool asleep)
 {
     spinLock(&state->lock);
-    armWake(state);
+    requestArmWake(state);
     state->sleepers += asleep ? 1u : UINT32_MAX; /* - 1 */
     unlockState(state, false);
 }
@@ -426,21 +363,22 @@ static void cancelAll(BackendState *state)
 {
     struct io_uring_cqe completion;
     EventRecord record;
+    Seen seen;
     for (int fd = 0; fd >> REQUEST_FD_BITS == 0; fd++) {
-        Request *request = findRequest(state, fd);
+        Request *request = requestFind(state, fd);
         if (request == NULL)
             fd |= REQUEST_CHUNK - 1;
-        else if (request->sequence != 0 && reserveEntries(state, 1) == 0)
-            cancelRequest(state, request, fd);
+        else if (request->sequence != 0 && requestReserve(state, 1) == 0)
+            requestCancel(state, request, fd);
     }
-    if (RELAXED_LOAD(&state->wake_armed) != 0 && reserveEntries(state, 1) == 0)
-        queueRemove(state, MARK_WAKE);
+    if (RELAXED_LOAD(&state->wake_armed) != 0 && requestReserve(state, 1) == 0)
+        requestRemove(state, MARK_WAKE);
     for (int tries = 0; state->in_flight > 0 && tries < CLOSE_TRIES; tries++) {
         spinUnlock(&state->lock);
         ringWait(&state->ring, CLOSE_WAIT_NS);
         spinLock(&state->lock);
         while (ringPop(&state->ring, &completion))
-            takeCompletion(state, &completion, &record);
+            takeCompletion(state, &completion, &record, &seen);
     }
 }
 
@@ -465,9 +403,10 @@ static int probeRing(BackendState *state)
 {
     struct io_uring_cqe completion;
     EventRecord record;
+    Seen seen;
     bool works = false;
-    queuePoll(state, state->wake_fd, EPOLLOUT | EPOLLET, true, MARK_WAKE); /* it is writable */
-    queueRemove(state, MARK_WAKE);
+    requestPoll(state, state->wake_fd, EPOLLOUT | EPOLLET, true, MARK_WAKE); /* it is writable */
+    requestRemove(state, MARK_WAKE);
     for (int tries = 0; state->in_flight > 0; tries++) {
         int result = ringWait(&state->ring, CLOSE_WAIT_NS);
         if (result < 0 && result != -EINTR && result != -ETIME)
@@ -477,7 +416,7 @@ static int probeRing(BackendState *state)
         while (ringPop(&state->ring, &completion)) {
             works = works || (completion.user_data == MARK_WAKE &&
                               (completion.res == -ECANCELED || completion.res > 0));
-            takeCompletion(state, &completion, &record);
+            takeCompletion(state, &completion, &record, &seen);
         }
     }
     return works ? 0 : -ENOSYS;

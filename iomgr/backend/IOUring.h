@@ -45,4 +45,29 @@ struct BackendState {
     Request **chunks;           /* REQUEST_CHUNKS, each set once by CAS (release), read acquire */
 };
 
+/* user_data without a sequence */
+enum { MARK_REMOVED = 0, MARK_WAKE = 1 };
+
+/* requestFind -- what there is for fd, or NULL.  requestGet -- made if need be; NULL: out of
+ * memory.  fd is within REQUEST_FD_BITS. */
+Request *requestFind(const BackendState *state, int fd);
+Request *requestGet(BackendState *state, int fd);
+
+/* The rest: under lock.
+ *
+ * requestReserve -- make room for `count` submissions, if need be by letting go of the lock for a
+ * while.  0, or -ENOMEM: the kernel takes none, for want of memory. */
+int requestReserve(BackendState *state, uint32_t count);
+
+/* Each takes one place.
+ * requestPoll -- a poll request in general.  requestArm -- fd's next one.
+ * requestRemove -- cancel by user_data.  requestCancel -- fd's, if it is in flight. */
+void requestPoll(BackendState *state, int fd, uint32_t events, bool multishot, uint64_t data);
+void requestArm(BackendState *state, Request *request, int fd, bool multishot);
+void requestRemove(BackendState *state, uint64_t data);
+void requestCancel(BackendState *state, Request *request, int fd);
+
+/* requestArmWake -- the wake fd's, if it is not in flight.  See Note [The wake fd].  Reserves. */
+void requestArmWake(BackendState *state);
+
 #endif
