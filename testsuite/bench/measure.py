@@ -20,6 +20,7 @@ def measure_once(work, program, cores):
     """{figure: {name: value}} of one run, the name being the peer's; Failure: why there is none."""
     if program.peer == OURS and program.name == "Http":
         command = [program.binary, "--capabilities", cores]
+        command += ["--backend", work.backend] if work.backend else []
     else:
         command = [program.binary, "--cores", cores]
     arguments = [int(word) for word in work.arguments]

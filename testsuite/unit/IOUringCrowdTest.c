@@ -1,4 +1,9 @@
-/* IOUringCrowdTest.c -- the io_uring back-end when there are many: waits, threads, completions. */
+/* IOUringCrowdTest.c -- the io_uring back-end when there are many: waits, threads, completions.
+ *
+ * Valgrind takes io_uring_enter for a call that does not block: no other OS thread gets through.
+ *
+ * not-under: valgrind
+ */
 #include "testsuite/support/Runtime.h"
 
 #ifdef CAPRI_URING

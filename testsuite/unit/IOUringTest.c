@@ -1,6 +1,9 @@
 /* IOUringTest.c -- what the io_uring back-end makes of the kernel's words.
  *
  * Where the kernel has no rings for us everything here is skipped: the back-end is not used either.
+ * Valgrind takes io_uring_enter for a call that does not block: no signal gets through.
+ *
+ * not-under: valgrind
  */
 #include "testsuite/support/IoFixture.h"
 
