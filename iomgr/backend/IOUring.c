@@ -4,6 +4,8 @@
  * Before  the kernel.   After  iomgr/EventManager.c: dispatch, by cookie.
  * Tests   testsuite/unit/IOUringTest.c, testsuite/conformance/EventManagerConformance.c
  *
+ * What a ring without an owner costs and why: See Note [Ring without an owner].
+ *
  * Note [Request states]   of one fd; requests in flight carry (sequence, fd) as their user_data
  *   from       on                 to         what is submitted, what is reported
  *   Unwatched  add                Armed      poll add: edge: multishot; one-shot: once
@@ -26,8 +28,8 @@
  *   (eventfd, timerfd, an epoll fd) cannot be told from another of its kind; the new request watches
  *   the right one all the same.  A one-shot event may be the older file's, which lives on by our
  *   request: its waiters must not touch the newer one, so it is compared once more (EventGone).
- *   Adopted numbers, watched by edges, change their file only by closeFd.  A wait that is given up must be removed (Backend.pins), or the
- *   closed file's peer never sees its end.
+ *   Adopted numbers, watched by edges, change their file only by closeFd.  A wait that is given up
+ *   must be removed (Backend.pins), or the closed file's peer never sees its end.
  *
  * Note [Batched changes]
  *   A change is put into the submission queue and left there; the next poll hands all of them over

@@ -25,7 +25,7 @@
 #define ENTER_NO_IOWAIT (1u << 7)
 
 enum { KERNEL_SIGNALS = 64 };
-#define LONGEST_NS (INT64_MAX / 2) /* the kernel adds it to its clock, and looks for no overflow */
+#define LONGEST_NS (INT64_MAX / 2) /* the kernel adds it to its clock unchecked */
 
 int ringOpen(Ring *ring, uint32_t entries, uint32_t completions)
 {
