@@ -407,7 +407,8 @@ static int probeRing(BackendState *state)
     EventRecord record;
     Seen seen;
     bool works = false;
-    requestPoll(state, state->wake_fd, EPOLLOUT | EPOLLET, true, MARK_WAKE); /* it is writable */
+    /* An eventfd is writable. */
+    requestPoll(state, state->wake_fd, EPOLLOUT | EPOLLET, true, MARK_WAKE);
     requestRemove(state, MARK_WAKE);
     for (int tries = 0; state->in_flight > 0; tries++) {
         int result = ringWait(&state->ring, CLOSE_WAIT_NS);

@@ -5,9 +5,10 @@
  * Tests   testsuite/unit/IOUringTest.c
  *
  * Note [Ring without an owner]
- *   The ring belongs to no OS thread: neither SINGLE_ISSUER nor DEFER_TASKRUN.  With these, entering
- *   from another OS thread fails, and completions appear only while the one owner enters: neither
- *   could a capability be carried by another OS thread, nor an idle core look after a busy one.
+ *   The ring belongs to no OS thread: neither SINGLE_ISSUER nor DEFER_TASKRUN.  With these,
+ *   entering from another OS thread fails, and completions appear only while the one owner enters:
+ *   neither could a capability be carried by another OS thread, nor an idle core look after a busy
+ *   one.
  *   Nor COOP_TASKRUN: completions of an OS thread that computes would wait for its next system
  *   call. So an event interrupts the OS thread that submitted the request, for less than a
  *   microsecond, its completion appears in shared memory, and whoever looks at the ring finds it.
