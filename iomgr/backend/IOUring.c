@@ -348,8 +348,11 @@ static void dozeIOUring(BackendState *state, bool asleep)
 
 static int pollableIOUring(BackendState *state)
 {
-    if (ringPending(&state->ring) != 0)
-        ringSubmit(&state->ring);
+    if (ringPending(&state->ring) != 0 || RELAXED_LOAD(&state->wake_armed) == 0) {
+        spinLock(&state->lock);
+        requestArmWake(state);
+        unlockState(state, true);
+    }
     return state->ring.uring.ring_fd;
 }
 
@@ -400,7 +403,7 @@ static void closeIOUring(BackendState *state)
     memoryRelease(allocator, state, sizeof *state, CACHE_LINE);
 }
 
-/* A kernel may have rings but no multishot polls, a sandbox may let us make one and not enter it. */
+/* A kernel may have rings but no multishot polls, a sandbox may let us make and not enter one. */
 static int probeRing(BackendState *state)
 {
     struct io_uring_cqe completion;

@@ -11,7 +11,10 @@
 #include "iomgr/backend/IOUring.h"
 #include "testsuite/support/IoFixture.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -251,6 +254,7 @@ TEST(IOUringCrowd, theSubmitterIsGone)
     CHECK_EQ(count, 1);
     CHECK_EQ(record.cookie, 5);
     CHECK_NE(record.events & EventRead, 0);
+    CHECK_EQ(record.events & EventPeerClosed, 0);
     CHECK_NE(record.events & EventError, 0); /* so that the next wait asks again */
     CHECK_EQ(backendIOUring.modify(state, ends[0], WatchEdge, EventRead, 6), 0);
     CHECK_EQ(look(&record), 1);
@@ -306,6 +310,50 @@ TEST(IOUringCrowd, eachArmingIsReportedToOnePoller)
     CHECK(isIdle());
     pairClose(ends);
     closeState();
+}
+
+/* ---- a kernel without memory ---- */
+
+static void liveWithoutEntering(void *arg)
+{
+    const struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | *(uint32_t *)arg),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof code[0], (struct sock_filter *)code};
+    EventRecord record;
+    int ends[2], result = 0;
+    openState();
+    pipeOpen(ends);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
+        _exit(77);
+    CHECK_EQ(add(ends[0], 0), 0); /* queued */
+    CHECK_EQ(look(&record), -ENOMEM);
+    CHECK_EQ(backendIOUring.poll(state, 1000, &record, 1), -ENOMEM);
+    for (uint64_t i = 0; i < RING_ENTRIES && result == 0; i++)
+        result = modify(ends[0], i);
+    CHECK_EQ(result, -ENOMEM); /* told to the waiter: it is not watched for him */
+    CHECK_EQ(backendIOUring.remove(state, ends[0]), 0);
+    CHECK_EQ(state->sleepers, 0);
+    pairClose(ends);
+    closeState(); /* does not wait for ever */
+}
+
+TEST(IOUringCrowd, aKernelThatTakesNothing)
+{
+    NEEDS_RINGS();
+    static char output[1000];
+    uint32_t errors[] = {EAGAIN, EBUSY, ENOMEM};
+    for (int i = 0; i < 3; i++) {
+        int status = testChild(liveWithoutEntering, &errors[i], output, sizeof output);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+            SKIP("no seccomp filters here");
+        if (status != 0)
+            testFailed(__FILE__, __LINE__, output);
+    }
 }
 
 /* ---- fork ---- */

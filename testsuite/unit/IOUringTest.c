@@ -11,8 +11,7 @@
 
 #include "iomgr/backend/IOUring.h"
 
-#include <pthread.h>
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -283,6 +282,24 @@ TEST(IOUring, theWakeFdStaysReadable)
         CHECK_EQ(read(wake_fd, &count, sizeof count), (ssize_t)sizeof count);
         CHECK_EQ(look(), 0);
     }
+    closeState();
+}
+
+/* Somebody sleeps over the ring while another one looks and sees what is meant for the sleeper. */
+TEST(IOUring, aLookLeavesTheWakeToTheSleeper)
+{
+    NEEDS_RINGS();
+    const uint64_t one = 1;
+    openState();
+    struct pollfd ring = {.fd = backendIOUring.pollable(state), .events = POLLIN};
+    backendIOUring.doze(state, true);
+    CHECK_EQ(poll(&ring, 1, 0), 0);
+    CHECK_EQ(write(wake_fd, &one, sizeof one), (ssize_t)sizeof one);
+    CHECK_EQ(poll(&ring, 1, 0), 1);
+    CHECK_EQ(lookOnce(BACKEND_WAKE_COOKIE), EventRead);
+    CHECK_EQ(poll(&ring, 1, 0), 1);
+    backendIOUring.doze(state, false);
+    CHECK_EQ(lookOnce(BACKEND_WAKE_COOKIE), EventRead);
     closeState();
 }
 
