@@ -9,15 +9,18 @@
  * Note [Request states]   of one fd; requests in flight carry (sequence, fd) as their user_data
  *   from       on                 to         what is submitted, what is reported
  *   Unwatched  add                Armed      poll add: edge: multishot; one-shot: once
- *   Armed      modify             Armed      poll remove, poll add with the next sequence: a look
+ *   Armed      modify             Armed      cancelled, poll add with the next sequence: a look
  *   Silent     modify             Armed      poll add
  *   Armed      completion         Armed      edge, and more will come: reported
- *   Armed      last completion    Silent     reported; edge: with EventError, so that the next wait
- *                                            asks again.  Ended by the kernel (no place for the
- *                                            completion; the OS thread that submitted it is gone):
- *                                            reported as if everything had happened
- *   any        another file       Unwatched  poll remove, if Armed; -ENOENT or -EBADF
- *   Armed      remove             Unwatched  poll remove, at once
+ *   Armed      last completion    Silent     one-shot: reported
+ *   Armed      ended              Armed      an edge's last completion (there was no place for it),
+ *                                            or an error (the OS thread that submitted it is gone):
+ *                                            poll add, which looks: nothing is lost or made up.
+ *                                            Often in a row, with no news in between: reported as
+ *                                            if everything had happened; with EventError, so that
+ *                                            the next wait asks again
+ *   any        another file       Unwatched  cancelled, if Armed; -ENOENT or -EBADF
+ *   Armed      remove             Unwatched  cancelled, at once
  *   A completion with another sequence than the request's is dropped, its user_data names no memory.
  *   A cancelled poll completes itself too: `in_flight` counts requests until their last completion.
  *
@@ -25,8 +28,8 @@
  *   epoll forgets a file that is closed; a poll request keeps it open.  So the number says nothing,
  *   and each change compares the file (device, inode) with the one that is watched: that finds
  *   numbers that were closed and reused, as -ENOENT of epoll does.  What has no inode of its own
- *   (eventfd, timerfd, an epoll fd) cannot be told from another of its kind; the new request watches
- *   the right one all the same.  A one-shot event may be the older file's, which lives on by our
+ *   (eventfd, timerfd, epoll) cannot be told from another of its kind; the new request watches the
+ *   right one all the same.  A one-shot event may be the older file's, which lives on by our
  *   request: its waiters must not touch the newer one, so it is compared once more (EventGone).
  *   Adopted numbers, watched by edges, change their file only by closeFd.  A wait that is given up
  *   must be removed (Backend.pins), or the closed file's peer never sees its end.
@@ -61,6 +64,7 @@
 #include <unistd.h>
 
 enum {
+    MOST_ENDS = 64,
     MOST_RECORDS = 64,
     CLOSE_TRIES = 100,
     CHANGE_ENTRIES = 2 /* submissions one change needs at most */
@@ -149,6 +153,7 @@ static int changeIOUring(BackendState *state, int fd, WatchMode mode, uint32_t i
         request->cookie = cookie;
         request->interest = (uint8_t)(interest & (EventRead | EventWrite));
         request->edge = mode == WatchEdge;
+        request->ends = 0;
         request->watched = true;
         request->device = file.st_dev;
         request->inode = file.st_ino;
@@ -214,11 +219,19 @@ static uint32_t eventsOf(uint32_t kernel)
 static uint32_t completeRequest(BackendState *state, Request *request, int fd, int result,
                                 bool more)
 {
-    uint32_t events = result < 0 ? (uint32_t)EVENTS_ALL : eventsOf((uint32_t)result);
-    if (!more)
+    uint32_t events = eventsOf((uint32_t)result); /* of an error: not looked at */
+    if (more)
+        request->ends = 0;
+    else
         request->sequence = 0;
+    if (!more && (request->edge || result < 0)) {
+        if (++request->ends > MOST_ENDS || ringFree(&state->ring) == 0)
+            return EVENTS_ALL;
+        requestArm(state, request, fd, request->edge);
+        return 0;
+    }
     if (request->edge)
-        return more ? events : events | EVENTS_ALL;
+        return events;
     /* See Note [Half-closed writers]. */
     if (request->interest == EventWrite && (events & EventWrite) == 0) {
         if (more)

@@ -26,6 +26,7 @@ typedef struct Request {
     uint64_t sequence; /* lock: of the request in flight, or 0 */
     uint8_t interest;  /* lock: EventRead | EventWrite */
     bool edge;         /* lock */
+    uint8_t ends;      /* lock: how often in a row the kernel ended its request */
     bool watched;      /* changers, who take turns; with the file it was */
     dev_t device;
     ino_t inode;
