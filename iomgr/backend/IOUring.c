@@ -21,7 +21,7 @@
  *                                            the next wait asks again
  *   any        another file       Unwatched  cancelled, if Armed; -ENOENT or -EBADF
  *   Armed      remove             Unwatched  cancelled, at once
- *   A completion with another sequence than the request's is dropped, its user_data names no memory.
+ *   A completion with another sequence than the request's is dropped; user_data names no memory.
  *   A cancelled poll completes itself too: `in_flight` counts requests until their last completion.
  *
  * Note [Pinned files]
