@@ -20,7 +20,8 @@ typedef enum EventBits {
     EventHangUp = 8,      /* both sides are done: wakes readers and writers */
     EventError = 16,      /* likewise */
     EventPeerClosed = 32, /* the peer will send no more */
-    EventUrgent = 64      /* out-of-band data has arrived */
+    EventUrgent = 64,     /* out-of-band data has arrived */
+    EventGone = 128       /* alone: what was watched is not the number's file any more */
 } EventBits;
 
 /* How an fd is watched. */
@@ -41,6 +42,8 @@ typedef struct BackendState BackendState; /* each back-end's own */
 typedef struct Backend {
     const char *name;
     bool edges; /* WatchEdge works; without it FdTable asks for WatchOneShot each time */
+    bool pins;  /* what is watched stays open: who gives a one-shot wait up must remove it */
+    const struct Backend *fallback; /* instead, where the kernel has none or refuses; or NULL */
     /* Make a state that watches wake_fd under BACKEND_WAKE_COOKIE (level-triggered). */
     int (*open)(BackendState **state, int wake_fd, const Allocator *allocator);
     void (*close)(BackendState *state);
@@ -54,14 +57,25 @@ typedef struct Backend {
     /* Collect up to `most` records; wait at most timeout_ns (0: look only, -1: for ever), rounded
      * up. A signal ends the wait early with 0.  Rescuers pass 0. */
     int (*poll)(BackendState *state, int64_t timeout_ns, EventRecord *records, int most);
-    /* An fd that polls readable while events are pending (for the guard), or -1. */
+    /* An fd that polls readable while events are pending (for the guard), or -1.  Changes made
+     * before are in effect; later ones may be at the next poll only, unless somebody dozes. */
     int (*pollable)(BackendState *state);
+    /* Somebody begins or ends to sleep over pollable() elsewhere than in poll.  NULL: no matter. */
+    void (*doze)(BackendState *state, bool asleep);
+    /* System calls made so far.  NULL: one for each poll and each change. */
+    uint64_t (*calls)(BackendState *state);
 } Backend;
 
-extern const Backend backendEPoll, backendPoll;
+extern const Backend backendEPoll, backendPoll, backendIOUring;
 
-/* backendByName -- "epoll", "poll" or NULL/"auto" (CAPRI_BACKEND in the environment, else epoll).
- * NULL when there is no such back-end. */
+/* backendByName -- "epoll", "poll", "uring" or NULL/"auto" (CAPRI_BACKEND in the environment, else
+ * epoll).  NULL when there is no such back-end; where the library was built without liburing, the
+ * fall-back of "uring". */
 const Backend *backendByName(const char *name);
+
+/* backendOpen -- open *backend, or its fall-back, which *backend is then: where the kernel has no
+ * such interface, is too old for us, or refuses it to this process (a sandbox, a sysctl). */
+int backendOpen(const Backend **backend, BackendState **state, int wake_fd,
+                const Allocator *allocator);
 
 #endif

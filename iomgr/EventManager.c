@@ -50,7 +50,7 @@ int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock 
     result = wakeupOpen(&manager->wakeup);
     if (result < 0)
         goto free_timers;
-    result = manager->backend->open(&manager->state, manager->wakeup.fd, allocator);
+    result = backendOpen(&manager->backend, &manager->state, manager->wakeup.fd, allocator);
     if (result == 0)
         return 0;
     wakeupClose(&manager->wakeup);
@@ -81,6 +81,15 @@ int eventManagerPollable(EventManager *manager)
     return manager->backend->pollable(manager->state);
 }
 
+uint64_t eventManagerCalls(EventManager *manager)
+{
+    const EventManagerStats *stats = &manager->stats;
+    if (manager->backend->calls != NULL)
+        return manager->backend->calls(manager->state);
+    return RELAXED_LOAD(&stats->polls) + RELAXED_LOAD(&stats->visits) +
+           RELAXED_LOAD(&stats->changes);
+}
+
 /* ---- dispatching --------------------------------------------------------------------------- */
 
 /* What one batch came to. */
@@ -108,6 +117,10 @@ static inline void dispatchRecord(EventManager *manager, FdSlot *slot, const Eve
     if (slot == NULL || fdControlGeneration(SEQ_CST_LOAD(&slot->control)) != generation ||
         (bits != 0 && !fdSlotMark(slot, generation, bits))) {
         batch->stale++;
+        return;
+    }
+    if (UNLIKELY((record->events & EventGone) != 0)) {
+        batch->fired += fdAwaitGone(manager, slot, generation, sink);
         return;
     }
     bool reads = (record->events & reading) != 0, writes = (record->events & writing) != 0;
@@ -260,6 +273,12 @@ uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink
     }
 }
 
+static void dozeOver(EventManager *manager, bool asleep)
+{
+    if (manager->backend->doze != NULL)
+        manager->backend->doze(manager->state, asleep);
+}
+
 uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
                               int count, uint64_t *ready, void *sink)
 {
@@ -276,7 +295,9 @@ uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const 
         int64_t timeout_ns = sleepTime(manager, deadline_ns);
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                    .tv_nsec = (long)(timeout_ns % 1000000000)};
+        dozeOver(manager, true);
         int found = ppoll(fds, (nfds_t)count + 1, timeout_ns < 0 ? NULL : &timeout, NULL);
+        dozeOver(manager, false);
         bool news = found > 0 && fds[0].revents != 0 && pollOwn(manager, 0, &fired, sink);
         for (int i = 0; found > 0 && i < count; i++) {
             if (fds[i + 1].revents != 0)
@@ -293,6 +314,7 @@ uint32_t eventManagerRescue(EventManager *manager, void *sink)
     EventRecord records[RESCUE_BATCH];
     uint32_t expired = 0;
     int count = pollBackend(manager, 0, records, RESCUE_BATCH);
+    ADD_RELAXED(&manager->stats.visits, 1);
     Batch batch = dispatchBatch(manager, records, count, sink);
     if (timerHeapDue(&manager->timers) != DEADLINE_NEVER) {
         int64_t now_ns = clockRead(manager->clock);

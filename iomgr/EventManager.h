@@ -29,10 +29,11 @@ typedef struct EventManagerStats {
     uint64_t changes; /* anyone: add + modify + remove, i.e. epoll_ctl on epoll */
     uint64_t wakeups; /* owner: times the Wakeup was drained */
     uint64_t stale;   /* anyone: events dropped for their generation */
+    uint64_t visits;  /* anyone: polls by somebody else than the owner */
 } EventManagerStats;
 
 struct EventManager {
-    const Backend *backend; /* constant */
+    const Backend *backend; /* constant; what was asked for or its fall-back */
     BackendState *state;    /* constant while open */
     const Clock *clock;     /* constant */
     const Allocator *allocator;
@@ -181,5 +182,8 @@ void eventManagerWake(EventManager *manager);
 
 /* eventManagerPollable -- an fd that polls readable while events wait here, or -1. */
 int eventManagerPollable(EventManager *manager);
+
+/* eventManagerCalls -- system calls made for events so far (a guard's ppoll is not among them). */
+uint64_t eventManagerCalls(EventManager *manager);
 
 #endif

@@ -209,6 +209,21 @@ int eventManagerAwait(EventManager *manager, int fd, uint32_t kind, FdDirection 
     return result;
 }
 
+/* Nobody waits any more, and watching keeps the file open: stop.  See Note [Fd slot states]. */
+static void unpinFd(EventManager *manager, FdSlot *slot, int fd)
+{
+    if ((SEQ_CST_LOAD(&slot->control) & SLOT_ONESHOT) == 0 || interestOf(slot) != 0)
+        return;
+    fdSlotLock(slot);
+    if ((RELAXED_LOAD(&slot->control) & SLOT_ONESHOT) != 0 && interestOf(slot) == 0) {
+        ADD_RELAXED(&manager->stats.changes, 1);
+        manager->backend->remove(manager->state, fd);
+        AND_SEQ_CST(&slot->control, ~(uint32_t)SLOT_ONESHOT);
+        ADD_RELAXED(&manager->fds, UINT32_MAX); /* - 1 */
+    }
+    fdSlotUnlock(slot);
+}
+
 bool eventManagerForget(EventManager *manager, int fd, FdDirection direction, WatchNode *node,
                         void *sink)
 {
@@ -219,7 +234,10 @@ bool eventManagerForget(EventManager *manager, int fd, FdDirection direction, Wa
     /* A later generation than the node's: whoever closed the list has the node, and remove waits
      * until it lets go. */
     uint16_t generation = watchListGeneration(RELAXED_LOAD(&slot->waiters[direction]));
-    return watchListRemove(&slot->waiters[direction], generation, node, sink);
+    bool published = watchListRemove(&slot->waiters[direction], generation, node, sink);
+    if (published && manager->backend->pins)
+        unpinFd(manager, slot, fd);
+    return published;
 }
 
 void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uint32_t who)
@@ -317,4 +335,14 @@ uint32_t fdAwaitRearm(EventManager *manager, FdSlot *slot, int fd, uint16_t gene
     }
     fdSlotUnlock(slot);
     return fireOlder(older, isGone(result) ? -EBADF : 0, sink); /* 0: they look and wait again */
+}
+
+uint32_t fdAwaitGone(EventManager *manager, FdSlot *slot, uint16_t generation, void *sink)
+{
+    WatchNode *older[2] = {NULL, NULL};
+    fdSlotLock(slot);
+    if (fdControlGeneration(RELAXED_LOAD(&slot->control)) == generation)
+        advanceSlot(manager, slot, older);
+    fdSlotUnlock(slot);
+    return fireOlder(older, -EBADF, sink);
 }

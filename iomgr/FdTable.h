@@ -26,11 +26,14 @@
  *                                                         both), publish, re-check
  *   OneShot       event          OneShot       poller     fires; if the other direction still has
  *                                                         waiters: modify(dirs waited)
+ *   OneShot       give up        Unregistered  waiter     the last one, where watching keeps the
+ *                                                         file open (Backend.pins): remove
  *   Edge,OneShot  ENOENT, EPERM  as await      waiter     modify tells that the number was closed
  *                                                         behind our back and reused: generation
  *                                                         + 1, older waiters get -EBADF (Edge:
  *                                                         look again), then add
  *   Edge,OneShot  EBADF          Unregistered  anyone     likewise, and there is nothing to add
+ *   OneShot       EventGone      Unregistered  poller     likewise, where the back-end can tell
  *   any           close          Unregistered  closer     generation + 1, remove, CONTROL given
  *                                                         back, only then waiters get -EBADF
  *   any           fresh          Unregistered  fdAccept   generation + 1, older waiters -EBADF, no

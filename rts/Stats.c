@@ -30,6 +30,7 @@ int rtsStats(uint32_t capability, RtsStats *stats)
         .sleeps = RELAXED_LOAD(&it->stats.sleeps),
         .events = RELAXED_LOAD(&manager->stats.events),
         .changes = RELAXED_LOAD(&manager->stats.changes),
+        .calls = eventManagerCalls(manager),
         .rescues = RELAXED_LOAD(&manager->stats.rescues),
         .wakes_sent = RELAXED_LOAD(&it->stats.wakes_sent),
         .woken = RELAXED_LOAD(&it->stats.woken),

@@ -1,6 +1,6 @@
 /* httpd.c -- an HTTP/1.1 server: one green thread per connection, written as if every call blocked.
  *
- *     httpd [--port P] [--capabilities N] [--backend epoll|poll] [--seconds S] [--stats]
+ *     httpd [--port P] [--capabilities N] [--backend epoll|poll|uring] [--seconds S] [--stats]
  *
  * Each capability has a listener of its own (SO_REUSEPORT) and a thread pinned to it that accepts.
  * The threads that serve the connections run wherever there is time for them.

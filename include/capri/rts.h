@@ -15,7 +15,8 @@ typedef struct RtsConfig {
     /* How many cores to use, at most 64; 0: CAPRI_CAPABILITIES in the environment, else the
      * processors this process may run on. */
     uint32_t capabilities;
-    const char *backend; /* "epoll", "poll"; NULL: CAPRI_BACKEND in the environment, else epoll */
+    const char *backend; /* "epoll", "poll", "uring" (epoll where the kernel refuses); NULL: what
+                          * CAPRI_BACKEND in the environment says, else epoll */
     Allocator allocator; /* all NULL: aligned_alloc and free */
     size_t stack_size;   /* default stack of a thread; 0: 64 KiB */
     bool no_signals;     /* do not install the SIGSEGV handler that names overflowed stacks */
@@ -71,7 +72,8 @@ typedef struct RtsStats {
     uint64_t polls;      /* times the kernel was asked for events */
     uint64_t sleeps;     /* of these, times the capability lay down */
     uint64_t events;     /* events the kernel gave */
-    uint64_t changes;    /* changes of the kernel's interest: epoll_ctl */
+    uint64_t changes;    /* changes of the kernel's interest: epoll_ctl, or batched in a ring */
+    uint64_t calls;      /* system calls for events: epoll_wait, epoll_ctl, io_uring_enter, ... */
     uint64_t rescues;    /* events and timers that others took for this capability */
     uint64_t wakes_sent; /* sleepers woken by this one */
     uint64_t woken;      /* times it was woken by another */

@@ -19,6 +19,8 @@ HOW = {
 def measure_once(work, program, cores):
     """{figure: {name: value}} of one run, the name being the peer's; Failure: why there is none."""
     command = [program.binary, "--cores", cores]
+    if program.peer == OURS and work.backend:
+        command += ["--backend", work.backend]
     arguments = [int(word) for word in work.arguments]
     return sort_figures(work.figures, program.peer, HOW[work.how](command, cores, *arguments))
 

@@ -26,7 +26,7 @@ class Work:
 
     def __init__(self, cells):
         self.row = int(cells["row"])
-        self.program = cells["program"]
+        self.program, _, self.backend = cells["program"].partition(":")
         self.how, *self.arguments = cells["how"].split()
         self.cores = int(cells["cores"])
         self.rounds = int(cells["rounds"])
@@ -44,7 +44,8 @@ class Work:
 
     def title(self):
         how = "" if self.how == "run" else " " + " ".join([self.how, *self.arguments])
-        return f"row {self.row} {self.program}{how} {self.cores}c"
+        backend = f" on {self.backend}" if self.backend else ""
+        return f"row {self.row} {self.program}{backend}{how} {self.cores}c"
 
 
 def find_program(name, peer):

@@ -21,6 +21,8 @@ static inline void openManager(void)
     const Backend *backend = backendTested();
     ownerGateStart();
     CHECK_EQ(eventManagerOpen(&manager, backend, NULL, NULL), 0);
+    if (manager.backend != backend) /* its fall-back: not unless the kernel refuses */
+        CHECK(ringsRefused());
 }
 
 static inline uint32_t look(void)

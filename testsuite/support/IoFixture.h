@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A waiter that parks nobody: it counts how often it was fired. */
@@ -69,6 +70,18 @@ static inline const Clock *fakeClockInit(FakeClock *fake, int64_t now_ns)
     fake->now_ns = now_ns;
     fake->reads = 0;
     return &fake->clock;
+}
+
+/* Has this kernel no io_uring, or none for us?  As it says itself. */
+static inline bool ringsRefused(void)
+{
+    uint64_t params[15] = {0}; /* struct io_uring_params */
+    int saved = errno, fd = (int)syscall(425 /* io_uring_setup */, 1, params);
+    bool refused = fd < 0 && (errno == ENOSYS || errno == EPERM);
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return refused;
 }
 
 static inline void pipeOpen(int ends[2])

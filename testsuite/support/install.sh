@@ -7,13 +7,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-run_packages="build-essential cmake ninja-build libck-dev libjemalloc-dev"
-check_packages="$run_packages gcc g++ clang clang-format liburing-dev libclang-rt-14-dev valgrind
+run_packages="build-essential cmake ninja-build libck-dev libjemalloc-dev liburing-dev"
+check_packages="$run_packages gcc g++ clang clang-format libclang-rt-14-dev valgrind
     gdb strace wrk python3 binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user pkg-config
     procps git"
 bench_packages="$run_packages gcc g++ git wrk strace linux-perf python3 gnuplot-nox golang-go ghc
     libghc-network-dev rustc cargo librust-tokio-dev librust-rayon-dev libuv1-dev libev-dev
-    libevent-dev liburing-dev libst-dev libtbb-dev libboost-fiber-dev"
+    libevent-dev libst-dev libtbb-dev libboost-fiber-dev"
 
 case "${1:-}" in
     run) packages=$run_packages ;;

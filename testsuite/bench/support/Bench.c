@@ -23,22 +23,29 @@ void benchFail(const char *file, int line, const char *condition)
     _Exit(1); /* from any thread, on any stack: nothing of the runtime is torn down */
 }
 
+static const char *findWord(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return argv[i + 1];
+    return NULL;
+}
+
 int64_t benchArgument(int argc, char **argv, const char *name, int64_t otherwise)
 {
-    for (int i = 1; i + 1 < argc; i++) {
-        char *end;
-        if (strcmp(argv[i], name) != 0)
-            continue;
-        int64_t value = strtoll(argv[i + 1], &end, 10);
-        BENCH_CHECK(*end == '\0' && end != argv[i + 1]);
-        return value;
-    }
-    return otherwise;
+    char *end;
+    const char *word = findWord(argc, argv, name);
+    if (word == NULL)
+        return otherwise;
+    int64_t value = strtoll(word, &end, 10);
+    BENCH_CHECK(*end == '\0' && end != word);
+    return value;
 }
 
 static RtsConfig configOf(int argc, char **argv)
 {
-    RtsConfig config = {.capabilities = (uint32_t)benchArgument(argc, argv, "--cores", 1)};
+    RtsConfig config = {.capabilities = (uint32_t)benchArgument(argc, argv, "--cores", 1),
+                        .backend = findWord(argc, argv, "--backend")};
 #ifdef CAPRI_WITH_JEMALLOC
     config.allocator = jemallocAllocator();
 #endif
