@@ -32,6 +32,7 @@ int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock 
     manager->backend = backend != NULL ? backend : backendByName(NULL);
     manager->clock = clock != NULL ? clock : &clockMonotonic;
     manager->allocator = allocator;
+    manager->timer_fd = -1;
     if (manager->backend == NULL)
         return -ENOSYS; /* the environment names one that does not exist */
 #ifdef CAPRI_ASSERTIONS
@@ -65,7 +66,24 @@ void eventManagerClose(EventManager *manager)
     manager->state = NULL;
     wakeupClose(&manager->wakeup);
     timerHeapFree(&manager->timers);
+    fdRegisterFree(manager);
     fdTableFree(&manager->table);
+}
+
+void eventManagerStats(EventManager *manager, EventManagerStats *stats)
+{
+    EventManagerStats *at = &manager->stats;
+    *stats = (EventManagerStats){
+        .polls = RELAXED_LOAD(&at->polls),
+        .sleeps = RELAXED_LOAD(&at->sleeps),
+        .events = RELAXED_LOAD(&at->events),
+        .fired = RELAXED_LOAD(&at->fired),
+        .rescues = RELAXED_LOAD(&at->rescues),
+        .changes = RELAXED_LOAD(&at->changes),
+        .wakeups = RELAXED_LOAD(&at->wakeups),
+        .stale = RELAXED_LOAD(&at->stale),
+        .failures = RELAXED_LOAD(&at->failures),
+    };
 }
 
 void eventManagerWake(EventManager *manager)
@@ -102,8 +120,14 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
     uint16_t generation = (uint16_t)(record->cookie >> 32);
     FdSlot *slot = fdTableFind(&manager->table, fd);
     uint32_t bits = stickyBits(record->events);
+    uint32_t control = slot == NULL ? 0 : SEQ_CST_LOAD(&slot->control);
     batch->events++;
-    if (slot == NULL || fdControlGeneration(SEQ_CST_LOAD(&slot->control)) != generation ||
+    if (slot != NULL && fdControlGeneration(control) == generation && (control & SLOT_LEVEL)) {
+        /* Nobody waits here but callbacks; who begins to makes the kernel look again. */
+        batch->fired += fdRegisterDispatch(manager, slot, fd, generation, record->events, sink);
+        return;
+    }
+    if (slot == NULL || fdControlGeneration(control) != generation ||
         (bits != 0 && !fdSlotMark(slot, generation, bits))) {
         batch->stale++;
         return;
@@ -113,13 +137,14 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
     if (record->events & (EventWrite | both))
         batch->fired += fdSlotFire(slot, FdWrite, generation, sink);
     /* Edge mode, and nobody about to change that: everything stays armed. */
-    uint32_t control = SEQ_CST_LOAD(&slot->control) & (SLOT_EDGE | SLOT_CONTROL);
+    control = SEQ_CST_LOAD(&slot->control) & (SLOT_EDGE | SLOT_CONTROL | SLOT_REGISTERED);
     if (control == SLOT_EDGE)
         return;
     /* See Note [One-shot in flux]: whoever holds CONTROL may be about to publish. */
-    if ((control & SLOT_CONTROL) || watchListHasWatchers(&slot->waiters[FdRead]) ||
+    if ((control & (SLOT_CONTROL | SLOT_REGISTERED)) ||
+        watchListHasWatchers(&slot->waiters[FdRead]) ||
         watchListHasWatchers(&slot->waiters[FdWrite]))
-        batch->fired += fdAwaitRearm(manager, slot, fd, generation, sink);
+        batch->fired += fdRegisterDispatch(manager, slot, fd, generation, record->events, sink);
 }
 
 /* Many slots and waiters will be looked at, each a cache miss: let the misses overlap. */
@@ -141,8 +166,8 @@ static Batch dispatchBatch(EventManager *manager, const EventRecord *records, in
     if (count > 1)
         fetchBatch(manager, records, count);
     for (int i = 0; i < count; i++) {
-        if (records[i].cookie == BACKEND_WAKE_COOKIE)
-            batch.wake = true;
+        if (UNLIKELY(records[i].cookie >= BACKEND_TIMER_COOKIE)) /* a timer: expired anyway */
+            batch.wake |= records[i].cookie == BACKEND_WAKE_COOKIE;
         else
             dispatchRecord(manager, &records[i], &batch, sink);
     }
@@ -234,7 +259,7 @@ static bool isOver(const EventManager *manager, int64_t deadline_ns)
 
 /* ---- stepping ------------------------------------------------------------------------------ */
 
-uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink)
+uint32_t eventManagerPoll(EventManager *manager, int64_t deadline_ns, void *sink)
 {
     uint32_t fired = 0;
     /* Again after a signal, after a timer that was disarmed meanwhile, after the 99.8 % of
@@ -248,7 +273,7 @@ uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink
     }
 }
 
-uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
+uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
                               int count, uint64_t *ready, void *sink)
 {
     struct pollfd fds[MOST_POLLABLES + 1];
@@ -257,7 +282,7 @@ uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const 
     *ready = 0;
     ASSERT_CMP(count, <=, MOST_POLLABLES);
     if (fds[0].fd < 0 || count == 0)
-        return eventManagerStep(manager, deadline_ns, sink);
+        return eventManagerPoll(manager, deadline_ns, sink);
     for (int i = 0; i < count; i++)
         fds[i + 1] = (struct pollfd){.fd = pollables[i], .events = POLLIN};
     for (;;) {

@@ -3,6 +3,7 @@
 #define CAPRI_CAPRI_H
 
 #include <capri/allocator.h>
+#include <capri/event.h>
 #include <capri/fd.h>
 #include <capri/rts.h>
 #include <capri/thread.h>

@@ -1,4 +1,4 @@
-/* Poll.c -- the poll(2) back-end: one-shot only, no kernel state.                    [path 1/6]
+/* Poll.c -- the poll(2) back-end: one-shot or level, no kernel state.                [path 1/6]
  *
  * Owns    an array of watched fds, an eventfd of its own.
  * Before  the kernel.   After  iomgr/EventManager.c: dispatch, by cookie.
@@ -38,7 +38,8 @@ typedef struct WatchedFd {
     int fd;
     uint32_t interest; /* EventRead | EventWrite; 0: silent until the next change */
     uint64_t cookie;
-    uint64_t sequence; /* a new one for every change and every report */
+    uint64_t sequence; /* a new one for every change and every report that silences */
+    bool level;        /* stays armed when it is reported */
     dev_t device;
     ino_t inode;
 } WatchedFd;
@@ -200,7 +201,8 @@ static WatchedFd *makeEntry(BackendState *state, int fd)
 }
 
 /* Under lock. known: the caller believes that fd is watched. */
-static int changeEntry(BackendState *state, int fd, uint32_t interest, uint64_t cookie, bool known)
+static int changeEntry(BackendState *state, int fd, WatchMode mode, uint32_t interest,
+                       uint64_t cookie, bool known)
 {
     struct stat file;
     WatchedFd *entry = fd < 0 ? NULL : findEntry(state, fd);
@@ -222,7 +224,8 @@ static int changeEntry(BackendState *state, int fd, uint32_t interest, uint64_t 
         if (entry == NULL)
             return -ENOMEM;
     }
-    *entry = (WatchedFd){fd, interest, cookie, ++state->sequence, file.st_dev, file.st_ino};
+    bool level = mode == WatchLevel;
+    *entry = (WatchedFd){fd, interest, cookie, ++state->sequence, level, file.st_dev, file.st_ino};
     return 0;
 }
 
@@ -237,10 +240,10 @@ static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t inte
                       uint64_t cookie, bool known)
 {
     int saved = errno;
-    if (mode != WatchOneShot)
+    if (mode == WatchEdge)
         return -EINVAL;
     pthread_mutex_lock(&state->lock);
-    int result = changeEntry(state, fd, interest, cookie, known);
+    int result = changeEntry(state, fd, mode, interest, cookie, known);
     bool nudge = result == 0 && state->sleepers > 0;
     pthread_mutex_unlock(&state->lock);
     if (nudge)
@@ -326,8 +329,10 @@ static int takeReady(BackendState *state, const Snapshot *snapshot, EventRecord 
         if (entry == NULL || entry->sequence != snapshot->sequences[at])
             continue;
         records[taken++] = (EventRecord){entry->cookie, eventsOf(polled->revents)};
-        entry->interest = 0;
-        entry->sequence = ++state->sequence;
+        if (!entry->level || (polled->revents & POLLNVAL)) { /* closed: it would be so for ever */
+            entry->interest = 0;
+            entry->sequence = ++state->sequence;
+        }
         if (taken == most)
             state->turn = at + 1;
     }
@@ -378,6 +383,7 @@ static int pollablePoll(BackendState *state)
 const Backend backendPoll = {
     .name = "poll",
     .edges = false,
+    .levels = true,
     .open = openPoll,
     .close = closePoll,
     .add = addPoll,
