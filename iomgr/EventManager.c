@@ -124,7 +124,10 @@ static void dispatchRecord(EventManager *manager, const EventRecord *record, Bat
     batch->events++;
     if (slot != NULL && fdControlGeneration(control) == generation && (control & SLOT_LEVEL)) {
         /* Nobody waits here but callbacks; who begins to makes the kernel look again. */
-        batch->fired += fdRegisterDispatch(manager, slot, fd, generation, record->events, sink);
+        uint32_t called = fdRegisterDispatchLevel(manager, slot, control, record->events);
+        if (UNLIKELY(called == FD_REGISTER_SLOW))
+            called = fdRegisterDispatch(manager, slot, fd, generation, record->events, sink);
+        batch->fired += called;
         return;
     }
     if (slot == NULL || fdControlGeneration(control) != generation ||
@@ -152,6 +155,8 @@ static void fetchBatch(EventManager *manager, const EventRecord *records, int co
 {
     for (int i = 0; i < count; i++)
         __builtin_prefetch(fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie));
+    if (manager->exclusive)
+        return; /* callbacks: what they touch is not reached over the slot */
     for (int i = 0; i < count; i++) {
         FdSlot *slot = fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie);
         if (slot != NULL)
@@ -194,7 +199,8 @@ static int pollBackend(EventManager *manager, int64_t timeout_ns, EventRecord *r
 static bool pollOwn(EventManager *manager, int64_t timeout_ns, uint32_t *fired, void *sink)
 {
     EventManagerStats *stats = &manager->stats;
-    int count = pollBackend(manager, timeout_ns, manager->records, EVENT_BATCH);
+    int most = manager->exclusive ? EXCLUSIVE_BATCH : EVENT_BATCH;
+    int count = pollBackend(manager, timeout_ns, manager->records, most);
     RELAXED_STORE(&manager->poll_count, RELAXED_LOAD(&manager->poll_count) + 1);
     RELAXED_STORE(&stats->polls, RELAXED_LOAD(&stats->polls) + 1);
     if (timeout_ns != 0)

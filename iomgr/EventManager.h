@@ -15,7 +15,8 @@
 
 #include <capri/event.h>
 
-enum { EVENT_BATCH = 64 }; /* records one poll collects at most */
+/* Records one poll collects at most: where others could take some of the work, and where not. */
+enum { EVENT_BATCH = 64, EXCLUSIVE_BATCH = 128 };
 
 /* event_manager_verify -- debug, only with CAPRI_ASSERTIONS: every park on an adopted fd asks the
  * kernel whether the number still is the file it was, and stops the process if somebody closed it
@@ -35,7 +36,7 @@ struct EventManager {
     uint32_t fds;        /* anyone, relaxed: fds registered now */
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
-    EventRecord records[EVENT_BATCH]; /* owner's poll */
+    EventRecord records[EXCLUSIVE_BATCH]; /* owner's poll */
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
     uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique */
     uint32_t registered; /* anyone, seq_cst: registrations now */

@@ -50,6 +50,13 @@ uint32_t fdRegisterDispatch(EventManager *manager, FdSlot *slot, int fd, uint16_
                             uint32_t events, void *sink);
 uint32_t fdRegisterClosed(EventManager *manager, Registration *closed, uint32_t why);
 
+/* fdRegisterDispatchLevel -- the same, the slot being level-triggered and `control` what was read of
+ * it: FD_REGISTER_SLOW and nothing done, if it is not the one MultiShot registration that it mostly
+ * is. */
+#define FD_REGISTER_SLOW UINT32_MAX
+uint32_t fdRegisterDispatchLevel(EventManager *manager, FdSlot *slot, uint32_t control,
+                                 uint32_t events);
+
 /* fdRegisterFree -- the manager is being closed: forget what is still registered. */
 void fdRegisterFree(EventManager *manager);
 

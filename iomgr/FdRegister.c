@@ -17,6 +17,8 @@
  *   Registering without a system call relies on an arming that is there already.  `armed` says so
  *   while the list is not empty: who uses up an arming comes here, because SLOT_REGISTERED was set
  *   before the arming began (or CONTROL was held), and takes the list as it is then.
+ *   The commonest case, Level and one MultiShot registration, takes CONTROL twice and gives it back
+ *   by stores: nobody but the poller, who is here, sets bits of `control` without it.
  *   A registrar links after the kernel has looked; an event that comes in between finds CONTROL
  *   taken, and waits: See Note [One-shot in flux].
  */
@@ -237,13 +239,9 @@ int unregisterFd(EventManager *manager, FdKey key)
 
 /* ---- an event -------------------------------------------------------------------------------- */
 
-/* CONTROL is given back for the call, and held again when this returns.  True: it stays. */
-static bool runOne(EventManager *manager, FdSlot *slot, Registration *at)
+/* CONTROL is held before and after.  True: it stays. */
+static bool finishOne(EventManager *manager, FdSlot *slot, Registration *at)
 {
-    uint32_t events = at->pending;
-    fdSlotUnlock(slot);
-    callBack(manager, at, events);
-    fdSlotLock(slot);
     if (!registrationFinish(slot, at))
         return true;
     fdSlotUnlock(slot);
@@ -252,6 +250,16 @@ static bool runOne(EventManager *manager, FdSlot *slot, Registration *at)
     freeRegistration(manager, at);
     fdSlotLock(slot);
     return false;
+}
+
+/* Likewise; it is given back for the call. */
+static bool runOne(EventManager *manager, FdSlot *slot, Registration *at)
+{
+    uint32_t events = at->pending;
+    fdSlotUnlock(slot);
+    callBack(manager, at, events);
+    fdSlotLock(slot);
+    return finishOne(manager, slot, at);
 }
 
 uint32_t fdRegisterDispatch(EventManager *manager, FdSlot *slot, int fd, uint16_t generation,
@@ -281,4 +289,47 @@ uint32_t fdRegisterDispatch(EventManager *manager, FdSlot *slot, int fd, uint16_
         told = lookAgain(manager, slot, fd, kept, &left);
     fdSlotUnlock(slot);
     return called + fdAwaitDismiss(manager, &left, fdAwaitIsGone(told) ? -EBADF : 0, sink);
+}
+
+/* Something has happened to the slot while its only registration was being called. */
+static void finishLevel(EventManager *manager, FdSlot *slot, Registration *at)
+{
+    FdLeft left = {.why = 0};
+    int fd = at->key.fd;
+    fdSlotLock(slot);
+    bool kept = finishOne(manager, slot, at);
+    int told = lookAgain(manager, slot, fd, kept, &left);
+    fdSlotUnlock(slot);
+    fdAwaitDismiss(manager, &left, fdAwaitIsGone(told) ? -EBADF : 0, NULL);
+}
+
+uint32_t fdRegisterDispatchLevel(EventManager *manager, FdSlot *slot, uint32_t control,
+                                 uint32_t events)
+{
+    uint32_t seen = control;
+    ASSERT(control & SLOT_LEVEL);
+    if ((control & SLOT_CONTROL) || !CAS_ACQUIRE(&slot->control, &seen, control | SLOT_CONTROL))
+        return FD_REGISTER_SLOW;
+    Registration *at = slot->registrations;
+    uint32_t told = at == NULL ? 0 : registrationTold(at, events);
+    if (told == 0 || at->next != NULL || at->lifetime != MultiShot ||
+        at->state != RegistrationWaiting) {
+        fdSlotUnlock(slot);
+        return FD_REGISTER_SLOW;
+    }
+    at->state = RegistrationRunning;
+    at->runner = currentRunner();
+    RELEASE_STORE(&slot->control, control);
+    callBack(manager, at, told);
+    seen = control;
+    if (LIKELY(CAS_ACQUIRE(&slot->control, &seen, control | SLOT_CONTROL))) {
+        bool alone = at->state == RegistrationRunning && at->next == NULL;
+        if (LIKELY(alone))
+            at->state = RegistrationWaiting;
+        RELEASE_STORE(&slot->control, control);
+        if (LIKELY(alone))
+            return 1;
+    }
+    finishLevel(manager, slot, at);
+    return 1;
 }

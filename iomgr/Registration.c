@@ -12,8 +12,6 @@
 #include <stddef.h>
 
 #define ASKED ((uint32_t)(EventRead | EventWrite))
-#define REASONS ((uint32_t)(EventHangUp | EventError))
-#define READ_REASONS ((uint32_t)(EventPeerClosed | EventUrgent))
 
 /* SLOT_REGISTERED says whether the list is empty to who does not hold CONTROL. */
 static void noteList(FdSlot *slot)
@@ -77,11 +75,10 @@ bool registrationSelect(FdSlot *slot, uint32_t events)
 {
     bool any = false;
     for (Registration *at = slot->registrations; at != NULL; at = at->next) {
-        uint32_t hit = at->events & events & ASKED;
-        if (hit == 0 || at->state != RegistrationWaiting)
+        uint32_t told = registrationTold(at, events);
+        if (told == 0 || at->state != RegistrationWaiting)
             continue;
-        uint32_t told = hit & EventRead ? REASONS | READ_REASONS : REASONS;
-        at->pending = hit | (events & told);
+        at->pending = told;
         at->state = RegistrationSelected;
         any = true;
     }

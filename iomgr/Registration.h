@@ -51,6 +51,16 @@ struct Registration {
     uintptr_t runner;        /* CONTROL: which OS thread; set while Running, Gone, Closed */
 };
 
+/* registrationTold -- what of an event it is told; 0: the event does not concern it. */
+static inline uint32_t registrationTold(const Registration *at, uint32_t events)
+{
+    const uint32_t reasons = EventHangUp | EventError;
+    uint32_t hit = at->events & events;
+    if (hit == 0)
+        return 0;
+    return hit | (events & (hit & EventRead ? reasons | EventPeerClosed | EventUrgent : reasons));
+}
+
 /* All of these under CONTROL. */
 
 /* registrationLink -- a new one, Waiting. */

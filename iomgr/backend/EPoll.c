@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_RECORDS = 64 };
+enum { MOST_RECORDS = 128 };
 
 struct BackendState {
     int epoll_fd;               /* constant */
@@ -103,6 +103,8 @@ static int removeEPoll(BackendState *state, int fd)
 static uint32_t eventsOf(uint32_t kernel)
 {
     uint32_t events = 0;
+    if (kernel == EPOLLIN)
+        return EventRead; /* as good as always */
     if (kernel & EPOLLIN)
         events |= EventRead;
     if (kernel & EPOLLOUT)
