@@ -23,7 +23,7 @@ static void noteList(FdSlot *slot)
         AND_SEQ_CST(&slot->control, ~(uint32_t)SLOT_REGISTERED);
 }
 
-static void unlink(FdSlot *slot, Registration *at)
+static void takeOut(FdSlot *slot, Registration *at)
 {
     Registration **link = &slot->registrations;
     while (*link != at) {
@@ -104,7 +104,7 @@ bool registrationFinish(FdSlot *slot, Registration *at)
         at->state = RegistrationWaiting;
         return false;
     }
-    unlink(slot, at);
+    takeOut(slot, at);
     return true;
 }
 
@@ -117,7 +117,7 @@ int registrationForget(FdSlot *slot, uint64_t unique, uintptr_t caller, Registra
     if (at == NULL)
         return 0;
     if (at->state < RegistrationRunning) {
-        unlink(slot, at);
+        takeOut(slot, at);
         *freed = at;
         return 1;
     }
