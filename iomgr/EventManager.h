@@ -40,7 +40,7 @@ struct EventManager {
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
     uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique */
     uint32_t registered; /* anyone, seq_cst: registrations now */
-    uint32_t stepping;   /* standalone: 1 while somebody steps; by exchange, release */
+    uint32_t stepping;   /* standalone: 1 while somebody steps; See Note [Stepping] */
     uint32_t stopping;   /* standalone: eventManagerStop was called; by store and exchange */
     int timer_fd;        /* stepper: standalone: the timerfd of eventManagerFd, or -1 */
     int64_t timer_ns;    /* stepper: what it is set to, or DEADLINE_NEVER */

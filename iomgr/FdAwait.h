@@ -50,9 +50,8 @@ uint32_t fdRegisterDispatch(EventManager *manager, FdSlot *slot, int fd, uint16_
                             uint32_t events, void *sink);
 uint32_t fdRegisterClosed(EventManager *manager, Registration *closed, uint32_t why);
 
-/* fdRegisterDispatchLevel -- the same, the slot being level-triggered and `control` what was read of
- * it: FD_REGISTER_SLOW and nothing done, if it is not the one MultiShot registration that it mostly
- * is. */
+/* fdRegisterDispatchLevel -- the same, the slot being level-triggered, `control` what was read of
+ * it just now.  FD_REGISTER_SLOW, nothing done: it is not one MultiShot registration alone. */
 #define FD_REGISTER_SLOW UINT32_MAX
 uint32_t fdRegisterDispatchLevel(EventManager *manager, FdSlot *slot, uint32_t control,
                                  uint32_t events);

@@ -38,7 +38,8 @@
  *   Edge          adopt          Edge          adopter    modify: is it the same file still?
  *   OneShot       adopt          Edge          adopter    if somebody waits: modify(edge, both)
  *   Unregistered  register       Level,       registrar   add(mode that fits, all directions asked
- *                                OneShot                  for), then link: See Note [Fd registration]
+ *                                OneShot                  for), then link; how it is watched:
+ *                                                         See Note [Fd registration]
  *   Level,OneShot register,      Level,       anyone      modify, if mode or union of directions
  *                 unregister     OneShot                  have changed; nobody left: remove
  *   Edge          register       Edge         registrar   modify: the kernel looks again
@@ -104,8 +105,7 @@ typedef struct FdSlot {
     uint32_t drained; /* edge count of FdRead at which a short read proved the stream empty, or 0 */
     uint32_t control; /* generation and bits above; by CAS and fetch-and, never a plain store */
     Registration *registrations; /* CONTROL: callbacks, oldest first */
-    uint32_t
-        armed; /* CONTROL: EventBits the kernel was last asked for; 0 once an event used it up */
+    uint32_t armed; /* CONTROL: what the kernel was last asked for; 0 once an event used it up */
     uint32_t spare;
 } CACHE_ALIGNED FdSlot;
 

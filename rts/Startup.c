@@ -325,9 +325,3 @@ uint32_t capabilityCount(void)
 {
     return SEQ_CST_LOAD(&rts.state) == RtsDown ? 0 : capabilities.count;
 }
-
-EventManager *capabilityManager(void)
-{
-    Capability *capability = scheduleHere();
-    return capability == NULL ? NULL : &capability->manager;
-}

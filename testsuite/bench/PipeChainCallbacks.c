@@ -51,8 +51,8 @@ static void *begin(void *env)
     BENCH_CHECK(eventManagerNew(NULL, &manager) == 0);
     openRing();
     for (int i = 0; i < PIPES; i++)
-        BENCH_CHECK(registerFd(manager, passOn, &links[i], links[i].in, EventRead, MultiShot,
-                               NULL) == 0);
+        BENCH_CHECK(
+            registerFd(manager, passOn, &links[i], links[i].in, EventRead, MultiShot, NULL) == 0);
     for (int i = 0; i < PIPES; i += PIPES / ACTIVE)
         BENCH_CHECK(write(links[i].out, "", 1) == 1);
     BENCH_CHECK(eventManagerRun(manager) == 0);

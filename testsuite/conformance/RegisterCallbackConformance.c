@@ -4,7 +4,7 @@
  */
 #include "testsuite/conformance/Register.h"
 
-/* ---- callbacks that register, unregister, close ----------------------------------------------- */
+/* ---- callbacks that register, unregister, close ---------------------------------------------- */
 
 static void unregisterItself(EventManager *at, Caller *caller)
 {

@@ -312,7 +312,7 @@ CASE(errorComesWithWrite)
     CHECK_EQ(writer.close_events, EventWrite | EventClose);
 }
 
-/* ---- what cannot be registered ----------------------------------------------------------------- */
+/* ---- what cannot be registered --------------------------------------------------------------- */
 
 CASE(aRegularFileIsReadyAtOnce)
 {
@@ -367,7 +367,7 @@ CASE(theHighestNumber)
     pairClose(ends);
 }
 
-/* ---- failing callbacks ------------------------------------------------------------------------- */
+/* ---- failing callbacks ----------------------------------------------------------------------- */
 
 CASE(aFailingCallbackIsCountedAndStopsNothing)
 {

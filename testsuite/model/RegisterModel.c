@@ -121,7 +121,7 @@ static void closeNumber(void)
     current->epoll = (BackendState){.known = false};
 }
 
-/* ---- memory, and what is linked but never reached ---------------------------------------------- */
+/* ---- memory, and what is linked but never reached -------------------------------------------- */
 
 static void *allocateOne(void *context, size_t size, size_t alignment)
 {

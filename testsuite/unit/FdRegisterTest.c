@@ -43,7 +43,7 @@ static void checkLast(uint32_t count, MockOperation operation, WatchMode mode, u
     }
 }
 
-/* ---- the arming rule --------------------------------------------------------------------------- */
+/* ---- the arming rule ------------------------------------------------------------------------- */
 
 TEST(FdRegister, oneShotsAreArmedForTheirUnion)
 {
@@ -114,7 +114,7 @@ TEST(FdRegister, sharedAMultiShotIsArmedAgainAfterItsCall)
     eventManagerClose(&on);
 }
 
-/* ---- refusals ---------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 TEST(FdRegister, errorsOfAddAreReported)
 {
@@ -222,7 +222,7 @@ TEST(FdRegister, anEventFromBeforeUnregisteringConcernsNobody)
     eventManagerClose(&on);
 }
 
-/* ---- an event between the kernel's look and the link ------------------------------------------- */
+/* ---- an event between the kernel's look and the link ----------------------------------------- */
 
 static pthread_t poller;
 
@@ -241,7 +241,7 @@ static void deliverInside(void *context, const MockChange *change)
     CHECK_EQ(change->result, 0);
     CHECK(mockDeliverFd(on.state, 5, EventRead));
     CHECK_EQ(pthread_create(&poller, NULL, lookOnce, &fired_meanwhile), 0);
-    while (RELAXED_LOAD(&on.stats.polls) == 0) /* relaxed by the poller; only to make the race likely */
+    while (RELAXED_LOAD(&on.stats.polls) == 0) /* until it has taken the record */
         usleep(100);
 }
 

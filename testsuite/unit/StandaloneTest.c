@@ -260,7 +260,7 @@ TEST(Standalone, runAndStop)
     pairClose(ends);
 }
 
-/* ---- in a loop of somebody else's -------------------------------------------------------------- */
+/* ---- in a loop of somebody else's ------------------------------------------------------------ */
 
 static bool isReadable(int fd, int timeout_ms)
 {
@@ -340,7 +340,7 @@ TEST(Standalone, pollHasNoFdOfItsOwn)
     CHECK_EQ(eventManagerFree(manager), 0);
 }
 
-/* ---- another thread inside the callback -------------------------------------------------------- */
+/* ---- another thread inside the callback ------------------------------------------------------ */
 
 static uint32_t inside, may_leave;
 
