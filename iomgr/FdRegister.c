@@ -303,6 +303,12 @@ static void finishLevel(EventManager *manager, FdSlot *slot, Registration *at)
     fdAwaitDismiss(manager, &left, fdAwaitIsGone(told) ? -EBADF : 0, NULL);
 }
 
+/* The only poller gives CONTROL back: the word is what it was. */
+static void unlockAlone(FdSlot *slot, uint32_t control)
+{
+    RELEASE_STORE(&slot->control, control);
+}
+
 uint32_t fdRegisterDispatchLevel(EventManager *manager, FdSlot *slot, uint32_t control,
                                  uint32_t events)
 {
@@ -319,14 +325,14 @@ uint32_t fdRegisterDispatchLevel(EventManager *manager, FdSlot *slot, uint32_t c
     }
     at->state = RegistrationRunning;
     at->runner = currentRunner();
-    RELEASE_STORE(&slot->control, control);
+    unlockAlone(slot, control);
     callBack(manager, at, told);
     seen = control;
     if (LIKELY(CAS_ACQUIRE(&slot->control, &seen, control | SLOT_CONTROL))) {
         bool alone = at->state == RegistrationRunning && at->next == NULL;
         if (LIKELY(alone))
             at->state = RegistrationWaiting;
-        RELEASE_STORE(&slot->control, control);
+        unlockAlone(slot, control);
         if (LIKELY(alone))
             return 1;
     }

@@ -28,7 +28,7 @@ struct BackendState {
 };
 
 typedef struct Env {
-    uint64_t memory; /* MODEL_READ by calls, MODEL_WRITE by who frees it; unique: one at a time */
+    uint64_t memory; /* read and written by calls, written by who frees it: a race fails */
     uint32_t calls, closes;
     FdKey key;
 } Env;
@@ -198,15 +198,17 @@ static int noteCall(EventManager *manager, FdKey key, uint32_t events, void *at)
 {
     Env *env = at;
     (void)manager, (void)key;
-    MODEL_WRITE(env->memory, MODEL_READ(env->memory) + 1); /* a race: called twice at once */
+    uint64_t before = MODEL_READ(env->memory);
     if (events & EventClose) {
         MODEL_CHECK(ADD_RELAXED(&env->closes, 1) == 0);
+        MODEL_WRITE(env->memory, before + 1);
         return 0;
     }
     MODEL_CHECK(RELAXED_LOAD(&env->closes) == 0);
     ADD_RELAXED(&env->calls, 1);
     enterKernel();
     current->readable = false;
+    MODEL_WRITE(env->memory, before + 1); /* after the kernel's call, which orders as well */
     return 0;
 }
 
