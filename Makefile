@@ -7,6 +7,7 @@
 #                 ROWS="2 3 8" some rows, PLOT=1 draws docs/performance.svg, CORES="1 2 4" growth)
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
 #   make soak     the same for 10 minutes (SECONDS=n for another length)
+#   make fuzz     each fuzzing program for an hour (SECONDS=n for another length)
 #   make format   let clang-format decide the spacing
 #   make clean    remove build/
 
@@ -18,7 +19,7 @@ ROWS =
 CORES =
 PLOT =
 
-.PHONY: help run check bench stress soak format clean
+.PHONY: help run check bench stress soak fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -45,6 +46,10 @@ stress:
 soak:
 	@testsuite/support/install.sh check
 	@testsuite/support/stress.sh $(SECONDS)
+
+fuzz:
+	@testsuite/support/install.sh check
+	@testsuite/support/fuzz.sh $(if $(filter command line,$(origin SECONDS)),$(SECONDS),3600)
 
 format:
 	@git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format -i

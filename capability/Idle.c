@@ -323,10 +323,10 @@ static uint64_t sleepTick(Capability *capability, int64_t until_ns, const Survey
     EventManager *manager = &capability->manager;
     int64_t deadline_ns = until_ns < survey->deadline_ns ? until_ns : survey->deadline_ns;
     if (survey->count == 0) {
-        *fired = eventManagerStep(manager, deadline_ns, capability);
+        *fired = eventManagerPoll(manager, deadline_ns, capability);
         return 0;
     }
-    *fired = eventManagerStepOver(manager, deadline_ns, survey->pollables, survey->count, &ready,
+    *fired = eventManagerPollOver(manager, deadline_ns, survey->pollables, survey->count, &ready,
                                   capability);
     for (; ready != 0; ready &= ready - 1)
         readable |= UINT64_C(1) << survey->peers[__builtin_ctzll(ready)];
@@ -401,7 +401,7 @@ void idleSleep(Capability *capability)
         (SEQ_CST_LOAD(&idle.searching) != 0 || !peersHaveSurplus(capability))) {
         COUNT(&capability->stats.sleeps, 1);
         if (!becomeGuard(capability) || !sleepAsGuard(capability, &visit, &readable))
-            eventManagerStep(&capability->manager, DEADLINE_NEVER, capability);
+            eventManagerPoll(&capability->manager, DEADLINE_NEVER, capability);
     }
     IdleState was = getUp(capability);
     bool ready = capabilityHasReady(capability);

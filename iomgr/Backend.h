@@ -8,26 +8,19 @@
 #ifndef IOMGR_BACKEND_H
 #define IOMGR_BACKEND_H
 
-#include <capri/allocator.h>
+#include <capri/event.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Event bits (also public, capri/event.h later): what a direction is ready for and why. */
-typedef enum EventBits {
-    EventRead = 1,
-    EventWrite = 2,
-    EventHangUp = 8,      /* both sides are done: wakes readers and writers */
-    EventError = 16,      /* likewise */
-    EventPeerClosed = 32, /* the peer will send no more */
-    EventUrgent = 64,     /* out-of-band data has arrived */
-    EventGone = 128       /* alone: what was watched is not the number's file any more */
-} EventBits;
+/* Beside the public EventBits (capri/event.h), from the back-end to the slot only. */
+#define EventGone 128u /* alone: what was watched is not the number's file any more */
 
 /* How an fd is watched. */
 typedef enum WatchMode {
-    WatchEdge,   /* every change is reported once, until removed; both directions */
-    WatchOneShot /* level; reported once, then silent until the next change() */
+    WatchEdge,    /* every change is reported once, until removed; both directions */
+    WatchOneShot, /* level; reported once, then silent until the next change() */
+    WatchLevel    /* level; reported by every poll.  Only where one OS thread polls at a time */
 } WatchMode;
 
 typedef struct EventRecord {
@@ -35,14 +28,16 @@ typedef struct EventRecord {
     uint32_t events; /* EventBits */
 } EventRecord;
 
-#define BACKEND_WAKE_COOKIE UINT64_MAX /* the manager's Wakeup became readable */
+#define BACKEND_WAKE_COOKIE UINT64_MAX        /* the manager's Wakeup became readable */
+#define BACKEND_TIMER_COOKIE (UINT64_MAX - 1) /* its timerfd did; none above these is an fd's */
 
 typedef struct BackendState BackendState; /* each back-end's own */
 
 typedef struct Backend {
     const char *name;
-    bool edges; /* WatchEdge works; without it FdTable asks for WatchOneShot each time */
-    bool pins;  /* what is watched stays open: who gives a one-shot wait up must remove it */
+    bool edges;  /* WatchEdge works; without it FdTable asks for WatchOneShot each time */
+    bool levels; /* WatchLevel works; without it WatchOneShot is armed again after each callback */
+    bool pins;   /* what is watched stays open: who gives a one-shot wait up must remove it */
     const struct Backend *fallback; /* instead, where the kernel has none or refuses; or NULL */
     /* Make a state that watches wake_fd under BACKEND_WAKE_COOKIE (level-triggered). */
     int (*open)(BackendState **state, int wake_fd, const Allocator *allocator);

@@ -33,6 +33,7 @@ int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock 
     manager->backend = backend != NULL ? backend : backendByName(NULL);
     manager->clock = clock != NULL ? clock : &clockMonotonic;
     manager->allocator = allocator;
+    manager->timer_fd = -1;
     if (manager->backend == NULL)
         return -ENOSYS; /* the environment names one that does not exist */
 #ifdef CAPRI_ASSERTIONS
@@ -68,7 +69,24 @@ void eventManagerClose(EventManager *manager)
     wakeupClose(&manager->wakeup);
     timerManagerClose(manager);
     timerHeapFree(&manager->timers);
+    fdRegisterFree(manager);
     fdTableFree(&manager->table);
+}
+
+void eventManagerStats(EventManager *manager, EventManagerStats *stats)
+{
+    EventManagerStats *at = &manager->stats;
+    *stats = (EventManagerStats){
+        .polls = RELAXED_LOAD(&at->polls),
+        .sleeps = RELAXED_LOAD(&at->sleeps),
+        .events = RELAXED_LOAD(&at->events),
+        .fired = RELAXED_LOAD(&at->fired),
+        .rescues = RELAXED_LOAD(&at->rescues),
+        .changes = RELAXED_LOAD(&at->changes),
+        .wakeups = RELAXED_LOAD(&at->wakeups),
+        .stale = RELAXED_LOAD(&at->stale),
+        .failures = RELAXED_LOAD(&at->failures),
+    };
 }
 
 void eventManagerWake(EventManager *manager)
@@ -113,8 +131,17 @@ static inline void dispatchRecord(EventManager *manager, FdSlot *slot, const Eve
     int fd = (int)(uint32_t)record->cookie;
     uint16_t generation = (uint16_t)(record->cookie >> 32);
     uint32_t bits = stickyBits(record->events);
+    uint32_t control = slot == NULL ? 0 : SEQ_CST_LOAD(&slot->control);
     batch->events++;
-    if (slot == NULL || fdControlGeneration(SEQ_CST_LOAD(&slot->control)) != generation ||
+    if (slot != NULL && fdControlGeneration(control) == generation && (control & SLOT_LEVEL)) {
+        /* Nobody waits here but callbacks; who begins to makes the kernel look again. */
+        uint32_t called = fdRegisterDispatchLevel(manager, slot, control, record->events);
+        if (UNLIKELY(called == FD_REGISTER_SLOW))
+            called = fdRegisterDispatch(manager, slot, fd, generation, record->events, sink);
+        batch->fired += called;
+        return;
+    }
+    if (slot == NULL || fdControlGeneration(control) != generation ||
         (bits != 0 && !fdSlotMark(slot, generation, bits))) {
         batch->stale++;
         return;
@@ -129,13 +156,14 @@ static inline void dispatchRecord(EventManager *manager, FdSlot *slot, const Eve
     else if (reads || writes)
         batch->fired += fdSlotFire(slot, reads ? FdRead : FdWrite, generation, sink);
     /* Edge mode, and nobody about to change that: everything stays armed. */
-    uint32_t control = SEQ_CST_LOAD(&slot->control) & (SLOT_EDGE | SLOT_CONTROL);
+    control = SEQ_CST_LOAD(&slot->control) & (SLOT_EDGE | SLOT_CONTROL | SLOT_REGISTERED);
     if (control == SLOT_EDGE)
         return;
     /* See Note [One-shot in flux]: whoever holds CONTROL may be about to publish. */
-    if ((control & SLOT_CONTROL) || watchListHasWatchers(&slot->waiters[FdRead]) ||
+    if ((control & (SLOT_CONTROL | SLOT_REGISTERED)) ||
+        watchListHasWatchers(&slot->waiters[FdRead]) ||
         watchListHasWatchers(&slot->waiters[FdWrite]))
-        batch->fired += fdAwaitRearm(manager, slot, fd, generation, sink);
+        batch->fired += fdRegisterDispatch(manager, slot, fd, generation, record->events, sink);
 }
 
 /* Many slots and waiters will be looked at, each a cache miss: let the misses overlap. */
@@ -147,13 +175,14 @@ static void dispatchSome(EventManager *manager, const EventRecord *records, int 
         slots[i] = fdTableFind(&manager->table, (int)(uint32_t)records[i].cookie);
         __builtin_prefetch(slots[i]);
     }
-    for (int i = 0; count > 1 && i < count; i++) {
+    /* Callbacks touch what is not reached over the slot. */
+    for (int i = 0; count > 1 && !manager->exclusive && i < count; i++) {
         if (LIKELY(slots[i] != NULL))
             watchListFetch(&slots[i]->waiters[FdRead]);
     }
     for (int i = 0; i < count; i++) {
-        if (UNLIKELY(records[i].cookie == BACKEND_WAKE_COOKIE))
-            batch->wake = true;
+        if (UNLIKELY(records[i].cookie >= BACKEND_TIMER_COOKIE)) /* a timer: expired anyway */
+            batch->wake |= records[i].cookie == BACKEND_WAKE_COOKIE;
         else
             dispatchRecord(manager, slots[i], &records[i], batch, sink);
     }
@@ -259,7 +288,7 @@ static bool isOver(const EventManager *manager, int64_t deadline_ns)
 
 /* ---- stepping ------------------------------------------------------------------------------ */
 
-uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink)
+uint32_t eventManagerPoll(EventManager *manager, int64_t deadline_ns, void *sink)
 {
     uint32_t fired = 0;
     /* Again after a signal, after a timer that was disarmed meanwhile, after the 99.8 % of
@@ -273,13 +302,13 @@ uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink
     }
 }
 
-static void dozeOver(EventManager *manager, bool asleep)
+void eventManagerDoze(EventManager *manager, bool asleep)
 {
     if (manager->backend->doze != NULL)
         manager->backend->doze(manager->state, asleep);
 }
 
-uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
+uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
                               int count, uint64_t *ready, void *sink)
 {
     struct pollfd fds[MOST_POLLABLES + 1];
@@ -288,16 +317,16 @@ uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const 
     *ready = 0;
     ASSERT_CMP(count, <=, MOST_POLLABLES);
     if (fds[0].fd < 0 || count == 0)
-        return eventManagerStep(manager, deadline_ns, sink);
+        return eventManagerPoll(manager, deadline_ns, sink);
     for (int i = 0; i < count; i++)
         fds[i + 1] = (struct pollfd){.fd = pollables[i], .events = POLLIN};
     for (;;) {
         int64_t timeout_ns = sleepTime(manager, deadline_ns);
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                    .tv_nsec = (long)(timeout_ns % 1000000000)};
-        dozeOver(manager, true);
+        eventManagerDoze(manager, true);
         int found = ppoll(fds, (nfds_t)count + 1, timeout_ns < 0 ? NULL : &timeout, NULL);
-        dozeOver(manager, false);
+        eventManagerDoze(manager, false);
         bool news = found > 0 && fds[0].revents != 0 && pollOwn(manager, 0, &fired, sink);
         for (int i = 0; found > 0 && i < count; i++) {
             if (fds[i + 1].revents != 0)

@@ -13,6 +13,8 @@
 #include "iomgr/TimerManager.h"
 #include "iomgr/Wakeup.h"
 
+#include <capri/event.h>
+
 enum { EVENT_BATCH = 256 }; /* records one poll collects at most */
 
 /* event_manager_verify -- debug, only with CAPRI_ASSERTIONS: every park on an adopted fd asks the
@@ -20,17 +22,7 @@ enum { EVENT_BATCH = 256 }; /* records one poll collects at most */
  * behind our back.  Set while nobody waits (relaxed), or by CAPRI_VERIFY=1 in the environment. */
 extern bool event_manager_verify;
 
-typedef struct EventManagerStats {
-    uint64_t polls;   /* owner: calls of the back-end's poll */
-    uint64_t sleeps;  /* owner: those that were allowed to wait */
-    uint64_t events;  /* anyone (relaxed add per batch): records dispatched, wakeups not counted */
-    uint64_t fired;   /* anyone: waiters fired by events */
-    uint64_t rescues; /* anyone: events and timers taken by somebody else than the owner */
-    uint64_t changes; /* anyone: add + modify + remove, i.e. epoll_ctl on epoll */
-    uint64_t wakeups; /* owner: times the Wakeup was drained */
-    uint64_t stale;   /* anyone: events dropped for their generation */
-    uint64_t visits;  /* anyone: polls by somebody else than the owner */
-} EventManagerStats;
+/* EventManagerStats: owner: polls, sleeps, wakeups; anyone (relaxed add): the others. */
 
 struct EventManager {
     const Backend *backend; /* constant; what was asked for or its fall-back */
@@ -44,6 +36,13 @@ struct EventManager {
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
+    bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
+    uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique */
+    uint32_t registered; /* anyone, seq_cst: registrations now */
+    uint32_t stepping;   /* standalone: 1 while somebody steps; See Note [Stepping] */
+    uint32_t stopping;   /* standalone: eventManagerStop was called; by store and exchange */
+    int timer_fd;        /* stepper: standalone: the timerfd of eventManagerFd, or -1 */
+    int64_t timer_ns;    /* stepper: what it is set to, or DEADLINE_NEVER */
     CACHE_ALIGNED TimerHeap timers;
     CACHE_ALIGNED TimerManager timeouts;
     CACHE_ALIGNED EventManagerStats stats;
@@ -152,33 +151,35 @@ int eventManagerAdopt(EventManager *manager, int fd, void *sink);
  * believed is over.*/
 void eventManagerFresh(EventManager *manager, int fd, void *sink);
 
-/* eventManagerCloseFd -- before close(2): new generation, remove, wake everyone with -EBADF.
+/* eventManagerClosingFd -- before close(2): new generation, remove, wake everyone with -EBADF.
  * eventManagerClosedFd -- after close(2): whoever came to wait for the closed file is told to look
  * again. */
-void eventManagerCloseFd(EventManager *manager, int fd, void *sink);
+void eventManagerClosingFd(EventManager *manager, int fd, void *sink);
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink);
 
 /* ---- stepping ------------------------------------------------------------------------------ */
 
-/* eventManagerStep -- owner: poll until deadline_ns (0: only look), dispatch, expire what is due.
+/* eventManagerPoll -- owner: poll until deadline_ns (0: only look), dispatch, expire what is due.
  * The next timer's deadline is taken into account.  Returns how many waiters and timers
  * were fired. */
-uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink);
+uint32_t eventManagerPoll(EventManager *manager, int64_t deadline_ns, void *sink);
 
-/* eventManagerStepOver -- owner: as above, but sleeps over other managers' pollable fds as well and
+/* eventManagerPollOver -- owner: as above, but sleeps over other managers' pollable fds as well and
  * returns when one becomes readable; own events are dispatched, the others' are not touched.
  * *ready gets bit i when pollables[i] was readable; at most 64 of them, negative ones are passed
  * over. Where the back-end has no pollable fd of its own the others are not watched: this is
- * eventManagerStep. */
-uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
+ * eventManagerPoll. */
+uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
                               int count, uint64_t *ready, void *sink);
 
 /* eventManagerRescue -- anybody but the owner: look without waiting, dispatch what there is, expire
  * due timers; never drains the Wakeup.  Returns how many were fired. */
 uint32_t eventManagerRescue(EventManager *manager, void *sink);
 
-/* eventManagerWake -- any OS thread, signal handlers too: end the owner's sleep. */
-void eventManagerWake(EventManager *manager);
+/* eventManagerWake (capri/event.h) ends the owner's sleep. */
+
+/* eventManagerDoze -- somebody begins or ends to sleep over the pollable fd elsewhere. */
+void eventManagerDoze(EventManager *manager, bool asleep);
 
 /* eventManagerPollable -- an fd that polls readable while events wait here, or -1. */
 int eventManagerPollable(EventManager *manager);

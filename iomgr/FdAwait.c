@@ -20,8 +20,6 @@
 
 enum { CHANGE_TRIES = 4 /* a number that is closed and reused more often than this in between */ };
 
-#define SLOT_MODES ((uint32_t)(SLOT_EDGE | SLOT_ONESHOT))
-
 bool event_manager_verify; /* see EventManager.h */
 
 static uint64_t cookieOf(const FdSlot *slot, int fd)
@@ -30,6 +28,7 @@ static uint64_t cookieOf(const FdSlot *slot, int fd)
     return (uint64_t)generation << 32 | (uint32_t)fd;
 }
 
+/* What is waited for; anyone may ask, it is exact under CONTROL outside edge mode. */
 static uint32_t interestOf(FdSlot *slot)
 {
     return (watchListHasWatchers(&slot->waiters[FdRead]) ? EventRead : 0u) |
@@ -43,22 +42,33 @@ static bool isUntouched(FdSlot *slot)
     return (control & (SLOT_STATE | SLOT_CONTROL)) == 0 && interestOf(slot) == 0;
 }
 
-static bool isGone(int result)
+uint32_t fdAwaitInterest(FdSlot *slot, WatchMode mode)
+{
+    if (mode == WatchEdge)
+        return EventRead | EventWrite;
+    return interestOf(slot) | registrationInterest(slot, mode == WatchLevel);
+}
+
+bool fdAwaitIsGone(int result)
 {
     /* EPERM: the number is a regular file now. */
     return result == -ENOENT || result == -EBADF || result == -EPERM;
 }
 
-static uint32_t fireOlder(WatchNode *older[2], int result, void *sink)
+uint32_t fdAwaitDismiss(EventManager *manager, FdLeft *left, int result, void *sink)
 {
-    return watchListFire(older[FdRead], result, sink) + watchListFire(older[FdWrite], result, sink);
+    uint32_t told = watchListFire(left->waiters[FdRead], result, sink) +
+                    watchListFire(left->waiters[FdWrite], result, sink);
+    if (UNLIKELY(left->registrations != NULL))
+        told += fdRegisterClosed(manager, left->registrations, left->why);
+    return told;
 }
 
 /* ---- under CONTROL ------------------------------------------------------------------------- */
 
 static void noteMode(EventManager *manager, FdSlot *slot, WatchMode mode)
 {
-    uint32_t bit = mode == WatchEdge ? SLOT_EDGE : SLOT_ONESHOT;
+    uint32_t bit = mode == WatchEdge ? SLOT_EDGE : mode == WatchLevel ? SLOT_LEVEL : SLOT_ONESHOT;
     uint32_t old = RELAXED_LOAD(&slot->control);
     while (!CAS_SEQ_CST(&slot->control, &old, (old & ~SLOT_MODES) | bit))
         continue; /* a poller set a sticky bit */
@@ -66,11 +76,17 @@ static void noteMode(EventManager *manager, FdSlot *slot, WatchMode mode)
         ADD_RELAXED(&manager->fds, 1);
 }
 
-static void advanceSlot(EventManager *manager, FdSlot *slot, WatchNode *older[2])
+static void advanceSlot(EventManager *manager, FdSlot *slot, FdLeft *left)
 {
     if (RELAXED_LOAD(&slot->control) & SLOT_MODES)
         ADD_RELAXED(&manager->fds, UINT32_MAX); /* - 1 */
-    fdSlotAdvance(slot, older);
+    fdSlotAdvance(slot, left->waiters);
+    if (UNLIKELY(slot->registrations != NULL)) {
+        Registration **last = &left->registrations;
+        while (*last != NULL)
+            last = &(*last)->next;
+        *last = registrationClose(slot);
+    }
 }
 
 /* Tell the kernel, either way.  Bits that the coming look will set again are cleared before it. */
@@ -85,19 +101,21 @@ static int changeInterest(EventManager *manager, FdSlot *slot, int fd, bool know
     ADD_RELAXED(&manager->stats.changes, 1);
     int result = (known ? backend->modify : backend->add)(manager->state, fd, mode, interest,
                                                           cookieOf(slot, fd));
-    if (result == 0)
+    if (result == 0) {
         noteMode(manager, slot, mode);
+        slot->armed = interest;
+    }
     return result;
 }
 
-/* Modify what is registered.  If the number is another file now, or none, the waiters
- * are older[]'s. */
+/* Modify what is registered.  If the number is another file now, or none, whoever is there
+ * is *left's. */
 static int modifyWatched(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
-                         uint32_t interest, WatchNode *older[2])
+                         uint32_t interest, FdLeft *left)
 {
     int result = changeInterest(manager, slot, fd, true, mode, interest);
-    if (isGone(result))
-        advanceSlot(manager, slot, older);
+    if (fdAwaitIsGone(result))
+        advanceSlot(manager, slot, left);
     return result;
 }
 
@@ -109,32 +127,60 @@ static void verifyAdopted(int fd, uint32_t control, int result)
 }
 #endif
 
+int fdAwaitTell(EventManager *manager, FdSlot *slot, int fd, WatchMode mode, uint32_t interest,
+                FdLeft *left)
+{
+    uint32_t control = RELAXED_LOAD(&slot->control);
+    int result;
+    if (control & SLOT_MODES) {
+        result = modifyWatched(manager, slot, fd, mode, interest, left);
+#ifdef CAPRI_ASSERTIONS
+        verifyAdopted(fd, control, result);
+#endif
+        return result;
+    }
+    result = changeInterest(manager, slot, fd, false, mode, interest);
+    if (result == -EEXIST) /* known to the kernel, e.g. the same file given back fresh */
+        result = changeInterest(manager, slot, fd, true, mode, interest);
+    return result;
+}
+
 /* Make the kernel watch fd for `direction` too, and look now.  *edges: the count before
  * its look. */
 static int watchFd(EventManager *manager, FdSlot *slot, int fd, WatchMode mode,
-                   FdDirection direction, uint32_t *edges, WatchNode *older[2])
+                   FdDirection direction, uint32_t *edges, FdLeft *left)
 {
     int result = -EBADF;
     for (int tries = 0; tries < CHANGE_TRIES; tries++) {
-        uint32_t interest = interestOf(slot) | (direction == FdRead ? EventRead : EventWrite);
-        uint32_t control = RELAXED_LOAD(&slot->control);
-        if (mode == WatchEdge)
-            interest = EventRead | EventWrite;
+        uint32_t mine = direction == FdRead ? EventRead : EventWrite;
         *edges = fdSlotEdges(slot, direction);
-        if (control & SLOT_MODES) {
-            result = modifyWatched(manager, slot, fd, mode, interest, older);
-#ifdef CAPRI_ASSERTIONS
-            verifyAdopted(fd, control, result);
-#endif
-        } else {
-            result = changeInterest(manager, slot, fd, false, mode, interest);
-            if (result == -EEXIST) /* known to the kernel, e.g. the same file given back fresh */
-                result = changeInterest(manager, slot, fd, true, mode, interest);
-        }
+        result = fdAwaitTell(manager, slot, fd, mode, fdAwaitInterest(slot, mode) | mine, left);
         if (result != -ENOENT)
             return result;
     }
     return -EBADF;
+}
+
+void fdAwaitRefused(FdSlot *slot, FdLeft *left)
+{
+    uint16_t generation = fdControlGeneration(RELAXED_LOAD(&slot->control));
+    left->waiters[FdRead] = watchListTake(&slot->waiters[FdRead], generation);
+    left->waiters[FdWrite] = watchListTake(&slot->waiters[FdWrite], generation);
+    left->registrations = registrationClose(slot);
+    left->why = EventError;
+}
+
+void fdAwaitSilence(EventManager *manager, FdSlot *slot, int fd, FdLeft *left)
+{
+    ADD_RELAXED(&manager->stats.changes, 1);
+    manager->backend->remove(manager->state, fd); /* fails if it was closed already: as good */
+    if (manager->exclusive) { /* an event of the present batch concerns nobody */
+        advanceSlot(manager, slot, left);
+    } else { /* a woken thread compares generations: its fd is still open */
+        AND_SEQ_CST(&slot->control, ~SLOT_MODES);
+        ADD_RELAXED(&manager->fds, UINT32_MAX); /* - 1 */
+    }
+    slot->armed = 0;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */
@@ -166,12 +212,12 @@ static int goneResult(FdSlot *slot)
 static int awaitCold(EventManager *manager, FdSlot *slot, int fd, uint32_t kind,
                      FdDirection direction, WatchNode *node, void *sink)
 {
-    WatchNode *older[2] = {NULL, NULL};
+    FdLeft left = {.why = 0};
     uint32_t edges = 0;
     fdSlotLock(slot);
     int gone = goneResult(slot);
     int result = watchFd(manager, slot, fd, isEdge(manager, kind) ? WatchEdge : WatchOneShot,
-                         direction, &edges, older);
+                         direction, &edges, &left);
     uint16_t generation = fdControlGeneration(RELAXED_LOAD(&slot->control));
     if (result == 0) {
         /* After the kernel's look, still under CONTROL: whoever finds ENOENT next knows every
@@ -183,7 +229,7 @@ static int awaitCold(EventManager *manager, FdSlot *slot, int fd, uint32_t kind,
         fdSlotMark(slot, generation, SLOT_READY);
     }
     fdSlotUnlock(slot);
-    fireOlder(older, gone, sink);
+    fdAwaitDismiss(manager, &left, gone, sink);
     if (result == 0)
         return fdSlotRecheck(slot, direction, generation, edges, node, sink);
     return result == -EPERM ? 1 : result;
@@ -212,10 +258,12 @@ int eventManagerAwait(EventManager *manager, int fd, uint32_t kind, FdDirection 
 /* Nobody waits any more, and watching keeps the file open: stop.  See Note [Fd slot states]. */
 static void unpinFd(EventManager *manager, FdSlot *slot, int fd)
 {
-    if ((SEQ_CST_LOAD(&slot->control) & SLOT_ONESHOT) == 0 || interestOf(slot) != 0)
+    uint32_t control = SEQ_CST_LOAD(&slot->control) & (SLOT_ONESHOT | SLOT_REGISTERED);
+    if (control != SLOT_ONESHOT || interestOf(slot) != 0)
         return;
     fdSlotLock(slot);
-    if ((RELAXED_LOAD(&slot->control) & SLOT_ONESHOT) != 0 && interestOf(slot) == 0) {
+    control = RELAXED_LOAD(&slot->control) & (SLOT_ONESHOT | SLOT_REGISTERED);
+    if (control == SLOT_ONESHOT && interestOf(slot) == 0) {
         ADD_RELAXED(&manager->stats.changes, 1);
         manager->backend->remove(manager->state, fd);
         AND_SEQ_CST(&slot->control, ~(uint32_t)SLOT_ONESHOT);
@@ -254,7 +302,7 @@ void eventManagerWoken(EventManager *manager, int fd, FdDirection direction, uin
 
 int eventManagerAdopt(EventManager *manager, int fd, void *sink)
 {
-    WatchNode *older[2] = {NULL, NULL};
+    FdLeft left = {.why = 0};
     int result = 0;
     if (fd < 0)
         return -EBADF;
@@ -264,85 +312,70 @@ int eventManagerAdopt(EventManager *manager, int fd, void *sink)
     fdSlotLock(slot);
     AND_SEQ_CST(&slot->control, ~(uint32_t)SLOT_READY);
     uint32_t control = RELAXED_LOAD(&slot->control);
-    bool edge = (control & SLOT_EDGE) || ((control & SLOT_ONESHOT) && interestOf(slot) != 0);
+    bool edge = (control & SLOT_EDGE) || ((control & SLOT_MODES) && /* is anybody there? */
+                                          fdAwaitInterest(slot, WatchLevel) != 0);
     if (edge && manager->backend->edges)
-        result = modifyWatched(manager, slot, fd, WatchEdge, EventRead | EventWrite, older);
+        result = modifyWatched(manager, slot, fd, WatchEdge, EventRead | EventWrite, &left);
     fdSlotUnlock(slot);
-    fireOlder(older, -EBADF, sink);
+    fdAwaitDismiss(manager, &left, -EBADF, sink);
     /* Another file than the slot's: fine, it believes nothing now. */
     return result == -ENOENT || result == -EPERM ? 0 : result;
 }
 
 void eventManagerFresh(EventManager *manager, int fd, void *sink)
 {
-    WatchNode *older[2] = {NULL, NULL};
+    FdLeft left = {.why = 0};
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL || isUntouched(slot))
         return;
     fdSlotLock(slot);
-    advanceSlot(manager, slot, older);
+    advanceSlot(manager, slot, &left);
     fdSlotUnlock(slot);
-    fireOlder(older, -EBADF, sink);
+    fdAwaitDismiss(manager, &left, -EBADF, sink);
 }
 
-void eventManagerCloseFd(EventManager *manager, int fd, void *sink)
+void eventManagerClosingFd(EventManager *manager, int fd, void *sink)
 {
-    WatchNode *older[2] = {NULL, NULL};
+    FdLeft left = {.why = 0};
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL || isUntouched(slot))
         return; /* who comes after this look is eventManagerClosedFd's */
     fdSlotLock(slot);
     bool registered = (RELAXED_LOAD(&slot->control) & SLOT_MODES) != 0;
-    advanceSlot(manager, slot, older);
+    advanceSlot(manager, slot, &left);
     if (registered) {
         ADD_RELAXED(&manager->stats.changes, 1);
         manager->backend->remove(manager->state, fd); /* fails if it was closed already: as good */
     }
     fdSlotUnlock(slot);
-    fireOlder(older, -EBADF, sink);
+    fdAwaitDismiss(manager, &left, -EBADF, sink);
 }
 
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink)
 {
-    WatchNode *older[2] = {NULL, NULL};
+    FdLeft left = {.why = 0};
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL || isUntouched(slot))
         return;
     fdSlotLock(slot);
-    uint32_t control = RELAXED_LOAD(&slot->control), interest = interestOf(slot);
+    uint32_t control = RELAXED_LOAD(&slot->control);
     if (control & SLOT_MODES) { /* also with nobody waiting: he may have come and gone */
-        WatchMode mode = control & SLOT_EDGE ? WatchEdge : WatchOneShot;
-        if (mode == WatchEdge || interest == 0)
+        WatchMode mode = fdAwaitMode(control);
+        uint32_t interest = fdAwaitInterest(slot, mode);
+        if (interest == 0)
             interest = EventRead | EventWrite;
-        modifyWatched(manager, slot, fd, mode, interest, older);
+        modifyWatched(manager, slot, fd, mode, interest, &left);
     }
     fdSlotUnlock(slot);
-    fireOlder(older, FD_LOOK_AGAIN, sink);
-}
-
-uint32_t fdAwaitRearm(EventManager *manager, FdSlot *slot, int fd, uint16_t generation, void *sink)
-{
-    WatchNode *older[2] = {NULL, NULL};
-    int result = 0;
-    fdSlotLock(slot);
-    uint32_t control = RELAXED_LOAD(&slot->control), interest = interestOf(slot);
-    if (fdControlGeneration(control) == generation && (control & SLOT_ONESHOT) && interest != 0) {
-        result = modifyWatched(manager, slot, fd, WatchOneShot, interest, older);
-        if (result < 0 && !isGone(result)) {
-            older[FdRead] = watchListTake(&slot->waiters[FdRead], generation);
-            older[FdWrite] = watchListTake(&slot->waiters[FdWrite], generation);
-        }
-    }
-    fdSlotUnlock(slot);
-    return fireOlder(older, isGone(result) ? -EBADF : 0, sink); /* 0: they look and wait again */
+    fdAwaitDismiss(manager, &left, FD_LOOK_AGAIN, sink);
 }
 
 uint32_t fdAwaitGone(EventManager *manager, FdSlot *slot, uint16_t generation, void *sink)
 {
-    WatchNode *older[2] = {NULL, NULL};
+    FdLeft left = {.why = 0};
     fdSlotLock(slot);
     if (fdControlGeneration(RELAXED_LOAD(&slot->control)) == generation)
-        advanceSlot(manager, slot, older);
+        advanceSlot(manager, slot, &left);
     fdSlotUnlock(slot);
-    return fireOlder(older, -EBADF, sink);
+    return fdAwaitDismiss(manager, &left, -EBADF, sink);
 }

@@ -126,8 +126,8 @@ void fdSlotAdvance(FdSlot *slot, WatchNode *older[2])
 bool fdSlotSane(FdSlot *slot)
 {
     uint32_t control = RELAXED_LOAD(&slot->control);
-    uint32_t both = SLOT_EDGE | SLOT_ONESHOT;
-    if ((control & both) == both || (uint32_t)slot->edges == 0 || slot->edges >> 32 == 0)
+    uint32_t modes = control & SLOT_MODES;
+    if ((modes & (modes - 1)) != 0 || (uint32_t)slot->edges == 0 || slot->edges >> 32 == 0)
         return false;
     for (int d = FdRead; d <= FdWrite; d++) {
         uint64_t word = RELAXED_LOAD(&slot->waiters[d]);
@@ -135,7 +135,7 @@ bool fdSlotSane(FdSlot *slot)
             !watchListSane(&slot->waiters[d]))
             return false;
         /* Whoever waits, the kernel knows of it. */
-        if (watchListHasWatchers(&slot->waiters[d]) && (control & both) == 0)
+        if (watchListHasWatchers(&slot->waiters[d]) && (modes == 0 || modes == SLOT_LEVEL))
             return false;
     }
     return true;

@@ -40,6 +40,13 @@
  *                                              & co.      remove (the number is another file now)
  *   Edge          adopt          Edge          adopter    modify: is it the same file still?
  *   OneShot       adopt          Edge          adopter    if somebody waits: modify(edge, both)
+ *   Unregistered  register       Level,       registrar   add(mode that fits, all directions asked
+ *                                OneShot                  for), then link; how it is watched:
+ *                                                         See Note [Fd registration]
+ *   Level,OneShot register,      Level,       anyone      modify, if mode or union of directions
+ *                 unregister     OneShot                  have changed; nobody left: remove
+ *   Edge          register       Edge         registrar   modify: the kernel looks again
+ *   Level         await          OneShot      waiter      modify(dirs waited, asked for + mine)
  *   An event whose generation is not the slot's is dropped without any effect.
  *   Publishing under CONTROL *after* the modify means that whoever finds ENOENT knows every
  *   published waiter to belong to the older file.
@@ -85,9 +92,15 @@ enum {
     SLOT_URGENT = 32,          /* sticky: out-of-band data was seen, short reads prove nothing */
     SLOT_READY = 64,           /* adopted, and the kernel cannot poll it (EPERM): always ready */
     SLOT_STICKY = 56,          /* PEER_CLOSED, SUSPECT, URGENT */
-    SLOT_STATE = 126,          /* all of these but CONTROL; 0: the slot believes nothing */
+    SLOT_LEVEL = 128,          /* registered level-triggered; nobody waits here but registrations */
+    SLOT_REGISTERED = 256,     /* `registrations` is not empty */
+    SLOT_STATE = 510,          /* all of these but CONTROL; 0: the slot believes nothing */
     SLOT_GENERATION_SHIFT = 16 /* the upper half, See Note [Fd slot generation] */
 };
+
+#define SLOT_MODES ((uint32_t)(SLOT_EDGE | SLOT_ONESHOT | SLOT_LEVEL)) /* at most one is set */
+
+typedef struct Registration Registration; /* Registration.h */
 
 typedef struct FdSlot {
     WatchList waiters[2]; /* by FdDirection; see WatchList.h */
@@ -96,7 +109,9 @@ typedef struct FdSlot {
         edges; /* 32 bits a direction: pollers add (seq_cst), waiters read; neither is ever 0 */
     uint32_t drained; /* edge count of FdRead at which a short read proved the stream empty, or 0 */
     uint32_t control; /* generation and bits above; by CAS and fetch-and, never a plain store */
-    uint32_t spare[2];
+    Registration *registrations; /* CONTROL: callbacks, oldest first */
+    uint32_t armed; /* CONTROL: what the kernel was last asked for; 0 once an event used it up */
+    uint32_t spare;
 } CACHE_ALIGNED FdSlot;
 
 _Static_assert(sizeof(FdSlot) == CACHE_LINE, "a slot is one cache line");

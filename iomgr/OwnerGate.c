@@ -12,6 +12,7 @@
 
 #ifndef SMP_MODEL
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -19,7 +20,7 @@
 /* A fast section lasts some ns; longer means the owner lost its core. */
 enum { GATE_VISIT_SPINS = 200 };
 
-/* Written once by ownerGateStart, before any gate exists; read by everyone. */
+/* Written by the first ownerGateStart, before any gate exists; read by everyone. */
 static bool membarrier_works;
 
 #ifdef SMP_MODEL
@@ -28,13 +29,19 @@ void ownerGateStart(void)
     membarrier_works = true;
 }
 #else
-void ownerGateStart(void)
+static void registerProcess(void)
 {
     long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
     membarrier_works =
         commands > 0 && (commands & MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0 &&
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+void ownerGateStart(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT; /* standalone managers are made by anyone */
+    pthread_once(&once, registerProcess);
 }
 
 void smpMembarrier(void)

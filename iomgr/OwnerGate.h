@@ -39,7 +39,8 @@ typedef enum GateWay { GateBusy, GateLock } GateWay;
 /* ownerGateInit -- a biased gate, or a shared one where membarrier is missing. */
 void ownerGateInit(OwnerGate *gate);
 
-/* ownerGateStart -- register the process for membarrier; once, before the first gate is made. */
+/* ownerGateStart -- register the process for membarrier; before a gate is made.  May be called
+ * again. */
 void ownerGateStart(void);
 
 /* ownerGateLock -- the owner's way in while the gate is shared. */

@@ -11,6 +11,9 @@
  *   itself), he is woken to look again.  No flag, lock or grace period spans close(2): Linux frees
  *   the number before close returns, and another thread may open and wait on it at once.  A close
  *   that may linger (SO_LINGER) is done by the blocking pool.
+ *   Callbacks are registered with a manager of the registrar's choice, not with the home, so every
+ *   manager that has any is asked.  It counts one before it can be found in a slot (seq_cst): who
+ *   registers while the fd is being closed is found here, or has a closed number.
  */
 #include "rts/Foreign.h"
 #include "rts/ThreadWait.h"
@@ -49,12 +52,23 @@ static bool mayLinger(int fd)
            linger.l_linger > 0;
 }
 
+/* Managers with callbacks, other than `but` (which may be NULL). */
+static void leaveOthers(void (*leave)(EventManager *, int, void *), const EventManager *but, int fd)
+{
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        EventManager *other = &capabilities.items[i]->manager;
+        if (UNLIKELY(SEQ_CST_LOAD(&other->registered) != 0) && other != but)
+            leave(other, fd, scheduleHere());
+    }
+}
+
 static int closeIn(Closing *closing, bool foreign)
 {
     uint32_t word = closing->fd < 0 ? 0 : fdHomeLeave(closing->fd);
     EventManager *left = fdHomeManager(word);
     if (left != NULL)
-        eventManagerCloseFd(left, closing->fd, scheduleHere());
+        eventManagerClosingFd(left, closing->fd, scheduleHere());
+    leaveOthers(eventManagerClosingFd, left, closing->fd);
     if (!foreign || foreignRun(runClosing, closing) != 0)
         runClosing(closing);
     EventManager *now = fdHomeManager(fdHomeLook(closing->fd)); /* of who came meanwhile */
@@ -62,6 +76,7 @@ static int closeIn(Closing *closing, bool foreign)
         eventManagerClosedFd(left, closing->fd, scheduleHere());
     if (now != NULL && now != left)
         eventManagerClosedFd(now, closing->fd, scheduleHere());
+    leaveOthers(eventManagerClosedFd, left, closing->fd);
     return closing->result;
 }
 

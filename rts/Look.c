@@ -40,7 +40,7 @@ static uint32_t pollIfDue(Scheduler *scheduler, int64_t now)
     }
     if (RELAXED_LOAD(&manager->fds) == 0 && timerHeapDue(&manager->timers) > now)
         return 0;
-    return eventManagerStep(manager, 0, capability);
+    return eventManagerPoll(manager, 0, capability);
 }
 
 bool lookAround(Scheduler *scheduler)

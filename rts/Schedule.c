@@ -330,7 +330,7 @@ void scheduleSafepointSlow(Capability *capability)
     bool told = capabilityAttend(capability, AttentionPoll) != 0;
     uint32_t fired = 0;
     if (told) {
-        fired = eventManagerStep(&capability->manager, 0, capability);
+        fired = eventManagerPoll(&capability->manager, 0, capability);
     } else if (scheduler->safepoints >= SAFEPOINTS_PER_LOOK) {
         scheduler->safepoints = 0;
         fired = lookForPoll(scheduler);

@@ -4,6 +4,7 @@
 
 #include <capri/allocator.h>
 #include <capri/api.h>
+#include <capri/event.h>
 #include <capri/thread.h>
 
 #ifdef __cplusplus
@@ -60,6 +61,13 @@ CAPRI_EXPORT int64_t rtsNow(void) CAPRI_NAME(rtsNow);
 
 /* capabilityCount -- how many capabilities there are; 0: no runtime. */
 CAPRI_EXPORT uint32_t capabilityCount(void) CAPRI_NAME(capabilityCount);
+
+/* capabilityManager -- the event manager of the capability that the calling thread runs on now, for
+ * registerFd (capri/event.h).  It lives as long as the runtime; its callbacks may run on any
+ * capability's OS thread, and closeFd ends them.
+ * Returns NULL on a plain OS thread and without a runtime.
+ * Source  GHC.Event.getSystemEventManager */
+CAPRI_EXPORT EventManager *capabilityManager(void) CAPRI_NAME(capabilityManager);
 
 /* RtsStats -- counters of one capability since rtsInit; each is exact, together they are a snapshot
  * only. */

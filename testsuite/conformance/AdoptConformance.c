@@ -153,7 +153,7 @@ TEST(EventManager, unadoptedWaitCostsOneChange)
     fdEmpty(ends[1]);
     CHECK_EQ(look(), 1);
     CHECK_EQ(changes(), before + 3); /* nobody left */
-    eventManagerCloseFd(&manager, ends[0], NULL);
+    eventManagerClosingFd(&manager, ends[0], NULL);
     CHECK_EQ(changes(), before + 4); /* remove */
     CHECK_EQ(RELAXED_LOAD(&manager.fds), 0);
     pairClose(ends);
@@ -183,7 +183,7 @@ TEST(EventManager, thePeersEndIsRemembered)
     }
     /* A new file of that number does not inherit it. */
     int number = ends[0];
-    eventManagerCloseFd(&manager, number, NULL);
+    eventManagerClosingFd(&manager, number, NULL);
     pairClose(ends);
     socketPairOpen(ends);
     CHECK_EQ(ends[0], number);
@@ -252,7 +252,7 @@ TEST(EventManager, aShortReadProvesAStreamEmpty)
     tcpPairOpen(ends);
     CHECK_EQ(park(&reader, ends[0], FdAdopted | FdStream, FdRead), 0);
     byteSend(ends[1]);
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 1);
     FdSlot *slot = fdTableFind(&manager.table, ends[0]);
     CHECK(slot != NULL);
     uint32_t edges = eventManagerEdges(&manager, ends[0], FdRead);
@@ -262,14 +262,14 @@ TEST(EventManager, aShortReadProvesAStreamEmpty)
     CHECK(fdSlotIsDrained(slot, edges));
     byteSend(ends[1]);
     CHECK_EQ(parkSeen(&reader, ends[0], FdRead, edges), 0); /* the edge is still on its way: */
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 1);
     edges = eventManagerEdges(&manager, ends[0], FdRead);
     CHECK(!fdSlotIsDrained(slot, edges));
     CHECK_EQ(fdEmpty(ends[0]), 1);
     /* Urgent data: from now on a short read proves nothing. */
     CHECK_EQ(parkSeen(&reader, ends[0], FdRead, edges), 0);
     CHECK_EQ(send(ends[1], "!", 1, MSG_OOB), 1);
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 1);
     edges = eventManagerEdges(&manager, ends[0], FdRead);
     fdSlotDrained(slot, edges);
     CHECK(!fdSlotIsDrained(slot, edges));

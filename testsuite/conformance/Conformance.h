@@ -27,7 +27,7 @@ static inline void openManager(void)
 
 static inline uint32_t look(void)
 {
-    return eventManagerStep(&manager, 0, NULL);
+    return eventManagerPoll(&manager, 0, NULL);
 }
 
 static inline uint64_t changes(void)

@@ -151,7 +151,7 @@ TEST(EventManager, badNumbers)
     CHECK(sane(777));
     CHECK_EQ(RELAXED_LOAD(&manager.fds), 0);
     eventManagerAdopt(&manager, 778, NULL);
-    eventManagerCloseFd(&manager, 778, NULL);
+    eventManagerClosingFd(&manager, 778, NULL);
     eventManagerClosedFd(&manager, 778, NULL);
     eventManagerFresh(&manager, 778, NULL);
     CHECK_EQ(eventManagerEdges(&manager, -1, FdRead), 0);
@@ -217,7 +217,7 @@ TEST(EventManager, eventsOfAnOlderFileAreNobodys)
         look();
         if (reuse) /* else a retry would see it */
             CHECK(older.fired == 0 || older.result == -EBADF);
-        eventManagerCloseFd(&manager, first[0], NULL);
+        eventManagerClosingFd(&manager, first[0], NULL);
         CHECK_EQ(older.fired, 1);
         CHECK(older.result == -EBADF || !reuse);
         CHECK(sane(first[0]));
@@ -291,7 +291,7 @@ TEST(EventManager, regularFilesAreReadyNow)
         CHECK_EQ(changes(), before); /* an adopted one is remembered */
     CHECK_EQ(RELAXED_LOAD(&manager.fds), 0);
     int number = fileno(file), ends[2];
-    eventManagerCloseFd(&manager, number, NULL);
+    eventManagerClosingFd(&manager, number, NULL);
     fclose(file);
     pipeOpen(ends);
     CHECK_EQ(ends[0], number);
@@ -315,7 +315,7 @@ TEST(EventManager, closeWakesAThousandInBothDirections)
         CHECK_EQ(park(&waiters[i], ends[0], i % 3 == 0 ? FdAdopted : 0, i % 2 ? FdRead : FdWrite),
                  0);
     CHECK(sane(ends[0]));
-    eventManagerCloseFd(&manager, ends[0], NULL);
+    eventManagerClosingFd(&manager, ends[0], NULL);
     for (int i = 0; i < WAITERS; i++) {
         CHECK_EQ(waiters[i].fired, 1);
         CHECK_EQ(waiters[i].result, -EBADF);
@@ -335,7 +335,7 @@ TEST(EventManager, waitBetweenCloseFdAndClose)
     openManager();
     pipeOpen(ends);
     CHECK_EQ(park(&before, ends[0], 0, FdRead), 0);
-    eventManagerCloseFd(&manager, ends[0], NULL);
+    eventManagerClosingFd(&manager, ends[0], NULL);
     CHECK_EQ(before.result, -EBADF);
     CHECK_EQ(park(&between, ends[0], 0, FdRead), 0); /* the file is still there */
     close(ends[0]);

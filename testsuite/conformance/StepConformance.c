@@ -40,7 +40,7 @@ TEST(EventManager, timersAreNeverEarlyAndInOrder)
             0);
     }
     while (fired_timers.count < TIMERS)
-        eventManagerStep(&manager, DEADLINE_NEVER, NULL);
+        eventManagerPoll(&manager, DEADLINE_NEVER, NULL);
     for (uint64_t i = 0; i < TIMERS; i++) {
         CHECK_EQ(fired_timers.order[i], i + 1);
         CHECK_GE(fired_timers.late_ns[i], 0);
@@ -52,7 +52,7 @@ TEST(EventManager, stepSleepsUntilItsDeadline)
 {
     openManager();
     int64_t deadline = clockRead(&clockMonotonic) + 25000000; /* above 20 ms: slept in two parts */
-    CHECK_EQ(eventManagerStep(&manager, deadline, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, deadline, NULL), 0);
     CHECK_GE(clockRead(&clockMonotonic), deadline);
     eventManagerClose(&manager);
 }
@@ -77,7 +77,7 @@ TEST(EventManager, wakeFromAnotherThread)
     openManager();
     for (uint64_t round = 1; round <= 20; round++) {
         CHECK_EQ(pthread_create(&thread, NULL, wakeManager, NULL), 0);
-        CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 0);
+        CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 0);
         pthread_join(thread, NULL);
         CHECK_EQ(manager.stats.wakeups, round);
     }
@@ -103,10 +103,10 @@ TEST(EventManager, aChangeIsSeenByASleepingPoll)
     for (int round = 0; round < 20; round++) {
         Helper helper = {.fd = ends[0], .watcher = &reader};
         CHECK_EQ(pthread_create(&helper.thread, NULL, parkElsewhere, &helper), 0);
-        uint32_t fired = eventManagerStep(&manager, DEADLINE_NEVER, NULL);
+        uint32_t fired = eventManagerPoll(&manager, DEADLINE_NEVER, NULL);
         pthread_join(helper.thread, NULL);
         if (helper.result == 0 && fired == 0) /* that was what an earlier round had left armed */
-            fired = eventManagerStep(&manager, DEADLINE_NEVER, NULL);
+            fired = eventManagerPoll(&manager, DEADLINE_NEVER, NULL);
         CHECK_EQ(helper.result, fired == 0); /* the event came before it had published: ready */
         CHECK_EQ(reader.fired, fired);
     }
@@ -132,7 +132,7 @@ TEST(EventManager, rescuersTakeEventsAndTimersButNoWakeups)
     CHECK_EQ(fired_timers.count, 1);
     CHECK_EQ(manager.stats.rescues, 2);
     CHECK_EQ(manager.stats.wakeups, 0);
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 0); /* the wakeup is still there */
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 0); /* the wakeup is still there */
     CHECK_EQ(manager.stats.wakeups, 1);
     pairClose(ends);
     eventManagerClose(&manager);
@@ -154,17 +154,17 @@ TEST(EventManager, stepOverSeesTheOthers)
     CHECK_EQ(watcherAwait(&other, &reader, ends[0], 0, FdRead, 0, 1), 0);
     byteSend(ends[1]);
     int pollables[2] = {-1, eventManagerPollable(&other)};
-    CHECK_EQ(eventManagerStepOver(&manager, DEADLINE_NEVER, pollables, 2, &ready, NULL), 0);
+    CHECK_EQ(eventManagerPollOver(&manager, DEADLINE_NEVER, pollables, 2, &ready, NULL), 0);
     CHECK_EQ(ready, 2);
     CHECK_EQ(reader.fired, 0);
     CHECK_EQ(eventManagerRescue(&other, NULL), 1);
     CHECK_EQ(reader.fired, 1);
     eventManagerWake(&manager);
-    CHECK_EQ(eventManagerStepOver(&manager, DEADLINE_NEVER, pollables, 2, &ready, NULL), 0);
+    CHECK_EQ(eventManagerPollOver(&manager, DEADLINE_NEVER, pollables, 2, &ready, NULL), 0);
     CHECK_EQ(ready, 0);
     CHECK_EQ(manager.stats.wakeups, 1);
     int64_t deadline = clockRead(&clockMonotonic) + 2000000;
-    CHECK_EQ(eventManagerStepOver(&manager, deadline, pollables, 2, &ready, NULL), 0);
+    CHECK_EQ(eventManagerPollOver(&manager, deadline, pollables, 2, &ready, NULL), 0);
     CHECK_GE(clockRead(&clockMonotonic), deadline);
     pairClose(ends);
     eventManagerClose(&other);

@@ -57,7 +57,7 @@ TEST(Timeout, neverEarlyAndInOrder)
         CHECK_GE(marks[i].exact_ns, marks[i].deadline_ns);
     }
     while (fired_count < MANY)
-        eventManagerStep(&manager, DEADLINE_NEVER, NULL);
+        eventManagerPoll(&manager, DEADLINE_NEVER, NULL);
     for (int i = 1; i < MANY; i++)
         CHECK_LE(order[i - 1]->exact_ns, order[i]->exact_ns);
     eventManagerClose(&manager);
@@ -67,7 +67,7 @@ TEST(Timeout, oneStepSleepsUntilIt)
 {
     openFresh();
     add(&marks[0], 25000, NULL); /* above 20 ms: slept in two parts */
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 1);
     CHECK_EQ(fired_count, 1);
     CHECK_EQ(manager.stats.wakeups, 0);
     eventManagerClose(&manager);
@@ -95,7 +95,7 @@ TEST(Timeout, anotherThreadEndsAnEndlessSleep)
     openFresh();
     CHECK_EQ(pthread_create(&helper, NULL, addFromOutside, NULL), 0);
     while (fired_count == 0)
-        eventManagerStep(&manager, DEADLINE_NEVER, NULL);
+        eventManagerPoll(&manager, DEADLINE_NEVER, NULL);
     pthread_join(helper, NULL);
     CHECK_EQ(manager.stats.wakeups, 1);
     eventManagerClose(&manager);
@@ -120,7 +120,7 @@ TEST(Timeout, anotherThreadBringsItForward)
     add(&marks[0], INT64_C(3600) * 1000000, &far_key);
     CHECK_EQ(pthread_create(&helper, NULL, moveFromOutside, NULL), 0);
     while (fired_count == 0)
-        eventManagerStep(&manager, DEADLINE_NEVER, NULL);
+        eventManagerPoll(&manager, DEADLINE_NEVER, NULL);
     pthread_join(helper, NULL);
     CHECK_EQ(manager.stats.wakeups, 1);
     eventManagerClose(&manager);
@@ -149,7 +149,7 @@ TEST(Timeout, cancellingWakesNobody)
     openFresh();
     add(&marks[0], INT64_C(3600) * 1000000, &far_key);
     CHECK_EQ(pthread_create(&helper, NULL, cancelFromOutside, NULL), 0);
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 0);
     pthread_join(helper, NULL);
     CHECK_EQ(manager.stats.wakeups, 1);
     CHECK_EQ(manager.stats.sleeps, 1);

@@ -60,7 +60,9 @@ THREAD_LOCAL_ALLOWED = ["rts/Self.c", "capability/Worker.c"]
 EXPORT_PREFIXES = {
     "iomgr/Assert.c": ["barf"],
     "iomgr/FdAwait.c": ["eventManager"],
+    "iomgr/FdRegister.c": ["registerFd", "unregisterFd"],
     "iomgr/OwnerGate.c": ["smpMembarrier"],
+    "iomgr/Standalone.c": ["eventManager"],
     "iomgr/TimerManager.c": ["registerTimeout", "updateTimeout", "unregisterTimeout"],
     "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"],
@@ -74,7 +76,6 @@ EXPORT_PREFIXES = {
 
 HEADER_MENTIONS = ["Owns", "Tests"]  # the first comment of a file on a floor names one of them
 PATH_HOPS = 6
-
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b"
 PRIVATE_PATHS = r"(?<![\w.$}])/(home|Users|root|work)/\w"
 

@@ -10,8 +10,10 @@
  */
 #include "capability/FdHome.c"
 #include "iomgr/Clock.c"
+#include "iomgr/FdRegister.c"
 #include "iomgr/FdSlot.c"
 #include "iomgr/FdTable.c"
+#include "iomgr/Registration.c"
 #include "rts/Park.c"
 #include "rts/Wait.c"
 

@@ -88,7 +88,7 @@ static bool isWoken(void *at)
     return *(uint32_t *)at != 0;
 }
 
-uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink)
+uint32_t eventManagerPoll(EventManager *manager, int64_t deadline_ns, void *sink)
 {
     uint32_t *wakeups = &current->wakeups[indexOf(manager)];
     MODEL_CHECK(sink == &current->capabilities[indexOf(manager)] && deadline_ns > 0);
@@ -99,12 +99,12 @@ uint32_t eventManagerStep(EventManager *manager, int64_t deadline_ns, void *sink
     return 0;
 }
 
-uint32_t eventManagerStepOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
+uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const int *pollables,
                               int count, uint64_t *ready, void *sink)
 {
     (void)pollables, (void)count;
     *ready = 0;
-    return eventManagerStep(manager, deadline_ns, sink);
+    return eventManagerPoll(manager, deadline_ns, sink);
 }
 
 void eventManagerWake(EventManager *manager)

@@ -47,7 +47,7 @@ static void warmUp(void)
     Thread *thread = forkBody(&body);
     takeAndRun(thread);
     CHECK(mockDeliverFd(kernel, FD, EventRead));
-    CHECK_EQ(eventManagerStep(manager, 0, here), 1);
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 1);
     takeAndRun(thread);
     checkOver(thread, &body, 0);
 }
@@ -96,7 +96,7 @@ static int waitAndCrossBeforePark(void)
     CHECK_EQ(eventManagerAwait(manager, FD, FdAdopted, FdRead, seen, &self->node, here), 0);
     CHECK_EQ(mockChangeCount(kernel), changes); /* warm: the kernel is not asked */
     CHECK(mockDeliverFd(kernel, FD, EventRead));
-    CHECK_EQ(eventManagerStep(manager, 0, here), 1);
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 1);
     CHECK_EQ(runQueueLength(&here->queue), 0);
     uint64_t parks = schedulerOf(here)->parks;
     int result = parkUntil(self, ThreadBlockedOnRead, FD, DEADLINE_NEVER);

@@ -32,7 +32,7 @@ static void walkTheWholeWay(void)
         checkParked(thread, ThreadBlockedOnRead);
         CHECK_EQ(fdSlotEdges(slotOf(FD), FdRead), edges);
 
-        CHECK_EQ(eventManagerStep(manager, 0, here), 1); /* 2, 3, 4 */
+        CHECK_EQ(eventManagerPoll(manager, 0, here), 1); /* 2, 3, 4 */
         CHECK_EQ(fdSlotEdges(slotOf(FD), FdRead), edges + 1);
         CHECK_EQ(watchListHasWatchers(&slotOf(FD)->waiters[FdRead]), false);
         checkQueued(thread, 0);
@@ -40,7 +40,7 @@ static void walkTheWholeWay(void)
 
         takeAndRun(thread); /* 5, 6 */
         checkOver(thread, &body, 0);
-        CHECK_EQ(eventManagerStep(manager, 0, here), 0); /* the record was used up */
+        CHECK_EQ(eventManagerPoll(manager, 0, here), 0); /* the record was used up */
     }
 }
 
@@ -105,14 +105,14 @@ static void walkOneShot(void)
         takeAndRun(writer);
         CHECK_EQ(mockChange(kernel, changes + 1).interest, EventRead | EventWrite);
         CHECK(mockDeliverFd(kernel, FD, EventRead));
-        CHECK_EQ(eventManagerStep(manager, 0, here), 1);
+        CHECK_EQ(eventManagerPoll(manager, 0, here), 1);
         checkQueued(reader, 0);
         CHECK_EQ(claimState(writer->claim), ClaimParked);
         CHECK(mockIsArmed(kernel, FD, EventWrite)); /* armed again for who still waits */
         takeAndRun(reader);
         checkOver(reader, &reads, 0);
         CHECK(mockDeliverFd(kernel, FD, EventHangUp)); /* wakes the other direction too */
-        CHECK_EQ(eventManagerStep(manager, 0, here), 1);
+        CHECK_EQ(eventManagerPoll(manager, 0, here), 1);
         checkQueued(writer, 0);
         takeAndRun(writer);
         checkOver(writer, &writes, 0);
@@ -142,15 +142,15 @@ static void walkTimer(void)
     checkParked(thread, ThreadBlockedOnRead);
     CHECK_EQ(manager->timers.earliest_ns, 1005 * MS_NS);
     now_ns = 1005 * MS_NS - 1;
-    CHECK_EQ(eventManagerStep(manager, 0, here), 0); /* never early, not by a nanosecond */
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 0); /* never early, not by a nanosecond */
     checkParked(thread, ThreadBlockedOnRead);
     now_ns = 1005 * MS_NS;
-    CHECK_EQ(eventManagerStep(manager, 0, here), 1);
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 1);
     CHECK_EQ(claimResult(thread->claim), -ETIMEDOUT);
     CHECK_EQ(runQueueLength(&here->queue), 1);
     CHECK_EQ(thread->node.linked, 1); /* still published: it takes itself out when it runs */
     CHECK(mockDeliverFd(kernel, FD, EventRead));
-    CHECK_EQ(eventManagerStep(manager, 0, here), 1); /* an event meets it: the claim is lost */
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 1); /* an event meets it: the claim is lost */
     CHECK_EQ(runQueueLength(&here->queue), 1);
     takeAndRun(thread);
     CHECK_EQ(watchListHasWatchers(&slotOf(FD)->waiters[FdRead]), false);
@@ -161,12 +161,12 @@ static void walkTimer(void)
     takeAndRun(thread);
     if (ready.ran != 2) {
         CHECK(mockDeliverFd(kernel, FD, EventRead));
-        CHECK_EQ(eventManagerStep(manager, 0, here), 1);
+        CHECK_EQ(eventManagerPoll(manager, 0, here), 1);
         takeAndRun(thread);
     }
     checkOver(thread, &ready, 0);
     now_ns = 1010 * MS_NS;
-    CHECK_EQ(eventManagerStep(manager, 0, here), 0);
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 0);
 }
 
 TEST(DataPath, theTimersWay)
@@ -213,12 +213,12 @@ static void walkClose(void)
     checkOver(thread, &body, -EBADF);
     checkParked(fresh, ThreadBlockedOnRead);
     uint64_t stale = manager->stats.stale;
-    CHECK_EQ(eventManagerStep(manager, 0, here), 0); /* the old file's event changes nothing */
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 0); /* the old file's event changes nothing */
     CHECK_EQ(manager->stats.stale, stale + 1);
     checkParked(fresh, ThreadBlockedOnRead);
     CHECK_NE(mockCookie(kernel, FD), cookie);
     CHECK(mockDeliverFd(kernel, FD, EventRead));
-    CHECK_EQ(eventManagerStep(manager, 0, here), 1);
+    CHECK_EQ(eventManagerPoll(manager, 0, here), 1);
     takeAndRun(fresh);
     checkOver(fresh, &next, 0);
 }

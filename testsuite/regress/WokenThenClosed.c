@@ -32,7 +32,7 @@ static void *closeUnderReader(void *env)
     CHECK_EQ(send(scene->pair[1], "a", 1, 0), 1);
     /* The poll that brings the event; it queues the reader, which cannot run before we park. */
     Capability *here = capabilities.items[0];
-    CHECK_EQ(eventManagerStep(&here->manager, 0, here), 1);
+    CHECK_EQ(eventManagerPoll(&here->manager, 0, here), 1);
     int number = scene->pair[0];
     CHECK_EQ(closeFd(number), 0);
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, fresh), 0);

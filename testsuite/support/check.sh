@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-2}
-all_stages="lint dev valgrind clang release migrate asan tsan aarch64"
+all_stages="lint dev valgrind clang release migrate asan tsan fuzz aarch64"
 stage=start
 stage_start_s=0
 summary=""
@@ -14,6 +14,13 @@ summary=""
 build() {
     cmake --preset "$1" >"build/$1.log" 2>&1 || { cat "build/$1.log"; return 1; }
     cmake --build --preset "$1" "${@:2}"
+}
+
+build_fuzzers() {
+    cmake --preset fuzz >build/fuzz.log 2>&1 || { cat build/fuzz.log; return 1; }
+    local programs
+    mapfile -t programs <build/fuzz/testsuite/fuzz.txt
+    cmake --build --preset fuzz --target "${programs[@]}"
 }
 
 run_tests() {
@@ -34,6 +41,7 @@ run_stage() {
         migrate) build migrate && run_tests migrate -L "$real" ;;
         asan) build asan && run_tests asan -L "$real" ;;
         tsan) build tsan && run_tests tsan -L "$real" ;;
+        fuzz) build_fuzzers && run_tests fuzz -L fuzz ;;
         aarch64) build aarch64 && run_tests aarch64 -L "$quick" ;;
         *) echo "unknown stage $1; there are: $all_stages" >&2; return 2 ;;
     esac

@@ -69,7 +69,7 @@ static void openWhereRefused(void *arg)
     pipeOpen(ends);
     byteSend(ends[1]);
     CHECK_EQ(watcherAwait(&manager, &reader, ends[0], 0, FdRead, 0, 1), 0);
-    CHECK_EQ(eventManagerStep(&manager, 0, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, 0, NULL), 1);
     pairClose(ends);
     eventManagerClose(&manager);
     close(first);

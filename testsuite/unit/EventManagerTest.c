@@ -72,17 +72,17 @@ TEST(EventManager, aLookReadsNoClockWithoutTimers)
     Alarm alarm = {0};
     openManager(1000);
     for (int i = 0; i < 5; i++)
-        CHECK_EQ(eventManagerStep(&manager, 0, NULL), 0);
+        CHECK_EQ(eventManagerPoll(&manager, 0, NULL), 0);
     CHECK_EQ(fake.reads, 0);
     CHECK_EQ(manager.poll_count, 5);
     CHECK_EQ(manager.stats.polls, 5);
     CHECK_EQ(manager.stats.sleeps, 0);
     arm(&alarm, 5000);
-    CHECK_EQ(eventManagerStep(&manager, 0, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, 0, NULL), 0);
     CHECK_EQ(fake.reads, 1);
     CHECK_EQ(manager.now_ns, 1000);
     fake.now_ns = 5000;
-    CHECK_EQ(eventManagerStep(&manager, 0, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, 0, NULL), 1);
     CHECK_EQ(fake.reads, 2);
     CHECK_EQ(alarm.fired, 1);
     eventManagerClose(&manager);
@@ -94,7 +94,7 @@ TEST(EventManager, sleepsForEverWithoutDeadlines)
     openSleeping(1000);
     CHECK_EQ(park(&reader, 5, FdRead), 0);
     sleeper.deliver = true;
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 1);
     CHECK_EQ(sleeper.calls, 1);
     CHECK_EQ(sleeper.timeouts_ns[0], -1);
     CHECK_EQ(reader.fired, 1);
@@ -107,10 +107,10 @@ TEST(EventManager, sleepsForEverWithoutDeadlines)
 TEST(EventManager, shortSleepsAreExactLongOnesInParts)
 {
     openSleeping(0);
-    CHECK_EQ(eventManagerStep(&manager, 20000000, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, 20000000, NULL), 0);
     CHECK_EQ(sleeper.calls, 1);
     CHECK_EQ(sleeper.timeouts_ns[0], 20000000);
-    CHECK_EQ(eventManagerStep(&manager, 20000000 + INT64_C(1000000000), NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, 20000000 + INT64_C(1000000000), NULL), 0);
     CHECK_EQ(sleeper.calls, 3);
     CHECK_EQ(sleeper.timeouts_ns[1], 998000000); /* 0.2 % less: the kernel adds 0.1 % */
     CHECK_EQ(sleeper.timeouts_ns[2], 2000000);
@@ -126,12 +126,12 @@ TEST(EventManager, sleepsUntilTheNextTimer)
     arm(&first, 9000);
     arm(&second, 9001);
     timerHeapDisarm(NULL, &dead.timer);
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 1);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 1);
     CHECK_EQ(sleeper.timeouts_ns[0], 8000); /* not 500: that one was disarmed */
     CHECK_EQ(first.fired, 1);
     CHECK_EQ(first.at_ns, 9000);
     CHECK_EQ(second.fired, 0);
-    CHECK_EQ(eventManagerStep(&manager, 9000, NULL), 0); /* over: no sleep */
+    CHECK_EQ(eventManagerPoll(&manager, 9000, NULL), 0); /* over: no sleep */
     CHECK_EQ(sleeper.calls, 1);
     eventManagerClose(&manager);
 }
@@ -140,7 +140,7 @@ TEST(EventManager, aSignalDoesNotEndTheStep)
 {
     openSleeping(0);
     sleeper.step_ns = 400; /* each poll ends early with 0, as after a signal */
-    CHECK_EQ(eventManagerStep(&manager, 1000, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, 1000, NULL), 0);
     CHECK_EQ(sleeper.calls, 3);
     CHECK_EQ(sleeper.timeouts_ns[1], 600);
     CHECK_EQ(sleeper.timeouts_ns[2], 200);
@@ -154,10 +154,10 @@ TEST(EventManager, aWakeupEndsTheStepAndIsDrainedByTheOwnerOnly)
     eventManagerWake(&manager);
     CHECK_EQ(eventManagerRescue(&manager, NULL), 0);
     CHECK_EQ(manager.stats.wakeups, 0);
-    CHECK_EQ(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 0);
     CHECK_EQ(manager.stats.wakeups, 1);
     CHECK_EQ(manager.stats.events, 0);
-    CHECK_EQ(eventManagerStep(&manager, 0, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, 0, NULL), 0);
     CHECK_EQ(manager.stats.wakeups, 1);
     eventManagerClose(&manager);
 }
@@ -177,7 +177,7 @@ TEST(EventManager, theTimersGateGoesBackToBiased)
     arm(&alarm, INT64_MAX - 1);
     for (int i = 0; i < 3; i++) { /* notices the visit, then that there was no more */
         fake.now_ns += 1000000;
-        eventManagerStep(&manager, 0, NULL);
+        eventManagerPoll(&manager, 0, NULL);
     }
     CHECK_EQ(gate->shared, 0);
     eventManagerClose(&manager);
@@ -201,7 +201,7 @@ TEST(EventManager, directionsOfEvents)
         CHECK_EQ(park(&reader, 5, FdRead), 0);
         CHECK_EQ(park(&writer, 5, FdWrite), 0);
         CHECK(mockDeliverFd(manager.state, 5, cases[i].events));
-        CHECK_EQ(eventManagerStep(&manager, 0, NULL), cases[i].read + cases[i].write);
+        CHECK_EQ(eventManagerPoll(&manager, 0, NULL), cases[i].read + cases[i].write);
         CHECK_EQ(reader.fired, cases[i].read);
         CHECK_EQ(writer.fired, cases[i].write);
         CHECK(fdSlotSane(fdTableFind(&manager.table, 5)));
@@ -222,8 +222,8 @@ TEST(EventManager, aBatchIsDispatchedWholeAndStrangersAreStale)
     for (int i = 0; i < FDS; i++)
         CHECK(mockDeliverFd(manager.state, 3 + i, EventRead));
     CHECK_EQ(eventManagerRescue(&manager, NULL), 29); /* 32 records, 3 of them stale */
-    CHECK_EQ(eventManagerStep(&manager, 0, NULL), EVENT_BATCH);
-    CHECK_EQ(eventManagerStep(&manager, 0, NULL), FDS - 29 - EVENT_BATCH);
+    CHECK_EQ(eventManagerPoll(&manager, 0, NULL), EVENT_BATCH);
+    CHECK_EQ(eventManagerPoll(&manager, 0, NULL), FDS - 29 - EVENT_BATCH);
     CHECK_EQ(manager.stats.stale, 3);
     CHECK_EQ(manager.stats.events, FDS + 3);
     CHECK_EQ(manager.stats.fired, FDS);
@@ -236,8 +236,8 @@ TEST(EventManager, aBatchIsDispatchedWholeAndStrangersAreStale)
 static void closeInCallback(WatchNode *node, uint64_t number, int result, void *sink)
 {
     watcherFire(node, number, result, sink);
-    eventManagerCloseFd(&manager, 6, sink); /* a callback may change any slot */
-    eventManagerCloseFd(&manager, 5, sink);
+    eventManagerClosingFd(&manager, 6, sink); /* a callback may change any slot */
+    eventManagerClosingFd(&manager, 5, sink);
 }
 
 TEST(EventManager, aCallbackMayCloseWhatComesLaterInTheBatch)
@@ -249,7 +249,7 @@ TEST(EventManager, aCallbackMayCloseWhatComesLaterInTheBatch)
     CHECK_EQ(park(&victim, 6, FdRead), 0);
     CHECK(mockDeliverFd(manager.state, 5, EventRead));
     CHECK(mockDeliverFd(manager.state, 6, EventRead));
-    eventManagerStep(&manager, 0, NULL);
+    eventManagerPoll(&manager, 0, NULL);
     CHECK_EQ(closer.fired, 1);
     CHECK_EQ(victim.fired, 1);
     CHECK_EQ(victim.result, -EBADF);
@@ -360,7 +360,7 @@ TEST(EventManager, nothingIsLostBetweenOwnerAndRescuer)
         CHECK_EQ(pthread_create(&waiters[i], NULL, sendAndWait, real.ends[i]), 0);
     }
     while (ACQUIRE_LOAD(&real.running) != 0) {
-        eventManagerStep(&real.manager, 0, NULL);
+        eventManagerPoll(&real.manager, 0, NULL);
         sched_yield();
     }
     RELEASE_STORE(&real.stop, true);
@@ -368,7 +368,7 @@ TEST(EventManager, nothingIsLostBetweenOwnerAndRescuer)
     for (int i = 0; i < PIPES; i++) {
         pthread_join(waiters[i], NULL);
         CHECK(fdSlotSane(fdTableFind(&real.manager.table, real.ends[i][0])));
-        eventManagerCloseFd(&real.manager, real.ends[i][0], NULL);
+        eventManagerClosingFd(&real.manager, real.ends[i][0], NULL);
         pairClose(real.ends[i]);
     }
     CHECK_EQ(RELAXED_LOAD(&real.manager.fds), 0);

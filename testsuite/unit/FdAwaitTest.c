@@ -24,7 +24,7 @@ static int park(Watcher *watcher, int fd, uint32_t kind, FdDirection direction)
 
 static uint32_t look(void)
 {
-    return eventManagerStep(&manager, 0, NULL);
+    return eventManagerPoll(&manager, 0, NULL);
 }
 
 static bool sane(int fd)
@@ -388,12 +388,12 @@ TEST(FdAwait, closingRemovesAndTells)
 {
     Watcher reader, writer;
     openOn(&backendMock);
-    eventManagerCloseFd(&manager, 5, NULL);
+    eventManagerClosingFd(&manager, 5, NULL);
     CHECK_EQ(mockChangeCount(manager.state), 0); /* never heard of */
     CHECK_EQ(park(&reader, 5, FdAdopted, FdRead), 0);
     uint32_t edges = eventManagerEdges(&manager, 5, FdRead);
     CHECK(mockDeliverFd(manager.state, 5, EventRead)); /* on its way while we close */
-    eventManagerCloseFd(&manager, 5, NULL);
+    eventManagerClosingFd(&manager, 5, NULL);
     checkLast(2, MockRemove, WatchEdge, 0, 0);
     CHECK_EQ(reader.result, -EBADF);
     CHECK_EQ(look(), 0);

@@ -432,19 +432,19 @@ static uint64_t countCalls(const Backend *backend)
         pipeOpen(ends[i]);
         CHECK_EQ(watcherAwait(&manager, &watchers[i], ends[i][0], FdAdopted, FdRead, 0, 1), 0);
     }
-    CHECK_EQ(eventManagerStep(&manager, 0, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, 0, NULL), 0);
     uint64_t before = eventManagerCalls(&manager);
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < PIPES; i++)
             byteSend(ends[i][1]);
-        CHECK_EQ(eventManagerStep(&manager, 0, NULL), PIPES);
+        CHECK_EQ(eventManagerPoll(&manager, 0, NULL), PIPES);
         for (int i = 0; i < PIPES; i++) {
             uint32_t edges = eventManagerEdges(&manager, ends[i][0], FdRead);
             CHECK_EQ(fdEmpty(ends[i][0]), 1);
             CHECK_EQ(watcherAwait(&manager, &watchers[i], ends[i][0], FdAdopted, FdRead, edges, 1),
                      0);
         }
-        CHECK_EQ(eventManagerStep(&manager, 0, NULL), 0); /* looked, and found nothing */
+        CHECK_EQ(eventManagerPoll(&manager, 0, NULL), 0); /* looked, and found nothing */
     }
     uint64_t made = eventManagerCalls(&manager) - before;
     for (int i = 0; i < PIPES; i++)

@@ -27,7 +27,7 @@ static void runLoop(Worker *worker)
         idleSurplus(capability);
         runnable->run(runnable, capability);
         if (++runs % POLL_EVERY == 0 || capabilityAttend(capability, AttentionPoll) != 0)
-            eventManagerStep(&capability->manager, 0, capability);
+            eventManagerPoll(&capability->manager, 0, capability);
     }
 }
 

@@ -74,7 +74,7 @@ TEST(TimerManager, manyThreadsAgainstTheOwner)
     while (ACQUIRE_LOAD(&helpers_left) != 0 ||
            RELAXED_LOAD(&fired_count) + RELAXED_LOAD(&stopped_count) !=
                RELAXED_LOAD(&registered_count)) {
-        eventManagerStep(&manager, DEADLINE_NEVER, NULL);
+        eventManagerPoll(&manager, DEADLINE_NEVER, NULL);
         if (testRandom() % 4 == 0)
             eventManagerRescue(&manager, NULL);
     }

@@ -20,7 +20,7 @@ static void openWith(const Allocator *allocator)
 static uint32_t pass(int64_t us)
 {
     fake.now_ns += us * 1000;
-    uint32_t fired = eventManagerStep(&manager, 0, NULL);
+    uint32_t fired = eventManagerPoll(&manager, 0, NULL);
     CHECK(timerHeapSane(&manager.timers));
     return fired;
 }
@@ -150,7 +150,7 @@ TEST(TimerManager, stoppedBeforeAndAfterItWasCollected)
     CHECK_EQ(updateTimeout(&manager, queued.key, 1), 0);
     pass(1000000);
     CHECK_EQ(placed.count + queued.count, 0);
-    CHECK_EQ(eventManagerStep(&manager, 1, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, 1, NULL), 0);
     CHECK_EQ(entries(), 0);
     eventManagerClose(&manager);
 }
@@ -200,7 +200,7 @@ TEST(TimerManager, beyondTheClocksEnd)
     CHECK_EQ(updateTimeout(&manager, back.key, INT64_MAX), 1); /* takes the deadline back */
     pass(1000);
     CHECK_EQ(back.count, 1);
-    CHECK_EQ(eventManagerStep(&manager, fake.now_ns, NULL), 0);
+    CHECK_EQ(eventManagerPoll(&manager, fake.now_ns, NULL), 0);
     CHECK_EQ(unregisterTimeout(&manager, back.key), 1);
     CHECK_EQ(unregisterTimeout(&manager, never.key), 1);
     eventManagerClose(&manager);
@@ -242,7 +242,7 @@ TEST(TimerManager, deadlineOrderThenRegistrationOrder)
     for (int i = 0; i < MANY; i++) {
         add(&many[i], 100 + (i * 5) % KINDS);
         if (i == MANY / 2)
-            eventManagerStep(&manager, 1, NULL); /* the first half is collected earlier */
+            eventManagerPoll(&manager, 1, NULL); /* the first half is collected earlier */
     }
     while (call_count < MANY)
         pass(1000);
@@ -318,7 +318,7 @@ TEST(TimerManager, aMillionPairsLeaveNothing)
     for (int i = 0; i < 100000; i++) { /* while it looks at each */
         TimeoutKey key;
         CHECK_EQ(registerTimeout(&manager, 1000 + i % 100, noteCall, &live, &key), 0);
-        eventManagerStep(&manager, 1, NULL);
+        eventManagerPoll(&manager, 1, NULL);
         CHECK_EQ(unregisterTimeout(&manager, key), 1);
         CHECK_LE(entries(), 64 + 2);
     }
@@ -338,11 +338,11 @@ TEST(TimerManager, manyAtOnceThenNone)
             int64_t delay_us = 1000000 + (int64_t)(testRandom() % 1000000);
             CHECK_EQ(registerTimeout(&manager, delay_us, noteCall, &live, &keys[i]), 0);
         }
-        eventManagerStep(&manager, 1, NULL);
+        eventManagerPoll(&manager, 1, NULL);
         CHECK_EQ(entries(), MANY);
         for (int i = 0; i < MANY; i++)
             CHECK_EQ(unregisterTimeout(&manager, keys[i]), 1);
-        eventManagerStep(&manager, 1, NULL);
+        eventManagerPoll(&manager, 1, NULL);
         CHECK_LE(entries(), 64);
         CHECK_LE(manager.timeouts.records, MANY + 128);
     }
@@ -386,7 +386,7 @@ TEST(TimerManager, outOfMemoryLosesNothing)
     no_memory = true;
     CHECK_EQ(registerTimeout(&manager, 5, noteCall, &many[MANY], &many[MANY].key), -ENOMEM);
     for (int i = 0; i < 20; i++) /* the heap has room for 61; the rest waits in the inbox */
-        eventManagerStep(&manager, 1, NULL);
+        eventManagerPoll(&manager, 1, NULL);
     CHECK_EQ(entries(), 61);
     pass(50); /* asks for what is due, and gets no memory */
     CHECK_EQ(call_count, 0);
@@ -440,7 +440,7 @@ TEST(TimerManager, oneSleepIsEndedByOneWakeup)
     add(&asleep[0], 1000);
     mockOnSleep(manager.state, whileAsleep, NULL);
     CHECK_EQ(wakeupsPending(), 0); /* it is awake: nobody wakes it */
-    CHECK_GT(eventManagerStep(&manager, DEADLINE_NEVER, NULL), 0);
+    CHECK_GT(eventManagerPoll(&manager, DEADLINE_NEVER, NULL), 0);
     CHECK_EQ(sleeps, 1);
     CHECK_EQ(call_count, 3);
     CHECK(calls[0] == &asleep[1] && calls[1] == &asleep[3] && calls[2] == &asleep[0]);

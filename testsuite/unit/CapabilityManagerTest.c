@@ -1,0 +1,143 @@
+/* CapabilityManagerTest.c -- callbacks under capabilities: whose manager, who steps it, closeFd. */
+#include "capability/CapabilityTable.h"
+#include "testsuite/support/Runtime.h"
+
+#include <capri/event.h>
+
+#include <fcntl.h>
+#include <string.h>
+
+static const char *const backends[] = {"epoll", "poll"};
+
+static void runEverywhere(ThreadFn *fn)
+{
+    for (int i = 0; i < 4; i++) {
+        RtsConfig config = {.capabilities = 1 + (uint32_t)i / 2, .backend = backends[i % 2]};
+        CHECK_EQ(rtsInit(&config), 0);
+        greenJoin(greenFork(fn, NULL));
+        greenStop();
+    }
+}
+
+typedef struct Listener {
+    TVar *news; /* written by every call */
+    uint32_t calls, closes;
+    uint32_t inside; /* callbacks in progress */
+    FdKey key;
+} Listener;
+
+static int noteByte(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    Listener *listener = env;
+    char byte;
+    CHECK(manager != NULL);
+    CHECK_EQ(ADD_RELAXED(&listener->inside, 1), 0);
+    if (events & EventClose) {
+        ADD_RELEASE(&listener->closes, 1);
+    } else {
+        CHECK(read(key.fd, &byte, 1) == 1 || errno == EAGAIN);
+        ADD_RELEASE(&listener->calls, 1);
+    }
+    tvarWriteIO(listener->news, listener);
+    ADD_RELEASE(&listener->inside, UINT32_MAX);
+    return 0;
+}
+
+static void *hearBytes(void *env)
+{
+    int ends[2];
+    Listener listener = {0};
+    EventManager *manager = capabilityManager();
+    CHECK(manager != NULL);
+    CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    CHECK((listener.news = tvarNew(NULL)) != NULL);
+    CHECK_EQ(registerFd(manager, noteByte, &listener, ends[0], EventRead, MultiShot, &listener.key),
+             0);
+    for (uint32_t round = 1; round <= 100; round++) {
+        uint64_t seen;
+        tvarReadVersionIO(listener.news, &seen);
+        CHECK_EQ(write(ends[1], "x", 1), 1);
+        while (ACQUIRE_LOAD(&listener.calls) < round) {
+            CHECK_EQ(tvarAwait(listener.news, seen), 0);
+            tvarReadVersionIO(listener.news, &seen);
+        }
+    }
+    CHECK_EQ(eventManagerStep(manager, 0), -EPERM); /* the runtime steps it */
+    CHECK_EQ(eventManagerFree(manager), -EPERM);
+    int result = unregisterFd(manager, listener.key);
+    CHECK(result == 1 || result == -EINPROGRESS);
+    while (ACQUIRE_LOAD(&listener.inside) != 0)
+        threadYield();
+    tvarFree(listener.news);
+    CHECK_EQ(listener.closes, 0);
+    CHECK_EQ(closeFd(ends[0]), 0);
+    CHECK_EQ(listener.closes, 0);
+    CHECK_EQ(closeFd(ends[1]), 0);
+    return env;
+}
+
+static Listener listeners[2];
+
+static void *closeEverywhere(void *env)
+{
+    int ends[2];
+    memset(listeners, 0, sizeof listeners);
+    CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    for (uint32_t i = 0; i < capabilityCount(); i++) {
+        EventManager *manager = &capabilities.items[i]->manager;
+        CHECK((listeners[i].news = tvarNew(NULL)) != NULL);
+        CHECK_EQ(registerFd(manager, noteByte, &listeners[i], ends[0], EventRead, MultiShot,
+                            &listeners[i].key),
+                 0);
+    }
+    CHECK_EQ(closeFd(ends[0]), 0);
+    for (uint32_t i = 0; i < capabilityCount(); i++) {
+        CHECK_EQ(listeners[i].closes, 1);
+        CHECK_EQ(listeners[i].calls, 0);
+        CHECK_EQ(capabilities.items[i]->manager.registered, 0);
+        tvarFree(listeners[i].news);
+    }
+    CHECK_EQ(closeFd(ends[1]), 0);
+    return env;
+}
+
+TEST(CapabilityManager, callsFromTheSchedulersSteps)
+{
+    runEverywhere(hearBytes);
+}
+
+TEST(CapabilityManager, closeFdReachesEveryManager)
+{
+    runEverywhere(closeEverywhere);
+}
+
+TEST(CapabilityManager, noneElsewhere)
+{
+    CHECK(capabilityManager() == NULL);
+    greenStart(1);
+    CHECK(capabilityManager() == NULL); /* a plain OS thread */
+    greenStop();
+}
+
+static void *leaveOneBehind(void *env)
+{
+    (void)env;
+    int ends[2];
+    CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    CHECK_EQ(
+        registerFd(capabilityManager(), noteByte, &listeners[0], ends[0], EventRead, OneShot, NULL),
+        0);
+    return (void *)(intptr_t)ends[0];
+}
+
+TEST(CapabilityManager, whatIsLeftGoesWithTheRuntime)
+{
+    CountingHeap heap = {0};
+    RtsConfig config = {.capabilities = 1, .allocator = countingAllocator(&heap)};
+    CHECK_EQ(rtsInit(&config), 0);
+    int fd = (int)(intptr_t)greenJoin(greenFork(leaveOneBehind, NULL));
+    greenStop();
+    CHECK_EQ(heap.live_blocks, 0);
+    close(fd);
+    close(fd + 1);
+}

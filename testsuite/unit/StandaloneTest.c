@@ -1,0 +1,401 @@
+/* StandaloneTest.c -- a manager without a runtime: this program links iomgr/ alone.
+ *
+ * links: capri_iomgr
+ */
+#include "testsuite/support/Caller.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static int64_t readNow(void)
+{
+    return clockRead(&clockMonotonic);
+}
+
+/* An allocator that counts, and can be made to refuse. */
+typedef struct Ledger {
+    uint64_t made, bytes; /* living */
+    uint64_t calls;
+    uint64_t refuse_at; /* the call that is refused; 0: none */
+} Ledger;
+
+static void *ledgerAllocate(void *context, size_t size, size_t alignment)
+{
+    Ledger *ledger = context;
+    if (++ledger->calls == ledger->refuse_at)
+        return NULL;
+    ledger->made++;
+    ledger->bytes += size;
+    return aligned_alloc(alignment, (size + alignment - 1) & ~(alignment - 1));
+}
+
+static void ledgerRelease(void *context, void *memory, size_t size, size_t alignment)
+{
+    Ledger *ledger = context;
+    (void)alignment;
+    ledger->made--;
+    ledger->bytes -= size;
+    free(memory);
+}
+
+static EventManagerConfig configOf(Ledger *ledger, const char *backend)
+{
+    return (EventManagerConfig){
+        .backend = backend,
+        .allocator = {ledgerAllocate, ledgerRelease, ledger},
+    };
+}
+
+static int countFds(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    int count = 0;
+    CHECK(folder != NULL);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+static const char *const backends[] = {"epoll", "poll"};
+
+TEST(Standalone, madeAndFreedTenThousandTimes)
+{
+    const int rounds = testUnderValgrind() ? 300 : 5000; /* of each back-end */
+    int ends[2], before;
+    pipeOpen(ends);
+    byteSend(ends[1]);
+    before = countFds();
+    for (int i = 0; i < 2 * rounds; i++) {
+        Ledger ledger = {0};
+        EventManagerConfig config = configOf(&ledger, backends[i & 1]);
+        EventManager *manager;
+        Caller called = {0}, left = {0};
+        CHECK_EQ(eventManagerNew(&config, &manager), 0);
+        CHECK_EQ(callerRegister(manager, &called, ends[0], EventRead, OneShot), 0);
+        CHECK_EQ(callerRegister(manager, &left, ends[1], EventRead, MultiShot), 0);
+        CHECK_EQ(eventManagerStep(manager, -1), 1);
+        if ((i & 1) == 0)
+            CHECK_GE(eventManagerFd(manager), 0);
+        CHECK_EQ(eventManagerFree(manager), 0);
+        CHECK_EQ(left.calls + left.closes, 0);
+        CHECK_EQ(ledger.made, 0);
+        CHECK_EQ(ledger.bytes, 0);
+    }
+    CHECK_EQ(countFds(), before);
+    pairClose(ends);
+}
+
+TEST(Standalone, manyAtOnce)
+{
+    enum { MANY = 100 };
+    static EventManager *managers[MANY];
+    static Caller callers[MANY];
+    int ends[2];
+    pipeOpen(ends);
+    byteSend(ends[1]);
+    memset(callers, 0, sizeof callers);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_EQ(eventManagerNew(NULL, &managers[i]), 0);
+        CHECK_EQ(callerRegister(managers[i], &callers[i], ends[0], EventRead, MultiShot), 0);
+    }
+    for (int i = 0; i < MANY; i++) {
+        CHECK_EQ(eventManagerStep(managers[i], -1), 1);
+        CHECK_EQ(callers[i].calls, 1);
+    }
+    for (int i = 0; i < MANY; i++)
+        CHECK_EQ(eventManagerFree(managers[i]), 0);
+    pairClose(ends);
+}
+
+TEST(Standalone, everyRefusedAllocationIsReported)
+{
+    int ends[2];
+    pipeOpen(ends);
+    int before = countFds();
+    for (int b = 0; b < 2; b++) {
+        int result = -ENOMEM;
+        for (uint64_t at = 1; result != 0; at++) {
+            Ledger ledger = {.refuse_at = at};
+            EventManagerConfig config = configOf(&ledger, backends[b]);
+            EventManager *manager;
+            Caller caller = {0};
+            CHECK_LT(at, 100);
+            result = eventManagerNew(&config, &manager);
+            if (result == 0) {
+                result = callerRegister(manager, &caller, ends[0], EventRead, MultiShot);
+                if (result < 0)
+                    CHECK_EQ(unregisterFd(manager, caller.key), 0);
+                CHECK_EQ(eventManagerFree(manager), 0);
+            }
+            CHECK(result == 0 || result == -ENOMEM);
+            CHECK_EQ(ledger.made, 0);
+            CHECK_EQ(countFds(), before);
+        }
+    }
+    pairClose(ends);
+}
+
+TEST(Standalone, withoutFdsItSaysSo)
+{
+    struct rlimit old, none;
+    EventManager *manager = NULL;
+    int before = countFds();
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+    for (int spare = 0;; spare++) {
+        int lowest = dup(0);
+        close(lowest);
+        none = (struct rlimit){(rlim_t)(lowest + spare), old.rlim_max};
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+        int result = eventManagerNew(NULL, &manager);
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+        if (result == 0)
+            break;
+        CHECK_EQ(result, -EMFILE);
+        CHECK_EQ(countFds(), before);
+        CHECK_LT(spare, 8);
+    }
+    CHECK_EQ(eventManagerFree(manager), 0);
+    CHECK_EQ(countFds(), before);
+}
+
+TEST(Standalone, badConfigsAreRefused)
+{
+    EventManagerConfig unknown = {.backend = "no such"};
+    EventManagerConfig half = {.allocator = {.allocate = ledgerAllocate}};
+    EventManager *manager;
+    CHECK_EQ(eventManagerNew(&unknown, &manager), -EINVAL);
+    CHECK_EQ(eventManagerNew(&half, &manager), -EINVAL);
+    CHECK_EQ(eventManagerNew(NULL, NULL), -EINVAL);
+}
+
+TEST(Standalone, onlyItsOwnKind)
+{
+    static EventManager shared;
+    ownerGateStart();
+    CHECK_EQ(eventManagerOpen(&shared, NULL, NULL, NULL), 0);
+    CHECK_EQ(eventManagerStep(&shared, 0), -EPERM);
+    CHECK_EQ(eventManagerRun(&shared), -EPERM);
+    CHECK_EQ(eventManagerFd(&shared), -EPERM);
+    CHECK_EQ(eventManagerCloseFd(&shared, 0), -EPERM);
+    CHECK_EQ(eventManagerFree(&shared), -EPERM);
+    eventManagerClose(&shared);
+}
+
+/* ---- stepping -------------------------------------------------------------------------------- */
+
+static void stepInside(EventManager *manager, Caller *caller)
+{
+    CHECK_EQ(eventManagerStep(manager, 0), -EBUSY);
+    CHECK_EQ(eventManagerRun(manager), -EBUSY);
+    CHECK_EQ(eventManagerFd(manager), -EBUSY);
+    caller->answer = eventManagerFree(manager);
+}
+
+TEST(Standalone, oneStepAtATime)
+{
+    int ends[2];
+    EventManager *manager;
+    Caller caller = {.then = stepInside};
+    pipeOpen(ends);
+    byteSend(ends[1]);
+    CHECK_EQ(eventManagerNew(NULL, &manager), 0);
+    CHECK_EQ(callerRegister(manager, &caller, ends[0], EventRead, OneShot), 0);
+    CHECK_EQ(eventManagerStep(manager, 0), 1);
+    CHECK_EQ(caller.answer, -EBUSY);
+    CHECK_EQ(eventManagerFree(manager), 0);
+    pairClose(ends);
+}
+
+TEST(Standalone, aStepLastsAtLeastItsTime)
+{
+    EventManager *manager;
+    CHECK_EQ(eventManagerNew(NULL, &manager), 0);
+    for (int64_t timeout_ns = 1; timeout_ns <= 3000000; timeout_ns *= 100) {
+        int64_t start_ns = readNow();
+        CHECK_EQ(eventManagerStep(manager, timeout_ns), 0);
+        CHECK_GE(readNow() - start_ns, timeout_ns);
+    }
+    eventManagerWake(manager);
+    CHECK_EQ(eventManagerStep(manager, INT64_MAX), 0); /* saturates; a wake from before counts */
+    CHECK_EQ(eventManagerFree(manager), 0);
+}
+
+static void *runThem(void *manager)
+{
+    CHECK_EQ(eventManagerRun(manager), 0);
+    return NULL;
+}
+
+static void stopIt(EventManager *manager, Caller *caller)
+{
+    (void)caller;
+    eventManagerStop(manager);
+}
+
+TEST(Standalone, runAndStop)
+{
+    int ends[2];
+    pthread_t thread;
+    EventManager *manager;
+    Caller caller = {.then = stopIt};
+    pipeOpen(ends);
+    CHECK_EQ(eventManagerNew(NULL, &manager), 0);
+    eventManagerStop(manager);
+    CHECK_EQ(eventManagerRun(manager), 0); /* a stop from before counts once */
+    CHECK_EQ(pthread_create(&thread, NULL, runThem, manager), 0);
+    CHECK_EQ(callerRegister(manager, &caller, ends[0], EventRead, OneShot), 0);
+    byteSend(ends[1]);
+    CHECK_EQ(pthread_join(thread, NULL), 0); /* its callback has stopped it */
+    CHECK_EQ(caller.calls, 1);
+    CHECK_EQ(pthread_create(&thread, NULL, runThem, manager), 0);
+    eventManagerStop(manager);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(eventManagerFree(manager), 0);
+    pairClose(ends);
+}
+
+/* ---- in a loop of somebody else's ------------------------------------------------------------ */
+
+static bool isReadable(int fd, int timeout_ms)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    return poll(&polled, 1, timeout_ms) == 1;
+}
+
+static void noteTimer(Timer *timer, uint64_t number, void *sink)
+{
+    (void)timer, (void)number, (void)sink;
+}
+
+TEST(Standalone, itsFdTellsEventsWakesAndTimers)
+{
+    int ends[2];
+    EventManager *manager;
+    Caller caller = {0};
+    Timer timer = {.fire = noteTimer};
+    pipeOpen(ends);
+    CHECK_EQ(eventManagerNew(&(EventManagerConfig){.backend = "epoll"}, &manager), 0);
+    int fd = eventManagerFd(manager);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(eventManagerFd(manager), fd);
+    CHECK(!isReadable(fd, 0));
+    CHECK_EQ(callerRegister(manager, &caller, ends[0], EventRead, MultiShot), 0);
+    CHECK(!isReadable(fd, 0));
+    byteSend(ends[1]);
+    CHECK(isReadable(fd, 0));
+    CHECK_EQ(eventManagerStep(manager, 0), 1);
+    CHECK(isReadable(fd, 0)); /* level-triggered: the byte is still there */
+    fdEmpty(ends[0]);
+    CHECK_EQ(eventManagerStep(manager, 0), 0);
+    CHECK(!isReadable(fd, 0));
+    eventManagerWake(manager);
+    CHECK(isReadable(fd, 0));
+    CHECK_EQ(eventManagerStep(manager, 0), 0);
+    CHECK(!isReadable(fd, 0));
+    /* A timer: the fd becomes readable by itself, and silent when the timer has fired. */
+    for (uint64_t number = 1; number <= 3; number++) {
+        int64_t deadline_ns = readNow() + 2000000;
+        CHECK_EQ(timerHeapArm(&manager->timers, &timer, number, deadline_ns), 0);
+        CHECK_EQ(eventManagerFd(manager), fd);
+        CHECK(isReadable(fd, -1));
+        CHECK_GE(readNow(), deadline_ns);
+        CHECK_EQ(eventManagerStep(manager, 0), 1);
+        CHECK(!isReadable(fd, 0));
+    }
+    CHECK_EQ(eventManagerFree(manager), 0);
+    pairClose(ends);
+}
+
+TEST(Standalone, inAnEpollSetOfTheHost)
+{
+    int ends[2], host = epoll_create1(EPOLL_CLOEXEC);
+    EventManager *manager;
+    Caller caller = {0};
+    struct epoll_event event = {.events = EPOLLIN};
+    pipeOpen(ends);
+    CHECK_EQ(eventManagerNew(&(EventManagerConfig){.backend = "epoll"}, &manager), 0);
+    CHECK_EQ(callerRegister(manager, &caller, ends[0], EventRead, OneShot), 0);
+    CHECK_EQ(epoll_ctl(host, EPOLL_CTL_ADD, eventManagerFd(manager), &event), 0);
+    CHECK_EQ(epoll_wait(host, &event, 1, 0), 0);
+    byteSend(ends[1]);
+    CHECK_EQ(epoll_wait(host, &event, 1, -1), 1);
+    CHECK_EQ(eventManagerStep(manager, 0), 1);
+    CHECK_EQ(epoll_wait(host, &event, 1, 0), 0);
+    CHECK_EQ(eventManagerFree(manager), 0);
+    close(host);
+    pairClose(ends);
+}
+
+TEST(Standalone, pollHasNoFdOfItsOwn)
+{
+    EventManager *manager;
+    CHECK_EQ(eventManagerNew(&(EventManagerConfig){.backend = "poll"}, &manager), 0);
+    CHECK_EQ(eventManagerFd(manager), -ENOTSUP);
+    CHECK_EQ(eventManagerFree(manager), 0);
+}
+
+/* ---- another thread inside the callback ------------------------------------------------------ */
+
+static uint32_t inside, may_leave;
+
+static void stayInside(EventManager *manager, Caller *caller)
+{
+    (void)manager, (void)caller;
+    RELEASE_STORE(&inside, 1);
+    while (ACQUIRE_LOAD(&may_leave) == 0)
+        usleep(100);
+}
+
+static void *stepOnce(void *manager)
+{
+    CHECK_EQ(eventManagerStep(manager, -1), 1);
+    return NULL;
+}
+
+/* One round: `how` 0 unregisters, 1 closes, while another thread is inside the callback. */
+static void meetInside(Lifetime lifetime, int how)
+{
+    int ends[2];
+    pthread_t thread;
+    EventManager *manager;
+    Caller caller = {.then = stayInside};
+    inside = may_leave = 0;
+    pipeOpen(ends);
+    byteSend(ends[1]);
+    CHECK_EQ(eventManagerNew(NULL, &manager), 0);
+    CHECK_EQ(callerRegister(manager, &caller, ends[0], EventRead, lifetime), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, stepOnce, manager), 0);
+    while (ACQUIRE_LOAD(&inside) == 0)
+        usleep(100);
+    CHECK_EQ(eventManagerStep(manager, 0), -EBUSY);
+    CHECK_EQ(eventManagerFree(manager), -EBUSY);
+    if (how == 0)
+        CHECK_EQ(unregisterFd(manager, caller.key), -EINPROGRESS);
+    else
+        CHECK_EQ(eventManagerCloseFd(manager, ends[0]), 0);
+    CHECK_EQ(ACQUIRE_LOAD(&caller.closes), 0);
+    RELEASE_STORE(&may_leave, 1);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(caller.calls, 1);
+    CHECK_EQ(caller.closes, how == 1 && lifetime == MultiShot ? 1 : 0);
+    CHECK_EQ(manager->registered, 0);
+    CHECK_EQ(eventManagerStep(manager, 0), 0);
+    CHECK_EQ(eventManagerFree(manager), 0);
+    if (how == 0)
+        close(ends[0]);
+    close(ends[1]);
+}
+
+TEST(Standalone, othersMeetARunningCallback)
+{
+    for (int how = 0; how < 2; how++) {
+        meetInside(OneShot, how);
+        meetInside(MultiShot, how);
+    }
+}
