@@ -41,6 +41,7 @@ typedef struct EventManager {
     uint32_t poll_count; /* owner adds 1 per poll (relaxed store); watchers see by it who is busy */
     uint32_t fds;        /* anyone, relaxed: fds registered now */
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
+    bool stepping;       /* owner: it is inside eventManagerStep */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
     CACHE_ALIGNED TimerHeap timers;
@@ -120,6 +121,10 @@ void eventManagerFresh(EventManager *manager, int fd, void *sink);
  * again. */
 void eventManagerCloseFd(EventManager *manager, int fd, void *sink);
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink);
+
+/* eventManagerLeave -- fd lives with another manager from now on: new generation, remove, whoever
+ * waits here is told to look again (FD_LOOK_AGAIN). */
+void eventManagerLeave(EventManager *manager, int fd, void *sink);
 
 /* ---- stepping ------------------------------------------------------------------------------ */
 

@@ -317,12 +317,13 @@ void eventManagerFresh(EventManager *manager, int fd, void *sink)
     fireOlder(older, -EBADF, sink);
 }
 
-void eventManagerCloseFd(EventManager *manager, int fd, void *sink)
+/* Out of the slot and out of the kernel's set; whoever waits is told `result`. */
+static void leaveSlot(EventManager *manager, int fd, int result, void *sink)
 {
     WatchNode *older[2] = {NULL, NULL};
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL || isUntouched(slot))
-        return; /* who comes after this look is eventManagerClosedFd's */
+        return; /* closing: who comes after this look is eventManagerClosedFd's */
     fdSlotLock(slot);
     bool registered = (RELAXED_LOAD(&slot->control) & SLOT_MODES) != 0;
     advanceSlot(manager, slot, older);
@@ -331,7 +332,17 @@ void eventManagerCloseFd(EventManager *manager, int fd, void *sink)
         manager->backend->remove(manager->state, fd); /* fails if it was closed already: as good */
     }
     fdSlotUnlock(slot);
-    fireOlder(older, -EBADF, sink);
+    fireOlder(older, result, sink);
+}
+
+void eventManagerCloseFd(EventManager *manager, int fd, void *sink)
+{
+    leaveSlot(manager, fd, -EBADF, sink);
+}
+
+void eventManagerLeave(EventManager *manager, int fd, void *sink)
+{
+    leaveSlot(manager, fd, FD_LOOK_AGAIN, sink);
 }
 
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink)

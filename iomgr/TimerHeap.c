@@ -62,6 +62,11 @@ static void giveId(uint32_t id)
     pthread_mutex_unlock(&ids_lock);
 }
 
+void timerHeapSurvive(void)
+{
+    ids_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 static uint32_t *remoteCount(uint64_t id)
 {
     return &remote_counts[id % REMOTE_COUNTERS].dead;

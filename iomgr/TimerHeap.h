@@ -83,6 +83,17 @@ typedef struct TimerHeap {
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator);
 void timerHeapFree(TimerHeap *heap);
 
+/* timerHeapSurvive -- child of a fork, before any other call: whoever held the lock of the ids is
+ * gone. */
+void timerHeapSurvive(void);
+
+/* timerForget -- nobody looks at the timer or at any heap: it is armed nowhere. */
+static inline void timerForget(Timer *timer)
+{
+    RELAXED_STORE(&timer->number, 0);
+    RELAXED_STORE(&timer->entry, 0);
+}
+
 /* timerHeapArm -- owner: fire wait `number` (> 0) of timer at deadline_ns (DEADLINE_NEVER: just
  * set). 0 or -ENOMEM (then nothing is armed). */
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns);

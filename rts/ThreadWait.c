@@ -75,14 +75,16 @@ int threadWaitFd(int fd, FdDirection direction, uint64_t seen, int64_t deadline_
     uint32_t who = (uint32_t)self->id, home = (uint32_t)(seen >> 32);
     FdSeen edges = {.edges = (uint32_t)seen, .who = who == 0 ? 1 : who};
     for (;;) {
-        bool homeless = edges.edges == 0 && fdHomeManager(fdHomeLook(fd)) == NULL;
-        uint32_t word = fdHomeSettle(fd, scheduleHere());
-        if (UNLIKELY(word == 0))
-            return homelessError(fd);
+        uint32_t word = fdHomeLook(fd), flags = 0;
+        if (UNLIKELY(!fdHomeIsSettled(word))) {
+            flags = FdNewHome;
+            word = fdHomeSettleSlow(fd, scheduleHere());
+            if (word == 0)
+                return homelessError(fd);
+        }
         if (UNLIKELY(home != 0 && home != word))
             edges.edges = 0;
-        int result =
-            waitAtHome(self, fd, direction, word, homeless ? FdNewHome : 0, edges, deadline_ns);
+        int result = waitAtHome(self, fd, direction, word, flags, edges, deadline_ns);
         if (LIKELY(result != -EAGAIN))
             return result;
         edges.edges = 0;

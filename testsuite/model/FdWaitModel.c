@@ -309,7 +309,7 @@ static void setUp(void *at)
     current = state;
     parkCancelReset();
     fdHomeLeave(FD);
-    capabilities.count = CAPABILITIES;
+    capabilities.count = capabilities.enabled = CAPABILITIES;
     state->file = 1;
     state->thread.id = 1;
     for (int i = 0; i < CAPABILITIES; i++) {
@@ -468,7 +468,7 @@ int main(int argc, char **argv)
         if (fdTableInit(&tables[i], NULL) != 0 || fdTableGet(&tables[i], FD) == NULL)
             return 2;
     }
-    capabilities.count = 1;
+    capabilities.count = capabilities.enabled = 1;
     static Capability first;
     capabilities.items[0] = &first;
     if (fdHomeStart(NULL) != 0 || fdHomeSettle(FD, &first) == 0)

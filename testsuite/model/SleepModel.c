@@ -151,7 +151,7 @@ static void setUpMany(void *at, uint32_t count)
     idleStart();
     memset(&monitor, 0, sizeof monitor);
     memset(views, 0, sizeof views);
-    capabilities.count = count;
+    capabilities.count = capabilities.enabled = count;
     for (uint32_t i = 0; i < count; i++) {
         capabilities.items[i] = &state->capabilities[i];
         capabilityInit(&state->capabilities[i], i, NULL, &still, NULL);
@@ -255,7 +255,7 @@ static void checkEnd(void *at)
 static void workUntilStopped(void *at)
 {
     State *state = at;
-    while (ACQUIRE_LOAD(&state->capabilities[0].stop) == 0)
+    while (ACQUIRE_LOAD(&state->capabilities[0].mode) == CapabilityEnabled)
         rest(state, 0);
     MODEL_CHECK(MODEL_READ(state->works[2].payload) == 1);
 }
@@ -264,7 +264,7 @@ static void stop(void *at)
 {
     State *state = at;
     MODEL_WRITE(state->works[2].payload, 1);
-    SEQ_CST_STORE(&state->capabilities[0].stop, 1);
+    SEQ_CST_STORE(&state->capabilities[0].mode, CapabilityStopped);
     idleWakeFor(&state->capabilities[0]);
 }
 
@@ -272,7 +272,7 @@ static void stop(void *at)
 static void workOrStop(void *at)
 {
     State *state = at;
-    while (ACQUIRE_LOAD(&state->capabilities[0].stop) == 0) {
+    while (ACQUIRE_LOAD(&state->capabilities[0].mode) == CapabilityEnabled) {
         Runnable *runnable = capabilityPopOld(&state->capabilities[0]);
         if (runnable != NULL)
             run(runnable);
