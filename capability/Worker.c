@@ -34,7 +34,7 @@ static uint32_t worker_count; /* start, stop and workerAdd */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint32_t arrived;                 /* lock */
+    uint32_t arrived;                 /* lock: and not yet gone on */
     int result;                       /* lock: the first failure, or 0 */
     enum { Wait, Go, Leave } verdict; /* lock */
 } gathering = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -65,6 +65,8 @@ static bool arrive(int result)
     while (gathering.verdict == Wait)
         pthread_cond_wait(&gathering.changed, &gathering.lock);
     bool go = gathering.verdict == Go;
+    gathering.arrived--;
+    pthread_cond_broadcast(&gathering.changed);
     pthread_mutex_unlock(&gathering.lock);
     return go;
 }
@@ -94,7 +96,7 @@ static void *runWorker(void *argument)
 
 static void gather(void)
 {
-    gathering.arrived = 0;
+    ASSERT_CMP(gathering.arrived, ==, 0);
     gathering.result = 0;
     gathering.verdict = Wait;
 }
@@ -123,6 +125,8 @@ static int judge(uint32_t created, int result, Capability *made)
         capabilityTablePublish(made);
     gathering.verdict = result == 0 ? Go : Leave;
     pthread_cond_broadcast(&gathering.changed);
+    while (gathering.arrived != 0) /* all have heard it: the next gathering may begin */
+        pthread_cond_wait(&gathering.changed, &gathering.lock);
     pthread_mutex_unlock(&gathering.lock);
     return result;
 }
@@ -184,6 +188,7 @@ void workerSurvive(Capability *kept)
 {
     gathering.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     gathering.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    gathering.arrived = 0;
     worker_count = 0;
     if (kept == NULL)
         return;
