@@ -44,6 +44,7 @@ typedef struct State {
     uint32_t queued; /* times the thread was made ready */
     uint32_t parks;  /* the thread's own */
     uint32_t over;   /* relaxed: its wait is over */
+    WatchNode other; /* another thread's, which waits for the same number */
 } State;
 
 static State *current;               /* the one state of this execution */
@@ -411,6 +412,41 @@ static void reuser(void *at)
     MODEL_CHECK(fdHomeFresh(FD, FdAdopted, NULL) == 0);
 }
 
+static void fireOther(WatchNode *node, uint64_t number, int result, void *sink)
+{
+    (void)node, (void)number, (void)result, (void)sink;
+}
+
+/* Capability 1 is disabled, and another thread, on capability 0, waits for the number: by that it
+ * moves. */
+static void moveHome(void *at)
+{
+    State *state = at;
+    SEQ_CST_STORE(&capabilities.enabled, 1);
+    MODEL_CHECK(fdHomeSettle(FD, &state->capabilities[0]) != 0);
+}
+
+/* The other thread has just moved the number to capability 0, whose slot believes that it knows the
+ * file: it did once. */
+static void setUpStaleHome(void *at)
+{
+    State *state = at;
+    setUpElsewhere(at);
+    moveHome(at);
+    fdTableFind(&tables[0], FD)->control = SLOT_EDGE;
+    state->capabilities[0].manager.fds = 1;
+}
+
+/* Now its wait makes the new home's kernel look. */
+static void lookAtNewHome(void *at)
+{
+    State *state = at;
+    RELAXED_STORE(&state->other.fire, fireOther);
+    int result = eventManagerAwait(&state->capabilities[0].manager, FD, FdAdopted | FdNewHome,
+                                   FdRead, (FdSeen){.who = 2}, &state->other, NULL);
+    MODEL_CHECK(result == 0 || result == 1);
+}
+
 static bool isArmedOrOver(void *at)
 {
     State *state = at;
@@ -450,6 +486,15 @@ static void checkEnd(void *at)
         MODEL_CHECK(fdSlotSane(fdTableFind(&tables[i], FD)));
 }
 
+/* Nothing arrives: the thread waits where the number lives now, and that kernel knows the file. */
+static bool isAtNewHome(void *at)
+{
+    State *state = at;
+    return (fdHomeLook(FD) & HOME_MASK) == 1 && state->thread.node.linked == 1 &&
+           state->epolls[0].file == 1 &&
+           watchListHasWatchers(&fdTableFind(&tables[0], FD)->waiters[FdRead]);
+}
+
 #define SIZE sizeof(State)
 
 static const Model models[] = {
@@ -459,6 +504,15 @@ static const Model models[] = {
     {"reuseUntouched", SIZE, 2, setUpUntouched, {waitNow, reuser}, checkEnd, isNewFile, 0},
     {"arrival", SIZE, 2, setUp, {waitBareNow, arrival}, checkEnd, NULL, 0},
     {"arrivalAdopted", SIZE, 2, setUpAdopted, {waitOnce, arrival}, checkEnd, NULL, 0},
+    {"moveHome", SIZE, 2, setUpElsewhere, {waitNow, moveHome}, checkEnd, isAtNewHome, 0},
+    {"moveToStaleHome",
+     SIZE,
+     2,
+     setUpStaleHome,
+     {waitNow, lookAtNewHome},
+     checkEnd,
+     isAtNewHome,
+     0},
     {"arrivalElsewhere", SIZE, 2, setUpElsewhere, {waitOnce, arrival}, checkEnd, NULL, 0},
 };
 
