@@ -8,16 +8,16 @@
  *   starves the other.
  *
  * Note [Capability modes]
- *   on        bit        by                  what the owner does when it sees it (at its next switch)
- *   disable   Disabled   capabilitySetCount  moves everything ready to enabled ones, then sleeps
- *                                            over its own manager and moves what that makes ready
- *   halt      Halted     fork's prepare      queues what it runs, tells, waits for the bit to go
- *   stop      Stopped    shutdown            leaves its loop
- *   fork      Alone      the child           starts the other workers, clears the bit
- *   Changes are made one at a time (the world's lock), seq_cst, and followed by idleWakeFor: an owner
- *   about to sleep looks at its mode after it has said so (I1, See Note [Idle states]), hence is
- *   woken or does not sleep.  A running owner is told by Scheduler.look_at = 0 and by AttentionSlice;
- *   both are hints: what they miss is seen at the next look at the clock.
+ *   on       bit       by                  what the owner does when it sees it, at its next switch
+ *   disable  Disabled  capabilitySetCount  moves everything ready to enabled ones, then sleeps over
+ *                                          its own manager and moves what that makes ready
+ *   halt     Halted    fork's prepare      queues what it runs, tells, waits for the bit to go
+ *   stop     Stopped   shutdown            leaves its loop
+ *   fork     Alone     the child           starts the other workers, clears the bit
+ *   Changes are made one at a time (the world's lock), seq_cst, and followed by idleWakeFor: an
+ *   owner about to sleep looks at its mode after it has said so (I1, See Note [Idle states]), hence
+ *   is woken or does not sleep.  A running owner is told by Scheduler.look_at = 0 and by
+ *   AttentionSlice; both are hints: what they miss is seen at the next look at the clock.
  */
 #ifndef CAPABILITY_CAPABILITY_H
 #define CAPABILITY_CAPABILITY_H

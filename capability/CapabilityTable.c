@@ -106,7 +106,7 @@ void capabilityTableEnable(uint32_t enabled)
         AND_SEQ_CST(&capabilities.items[i]->mode, ~(uint32_t)CapabilityDisabled);
         idleWakeFor(capabilities.items[i]);
     }
-    SEQ_CST_STORE(&capabilities.enabled, enabled);
+    RELEASE_STORE(&capabilities.enabled, enabled);
     for (uint32_t i = enabled; i < before; i++) {
         OR_SEQ_CST(&capabilities.items[i]->mode, CapabilityDisabled);
         OR_SEQ_CST(&capabilities.items[i]->attention, AttentionSlice);

@@ -1,9 +1,9 @@
 /* CapabilityTable.h -- the capabilities there are, and how many of them are enabled.
  *
  * Note [Resizing]
- *   Capabilities 0 .. enabled-1 run green threads; those from there up to `count` are disabled: they
- *   have run before, or were made and never needed.  A Capability never moves and is freed only with
- *   the runtime, so whoever holds a pointer or an index < count may use it at any time.
+ *   Capabilities 0 .. enabled-1 run green threads; those from there up to `count` are disabled:
+ *   they have run before, or were made and never needed.  A Capability never moves and is freed
+ *   only with the runtime, so whoever holds a pointer or an index < count may use it at any time.
  *     grow     make and publish what is missing (count + 1 after items[count] is set and its worker
  *              has started), mode = Enabled, then enabled = n
  *     shrink   enabled = n, then mode = Disabled, then wake or nudge the owner
@@ -11,8 +11,8 @@
  *   a newly enabled one may not be chosen yet: the first hands on whatever reaches it, always; the
  *   second finds work by stealing.  So a stale look costs a detour, never a thread.
  *   A disabled capability keeps its OS thread, and its manager serves what is registered with it:
- *   fds move to an enabled home when they are next waited for (See Note [Fd home]), timers when they
- *   are next armed, so what is left behind dies out by itself.
+ *   fds move to an enabled home when they are next waited for (See Note [Fd home]), timers when
+ *   they are next armed, so what is left behind dies out by itself.
  */
 #ifndef CAPABILITY_CAPABILITY_TABLE_H
 #define CAPABILITY_CAPABILITY_TABLE_H
@@ -21,7 +21,7 @@
 
 typedef struct CapabilityTable {
     uint32_t count;   /* start, stop, and who resizes store (seq_cst); see capabilityTableCount */
-    uint32_t enabled; /* likewise; see capabilityTableEnabled */
+    uint32_t enabled; /* likewise (release); see capabilityTableEnabled */
     Capability *items[CAPABILITY_MOST]; /* [i] is set before count > i; they never move */
 } CapabilityTable;
 
@@ -44,8 +44,8 @@ int capabilityTableStart(uint32_t count, const Backend *backend, const Clock *cl
                          const Allocator *allocator);
 void capabilityTableFree(const Allocator *allocator);
 
-/* Growing, one caller at a time: make the next one (disabled, nobody sees it yet); then, once its OS
- * thread is there, publish it, or drop it.  0 with *made, or -EINVAL, -ENOMEM, -EMFILE ... */
+/* Growing, one caller at a time: make the next one (disabled, nobody sees it yet); then, once its
+ * OS thread is there, publish it, or drop it.  0 with *made, or -EINVAL, -ENOMEM, -EMFILE ... */
 int capabilityTableMake(const Backend *backend, const Clock *clock, const Allocator *allocator,
                         Capability **made);
 void capabilityTablePublish(Capability *made);
@@ -55,8 +55,8 @@ void capabilityTableDrop(Capability *made, const Allocator *allocator);
  * at a time.  See Note [Resizing]. */
 void capabilityTableEnable(uint32_t enabled);
 
-/* capabilityTableSurvive -- child of a fork: `kept` is the only one from now on, the others are freed.
- * 0 or what capabilitySurvive said. */
+/* capabilityTableSurvive -- child of a fork: `kept` is the only one from now on, the others are
+ * freed. 0 or what capabilitySurvive said. */
 int capabilityTableSurvive(Capability *kept, const Allocator *allocator);
 
 /* capabilityTablePick -- some enabled capability for work from outside: round robin (relaxed

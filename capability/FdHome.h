@@ -67,7 +67,7 @@ static inline EventManager *fdHomeManager(uint32_t word)
 
 /* fdHomeSettle -- give fd a home if it has none, or a new one if its home is disabled (near: the
  * caller's capability, or NULL); returns the word it has now, or 0: out of memory or out of range.
- * Slow: for words that are not settled; who calls it makes the new home's kernel look (FdNewHome). */
+ * Slow: for words that are not settled; who calls it makes the new home look: FdNewHome. */
 uint32_t fdHomeSettleSlow(int fd, Capability *near);
 
 static inline uint32_t fdHomeSettle(int fd, Capability *near)

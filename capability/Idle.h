@@ -32,11 +32,11 @@
  *   were asleep) the Monitor ticks instead: See Note [Monitor ticks].
  *
  * Note [Two beds]
- *   A disabled capability that has nothing to hand on sleeps over its own manager by the same moves,
- *   but its bit is set in idle_disabled: nobody calls it for surplus, and the hints that read
- *   idle.sleeping without a fence do not see it.  Who wants to know whether anybody is awake reads
- *   both words, one after the other; a capability that changes beds in between has got up in between,
- *   and so looks at the Monitor's `dormant` after the reader stored it.
+ *   A disabled capability that has nothing to hand on sleeps over its own manager by the same
+ *   moves, but its bit is set in idle_disabled: nobody calls it for surplus, and the hints that
+ *   read idle.sleeping without a fence do not see it.  Who wants to know whether anybody is awake
+ *   reads both words, one after the other; a capability that changes beds in between has got up in
+ *   between, and so looks at the Monitor's `dormant` after the reader stored it.
  */
 #ifndef CAPABILITY_IDLE_H
 #define CAPABILITY_IDLE_H
@@ -65,8 +65,8 @@ bool idleSearch(Capability *capability);
  * queue again. */
 void idleSleep(Capability *capability);
 
-/* idleServe -- owner, disabled, with nothing ready: sleep until something is here to be handed on, or
- * its mode changes.  Events and timers of its manager fire into its own queue. */
+/* idleServe -- owner, disabled, with nothing ready: sleep until something is here to be handed on,
+ * or its mode changes.  Events and timers of its manager fire into its own queue. */
 void idleServe(Capability *capability);
 
 /* idleWakeFor -- something was put into capability's inbox, or its mode was changed (seq_cst). */

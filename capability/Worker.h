@@ -45,9 +45,9 @@ int workerStartAll(const WorkerHooks *hooks);
  * left, nothing published).  One caller at a time, not while workers start or stop. */
 int workerAdd(Capability *made, const WorkerHooks *hooks);
 
-/* workerSurvive -- child of a fork: the calling OS thread carries `kept`, now capability 0, and is the
- * only worker; kept NULL: it is a plain OS thread, and there is none (workerStartAll may follow).
- * workerForget -- it is a plain OS thread from now on: the runtime cannot go on. */
+/* workerSurvive -- child of a fork: the calling OS thread carries `kept`, now capability 0, and is
+ * the only worker; kept NULL: it is a plain OS thread, and there is none (workerStartAll may
+ * follow). workerForget -- it is a plain OS thread from now on: the runtime cannot go on. */
 void workerSurvive(Capability *kept);
 void workerForget(void);
 

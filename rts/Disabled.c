@@ -51,7 +51,7 @@ void disabledServe(Scheduler *scheduler)
 {
     Capability *capability = scheduler->capability;
     giveCaches(scheduler);
-    while (SEQ_CST_LOAD(&capability->mode) == CapabilityDisabled) {
+    while (RELAXED_LOAD(&capability->mode) == CapabilityDisabled) {
         handOnAll(scheduler);
         idleServe(capability);
     }

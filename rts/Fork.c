@@ -2,7 +2,7 @@
  *
  * Owns    the fork lock and what the handlers tell each other.
  * Before  fork(2), through pthread_atfork.   After  rts/Startup.c: revival in the child.
- * Tests   testsuite/unit/ForkTest.c, testsuite/regress/ForkParent.c, testsuite/stress/Forks.c
+ * Tests   testsuite/unit/ForkTest.c, testsuite/unit/ForkLimitsTest.c, testsuite/stress/Forks.c
  *
  * See Note [Forking], Note [Standing still] and Note [After a fork].
  */

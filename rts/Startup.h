@@ -10,9 +10,10 @@
  *   rts/Fork.c leaves the child with one capability and says so here:
  *     a plain OS thread forked  state = Forked: no worker, no Monitor.  The first call that needs a
  *                               worker (startupEnter, startupTouch) starts them: Up again
- *     a green thread forked     state = Up, its capability is Alone: it starts the others when it next
- *                               comes to its loop.  Nobody is left who could shut the runtime down, so
- *                               when no green thread lives any more the process ends with exit(0)
+ *     a green thread forked     state = Up, its capability is Alone: it starts the others when it
+ *                               next comes to its loop.  Nobody is left who could shut the runtime
+ *                               down, so when no green thread lives any more the process ends with
+ *                               exit(0)
  *     it could not be done      state = Broken, for good: -ENOTRECOVERABLE
  *   `wanted` is how many capabilities the parent had, until they have been started again.
  */
@@ -41,17 +42,17 @@ int startupMakeScheduler(Capability *capability);
 void startupFreeScheduler(Capability *capability);
 const WorkerHooks *startupHooks(void);
 
-/* startupReviveRest -- holder of the world's lock: if this is a fork's child whose other workers have
- * not been started yet, start them and the Monitor. */
+/* startupReviveRest -- holder of the world's lock: if this is a fork's child whose other workers
+ * have not been started yet, start them and the Monitor. */
 void startupReviveRest(void);
 
-/* startupSurvive, startupBreak -- the last step of a fork's child: See Note [After a fork].  green: a
- * green thread forked.  wanted: capabilities the parent had. */
+/* startupSurvive, startupBreak -- the last step of a fork's child: See Note [After a fork].  green:
+ * a green thread forked.  wanted: capabilities the parent had. */
 void startupSurvive(bool green, uint32_t wanted);
 void startupBreak(void);
 void startupStayDown(void);
 
-/* Set in a child, never cleared but by rtsShutdown: relaxed looks suffice, the child began alone. */
+/* Set in a child, cleared by the next rtsInit: relaxed looks suffice, the child began alone. */
 enum { StartupForked = 1, StartupBroken = 2, StartupOrphan = 4 };
 extern uint32_t startup_child;
 

@@ -73,8 +73,8 @@ void threadPoolEnd(void);
 /* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
 
-/* threadPoolSurvive -- child of a fork: `survivor` (or nobody) lives, all others are lost; what nobody
- * holds is free, whatever cache it was in. */
+/* threadPoolSurvive -- child of a fork: `survivor` (or nobody) lives, all others are lost; what
+ * nobody holds is free, whatever cache it was in. */
 void threadPoolSurvive(Thread *survivor);
 
 /* threadSurvive -- likewise: the locks are free, the cache for plain OS threads is empty.

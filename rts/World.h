@@ -6,11 +6,11 @@
  *   halt the capability meanwhile.
  *
  * Note [Standing still]
- *   worldStop sets Halted in every capability but the caller's (See Note [Capability modes]) and waits
- *   until as many workers have told (`halted`) that they stand in worldHalt: between two green threads,
- *   outside every gate and lock of ours.  A worker that was released by the last worldGo and has not
- *   yet taken itself back from `halted` when the next worldStop counts does nothing else before it
- *   looks at its mode again.
+ *   worldStop sets Halted in every capability but the caller's (See Note [Capability modes]) and
+ *   waits until as many workers have told (`halted`) that they stand in worldHalt: between two
+ *   green threads, outside every gate and lock of ours.  A worker that was released by the last
+ *   worldGo and has not yet taken itself back from `halted` when the next worldStop counts does
+ *   nothing else before it looks at its mode again.
  *     Capability.mode  | Halted   stopper  seq_cst, then idleWakeFor: exact, as for the inbox
  *     world.halted     + 1        worker   seq_cst, then futex wake; - 1 once Halted is gone
  */
@@ -31,8 +31,8 @@ void worldGive(uint32_t *lock);
 /* worldNudge -- after a change of its mode: let the capability come to its loop soon. */
 void worldNudge(Capability *capability);
 
-/* worldStop -- holder of the lock: let every capability but `own` (may be NULL) stand still.  False:
- * not all did by deadline_ns.  worldGo must follow either way, but in the child of a fork. */
+/* worldStop -- holder of the lock: let every capability but `own` (may be NULL) stand still. 
+ * False: not all did by deadline_ns.  worldGo must follow either way (not in a fork's child). */
 bool worldStop(Capability *own, int64_t deadline_ns);
 void worldGo(Capability *own);
 

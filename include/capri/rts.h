@@ -4,12 +4,13 @@
  * thread, or a plain OS thread and then no green thread at all.  All others are gone, without
  * notice: their stacks are released, joining one says -ESRCH.  Adopted fds stay adopted, variables
  * keep their values, registerDelay's still fire, and the parent notices nothing.  The other OS
- * threads are started again when the child first needs them, so exec is cheap.  A child that a green
- * thread has forked ends with exit(0) when no green thread is left; exit(n) works at any time.
- * To that end fork stops all capabilities between two green threads; if one does not come to that
- * within 100 ms, or fork is called by a callback of the runtime, every call that needs the runtime
- * returns -ENOTRECOVERABLE in the child, which can still exec or exit.  The parent never suffers.
- * RtsConfig.allocator must itself survive a fork, as malloc does.  posix_spawn costs none of this.
+ * threads are started again when the child first needs them, so exec is cheap.  A child that a
+ * green thread has forked ends with exit(0) when no green thread is left; exit(n) works at any
+ * time.  To that end fork stops all capabilities between two green threads; if one does not come to
+ * that within 100 ms, or fork is called by a callback of the runtime, every call that needs the
+ * runtime returns -ENOTRECOVERABLE in the child, which can still exec or exit.  The parent never
+ * suffers.  RtsConfig.allocator must itself survive a fork, as malloc does.  posix_spawn costs none
+ * of this.
  */
 #ifndef CAPRI_RTS_H
 #define CAPRI_RTS_H
@@ -24,9 +25,9 @@ extern "C" {
 
 /* RtsConfig -- all zeroes are the defaults. */
 typedef struct RtsConfig {
-    /* How many cores to use at first, at most 64; 0: CAPRI_CAPABILITIES in the environment, else the
-     * processors this process may run on (affinity) or has a CPU quota for (control groups, rounded
-     * up), whichever is less.  capabilitySetCount changes it. */
+    /* How many cores to use at first, at most 64; 0: CAPRI_CAPABILITIES in the environment, else
+     * the processors this process may run on (affinity) or has a CPU quota for (control groups,
+     * rounded up), whichever is less.  capabilitySetCount changes it. */
     uint32_t capabilities;
     const char *backend; /* "epoll", "poll"; NULL: CAPRI_BACKEND in the environment, else epoll */
     Allocator allocator; /* all NULL: aligned_alloc and free */
@@ -75,11 +76,12 @@ CAPRI_EXPORT uint32_t capabilityCount(void) CAPRI_NAME(capabilityCount);
  * Returns  0; -EINVAL (count); -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (no OS thread): as many run as
  *          before; -ENXIO, -ESHUTDOWN (plain OS threads), -ENOTRECOVERABLE.
  * Promise  calls are carried out one at a time.  Fewer: what is ready on the surplus capabilities
- *          moves to the others, what runs there at its next switch or safepoint, so for a moment after
- *          the return some may still run there; the caller does not.  A thread pinned to capability i
- *          runs on i % count from then on, and on i again when that is back; around a change two
- *          threads of one pin may for a moment run at once.  Timers and fds that are being waited for
- *          fire as before; an fd moves when it is next waited for.  More: the new ones help at once.
+ *          moves to the others, what runs there at its next switch or safepoint, so for a moment
+ *          after the return some may still run there; the caller does not.  A thread pinned to
+ *          capability i runs on i % count from then on, and on i again when that is back; around a
+ *          change two threads of one pin may for a moment run at once.  Timers and fds that are
+ *          being waited for fire as before; an fd moves when it is next waited for.  More: the new
+ *          ones help at once.
  * Context  green threads (may park) and plain OS threads; any load.
  * Source   GHC.Conc.setNumCapabilities; differs: a result, 64 at most, the world is not stopped.
  */

@@ -63,6 +63,7 @@ EXPORT_PREFIXES = {
     "iomgr/OwnerGate.c": ["smpMembarrier"],
     "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"],
+    "rts/Resize.c": ["resize", "capabilitySetCount"],
     "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
     "rts/Stats.c": ["rtsStats"],
     "rts/ThreadPool.c": ["threadCache"],

@@ -1,9 +1,9 @@
 /* Forks.c -- the process forks all the time; the parent's threads and fds do not notice.
  *
- * Green threads and a plain OS thread fork children that use and close what they inherited, register
- * fds of their own, or end at once, while pipes are copied, timers fire and capabilities are enabled
- * and disabled.  Every byte comes out of the pipes, every child ends as it should.  Under
- * ThreadSanitizer, which starts no OS threads after such a fork, children just end.
+ * Green threads and a plain OS thread fork children that use and close what they inherited,
+ * register fds of their own, or end at once, while pipes are copied, timers fire and capabilities
+ * are enabled and disabled.  Every byte comes out of the pipes, every child ends as it should.
+ * Under ThreadSanitizer, which starts no OS threads after such a fork, children just end.
  */
 #include "testsuite/support/Crowd.h"
 
@@ -49,7 +49,7 @@ static void *tick(void *env)
     return NULL;
 }
 
-/* ---- children --------------------------------------------------------------------------------- */
+/* ---- children -------------------------------------------------------------------------------- */
 
 static void *writeOne(void *env)
 {

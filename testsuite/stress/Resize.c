@@ -1,9 +1,10 @@
-/* Resize.c -- pipes copied around by many threads while the number of capabilities goes up and down.
+/* Resize.c -- pipes copied around by many threads while the number of capabilities goes up and
+ * down.
  *
- * A byte that a copier reads it writes into the next pipe, so that every byte comes out in order, or
- * a wake-up, a byte or an fd was lost on the way.  All the time decoys open what numbers are free,
- * put a token of their own in, and look whether it is all that comes out: who touches an fd that is
- * not his any more spoils one.  Capabilities cycle 8, 7 ... 1, 2 ... 8 every 2 ms.
+ * A byte that a copier reads it writes into the next pipe, so that every byte comes out in order,
+ * or a wake-up, a byte or an fd was lost on the way.  All the time decoys open what numbers are
+ * free, put a token of their own in, and look whether it is all that comes out: who touches an fd
+ * that is not his any more spoils one.  Capabilities cycle 8, 7 ... 1, 2 ... 8 every 2 ms.
  */
 #include "testsuite/support/Crowd.h"
 
@@ -72,7 +73,7 @@ static void *copyOn(void *env)
     return NULL;
 }
 
-/* ---- around it -------------------------------------------------------------------------------- */
+/* ---- around it ------------------------------------------------------------------------------- */
 
 /* 8, 7 ... 1, 2 ... 8, over and over; by a plain OS thread or a green one. */
 static void *cycle(void *env)
@@ -152,7 +153,7 @@ static void end(Surroundings *around)
     }
 }
 
-/* ---- a chain of 1000 pipes -------------------------------------------------------------------- */
+/* ---- a chain of 1000 pipes ------------------------------------------------------------------- */
 
 typedef struct Source {
     int fd;
@@ -229,7 +230,7 @@ TEST(Resize, aChainOfPipesLosesNothing)
     crowdStop(&crowd);
 }
 
-/* ---- a ring of 200, of which one ends early ----------------------------------------------------- */
+/* ---- a ring of 200, of which one ends early -------------------------------------------------- */
 
 static void playRing(Crowd *crowd, uint64_t *seed, size_t pipes, bool adopted)
 {

@@ -158,7 +158,7 @@ TEST(Resize, aRunawayKeepsOnlyItself)
     greenStop();
 }
 
-/* ---- what waits on a disabled capability ------------------------------------------------------- */
+/* ---- what waits on a disabled capability ----------------------------------------------------- */
 
 typedef struct Waiter {
     int fd;
