@@ -32,10 +32,12 @@ static struct {
     Capability *own; /* under lock: the forking green thread's, or NULL */
 } forking;
 
+int64_t fork_patience_ns = FORK_PATIENCE_NS;
+
 /* Under the fork lock.  ForkBroken: nothing is held. */
 static ForkWay stopWorld(void)
 {
-    int64_t deadline_ns = clockRead(&clockMonotonic) + FORK_PATIENCE_NS;
+    int64_t deadline_ns = clockRead(&clockMonotonic) + fork_patience_ns;
     Capability *own = scheduleHere();
     if (startupIsBroken() || !worldLockUntil(deadline_ns))
         return ForkBroken;

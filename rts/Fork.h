@@ -12,14 +12,19 @@
  *            walking the chunks, so it does not matter what a plain OS thread was in the middle of;
  *            locks are initialised
  *   No epoll_ctl is made in the child: inherited instances are closed, which leaves the parent's
- *   alone.  If the locks or the stop take longer than FORK_PATIENCE_NS, or the caller is inside a
+ *   alone.  If the locks or the stop take longer than fork_patience_ns, or the caller is inside a
  *   poll (a callback: the frames below it hold what the child would free), everything is given back
  *   at once and the child is broken: See Note [After a fork].
  */
 #ifndef RTS_FORK_H
 #define RTS_FORK_H
 
+#include <stdint.h>
+
 enum { FORK_PATIENCE_NS = 100 * 1000 * 1000 };
+
+/* fork_patience_ns -- FORK_PATIENCE_NS; tests, whose machine may be slow, store more before. */
+extern int64_t fork_patience_ns;
 
 /* forkWatch -- register the handlers with the C library; once a process. */
 void forkWatch(void);

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_RETRY_NS = 50 * 1000, SECOND_NS = 1000 * 1000 * 1000 };
+enum { LOCK_RETRY_NS = 50 * 1000, NUDGE_AGAIN_NS = 1000 * 1000, SECOND_NS = 1000 * 1000 * 1000 };
 
 static struct {
     uint32_t lock;   /* 0 or 1: worldTake, worldGive */
@@ -88,21 +88,28 @@ static void wakeFutex(uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+static void nudgeAll(const Capability *own)
+{
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
+        if (capabilities.items[i] != own)
+            worldNudge(capabilities.items[i]);
+    }
+}
+
 bool worldStop(Capability *own, int64_t deadline_ns)
 {
     uint32_t count = capabilityTableCount(), wanted = count - (own != NULL ? 1 : 0), halted;
     for (uint32_t i = 0; i < count; i++) {
-        Capability *capability = capabilities.items[i];
-        if (capability == own)
-            continue;
-        OR_SEQ_CST(&capability->mode, CapabilityHalted);
-        worldNudge(capability);
+        if (capabilities.items[i] != own)
+            OR_SEQ_CST(&capabilities.items[i]->mode, CapabilityHalted);
     }
+    nudgeAll(own);
     while ((halted = SEQ_CST_LOAD(&world.halted)) != wanted) {
-        int64_t now_ns = clockRead(&clockMonotonic);
-        if (now_ns >= deadline_ns)
+        int64_t rest_ns = deadline_ns - clockRead(&clockMonotonic);
+        if (rest_ns <= 0)
             return false;
-        waitFutex(&world.halted, halted, deadline_ns - now_ns);
+        waitFutex(&world.halted, halted, rest_ns < NUDGE_AGAIN_NS ? rest_ns : NUDGE_AGAIN_NS);
+        nudgeAll(own); /* an owner that looked at the clock just then has missed it */
     }
     return true;
 }

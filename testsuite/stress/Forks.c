@@ -8,6 +8,7 @@
 #include "testsuite/support/Crowd.h"
 
 #include "internal/SMP.h"
+#include "rts/Fork.h"
 #include "rts/context/Sanitizer.h"
 
 #include <pthread.h>
@@ -69,7 +70,8 @@ static void *spoil(void *env)
         int result = threadWaitReadUntil(pipes[i][0], rtsNow() + 1000);
         CHECK(result == 0 || result == -ETIMEDOUT);
         CHECK_EQ(closeFd(pipes[i][0]), 0);
-        CHECK_EQ(closeFd(pipes[i][1]), 0);
+        result = closeFd(pipes[i][1]);
+        CHECK(result == 0 || (result == -EBADF && stopping)); /* its copier may have ended */
     }
     CHECK_EQ(fdPipe(own), 0);
     CHECK_EQ(threadFork(&writer, writeOne, &own[1]), 0);
@@ -138,6 +140,7 @@ TEST(Forks, theParentDoesNotNotice)
 {
     Crowd crowd;
     pthread_t plain;
+    fork_patience_ns = CROWD_HANG_S * CROWD_SECOND_NS; /* a slow machine is no runaway */
     crowdStart(&crowd, CAPABILITIES, COPIERS + FORKERS + 1);
     for (int i = 0; i < COPIERS; i++)
         CHECK_EQ(fdPipe(pipes[i]), 0);

@@ -5,6 +5,7 @@
 #define TESTSUITE_FORKED_H
 
 #include "capability/CapabilityTable.h"
+#include "rts/Fork.h"
 #include "testsuite/support/Runtime.h"
 
 #include <fcntl.h>
@@ -29,6 +30,12 @@ int __lsan_is_turned_off(void)
     return is_child;
 }
 #endif
+
+/* A slow machine is not to be taken for a runaway. */
+__attribute__((constructor)) static void beSlow(void)
+{
+    fork_patience_ns = INT64_C(60000000000);
+}
 
 static inline pid_t forkFlushed(void)
 {

@@ -79,6 +79,7 @@ TEST(Fork, besideARunawayTheChildIsBrokenAndTheParentIsNot)
     Runaway runaway = {0};
     Thread *threads[2];
     pid_t child = -1;
+    fork_patience_ns = FORK_PATIENCE_NS;
     greenStart(3);
     CHECK_EQ(threadForkOn(&threads[0], 1, runAway, &runaway), 0);
     while (SEQ_CST_LOAD(&runaway.entered) == 0)
@@ -93,6 +94,7 @@ TEST(Fork, besideARunawayTheChildIsBrokenAndTheParentIsNot)
         _exit(CODE);
     }
     expectExit(child, CODE);
+    beSlow();
     SEQ_CST_STORE(&runaway.leave, 1);
     greenJoin(threads[0]);
     greenStop();
@@ -150,7 +152,7 @@ static void descend(int depth, size_t fds, int64_t out_bytes)
     pid_t child = forkFlushed();
     if (child == 0) {
         useEverything();
-        CHECK_EQ(countFds(), fds);
+        CHECK_LE(countFds(), fds); /* valgrind has some of its own, and fewer in a child */
         CHECK_LE(RELAXED_LOAD(&counting.out_bytes), out_bytes);
         if (depth > 0)
             descend(depth - 1, fds, out_bytes);
