@@ -1,5 +1,7 @@
 /* Forks.c -- the process forks all the time; the parent's threads and fds do not notice.
+ * not-under: qemu
  *
+ * (qemu-user 7.2 aborts when a child of a process with several OS threads starts one.)
  * Green threads and a plain OS thread fork children that use and close what they inherited,
  * register fds of their own, or end at once, while pipes are copied, timers fire and capabilities
  * are enabled and disabled.  Every byte comes out of the pipes, every child ends as it should.

@@ -1,8 +1,9 @@
 /* ForkLimitsTest.c -- fork(2) beside a thread that never stops; and again and again.
  *
- * not-under: tsan
+ * not-under: tsan qemu
  *
- * (ThreadSanitizer starts no OS threads after a fork of a process that has several.)
+ * (ThreadSanitizer starts no OS threads after a fork of a process that has several; qemu-user 7.2
+ * aborts when a child does.)
  */
 #include "testsuite/support/Forked.h"
 

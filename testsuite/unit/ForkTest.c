@@ -1,9 +1,9 @@
 /* ForkTest.c -- fork(2) with a runtime: what the child has, what the parent does not notice.
  *
- * not-under: tsan
+ * not-under: tsan qemu
  *
- * (ThreadSanitizer starts no OS threads after a fork of a process that has several;
- * testsuite/stress/Forks.c covers the parent's side under it.)
+ * (ThreadSanitizer starts no OS threads after a fork of a process that has several, and qemu-user 7.2
+ * aborts when a child does; testsuite/stress/Forks.c covers the parent's side under the first.)
  * A child's CHECK that fails aborts it, which its parent sees in the status.
  */
 #include "capability/CapabilityTable.h"
