@@ -124,6 +124,13 @@ static inline Runnable *capabilityPopYoung(Capability *capability)
     return LIKELY(runnable != NULL) ? runnable : capabilityPopPinned(capability);
 }
 
+/* capabilityIsCalledOff -- owner: should it come to its loop, whatever is ready?  (A hint: relaxed.
+ * Stopping is no reason: whoever stops has seen that nothing lives.) */
+static inline bool capabilityIsCalledOff(const Capability *capability)
+{
+    return (RELAXED_LOAD(&capability->mode) & ~(uint32_t)CapabilityStopped) != 0;
+}
+
 /* capabilityHasMail -- owner: is anything in the inbox? */
 static inline bool capabilityHasMail(const Capability *capability)
 {

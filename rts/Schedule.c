@@ -60,7 +60,7 @@ static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
     Capability *capability = scheduler->capability;
     bool old = yielded;
     if (UNLIKELY(lookIsDue(capability))) {
-        if (UNLIKELY(RELAXED_LOAD(&capability->mode) != CapabilityEnabled))
+        if (UNLIKELY(capabilityIsCalledOff(capability)))
             return NULL; /* to the loop, which sees to it: See Note [Capability modes] */
         old = lookAround(scheduler) || old;
     }
@@ -266,7 +266,7 @@ static __attribute__((noinline)) void yieldSlow(Capability *capability, Thread *
     Scheduler *scheduler = schedulerOf(capability);
     Runnable *other;
     Thread *next = pickThread(scheduler, true, &other);
-    if (next != NULL || other != NULL || RELAXED_LOAD(&capability->mode) != CapabilityEnabled)
+    if (next != NULL || other != NULL || capabilityIsCalledOff(capability))
         leave(scheduler, self, AfterRequeue, next, other);
     else
         COUNT(&capability->stats.switches, 1); /* to itself: looks are due by this count */

@@ -77,7 +77,8 @@ int threadWaitFd(int fd, FdDirection direction, uint64_t seen, int64_t deadline_
     for (;;) {
         uint32_t word = fdHomeLook(fd), flags = 0;
         if (UNLIKELY(!fdHomeIsSettled(word))) {
-            flags = FdNewHome;
+            if (edges.edges == 0 || fdHomeManager(word) != NULL)
+                flags = FdNewHome;
             word = fdHomeSettleSlow(fd, scheduleHere());
             if (word == 0)
                 return homelessError(fd);

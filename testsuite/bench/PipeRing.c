@@ -1,6 +1,6 @@
 /* PipeRing.c -- row 26: 1000 pipes, 999 threads that copy, one message that travels round.
  *
- * The benchmark by which GHC's event managers were compared: nothing is ever ready but the next pipe.
+ * The benchmark by which GHC's event managers were compared: nothing is ready but the next pipe.
  */
 #include "testsuite/bench/support/Bench.h"
 

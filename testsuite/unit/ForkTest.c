@@ -2,8 +2,8 @@
  *
  * not-under: tsan qemu
  *
- * (ThreadSanitizer starts no OS threads after a fork of a process that has several, and qemu-user 7.2
- * aborts when a child does; testsuite/stress/Forks.c covers the parent's side under the first.)
+ * (ThreadSanitizer starts no OS threads after a fork of a process that has several, and qemu-user
+ * 7.2 aborts when a child does; testsuite/stress/Forks.c covers the parent under the first.)
  * A child's CHECK that fails aborts it, which its parent sees in the status.
  */
 #include "capability/CapabilityTable.h"
