@@ -34,6 +34,20 @@ void capabilityFree(Capability *capability)
     eventManagerClose(&capability->manager);
 }
 
+int capabilitySurvive(Capability *capability)
+{
+    EventManager *manager = &capability->manager;
+    const Backend *backend = manager->backend;
+    const Clock *clock = manager->clock;
+    const Allocator *allocator = manager->allocator;
+    void *upper = capability->upper, *current = capability->current;
+    eventManagerClose(manager);
+    int result = capabilityInit(capability, 0, backend, clock, allocator);
+    capability->upper = upper;
+    capability->current = current;
+    return result;
+}
+
 void capabilityPushPinned(Capability *capability, Runnable *runnable)
 {
     RELAXED_STORE(&runnable->next, NULL);

@@ -6,6 +6,18 @@
  *   The scheduler takes its next runnable by capabilityPopOld or capabilityPopYoung, never from
  *   the run queue itself. popOld alternates between the two while both hold something, so neither
  *   starves the other.
+ *
+ * Note [Capability modes]
+ *   on       bit       by                  what the owner does when it sees it, at its next switch
+ *   disable  Disabled  capabilitySetCount  moves everything ready to enabled ones, then sleeps over
+ *                                          its own manager and moves what that makes ready
+ *   halt     Halted    fork's prepare      queues what it runs, tells, waits for the bit to go
+ *   stop     Stopped   shutdown            leaves its loop
+ *   fork     Alone     the child           starts the other workers, clears the bit
+ *   Changes are made one at a time (the world's lock), seq_cst, and followed by idleWakeFor: an
+ *   owner about to sleep looks at its mode after it has said so (I1, See Note [Idle states]), hence
+ *   is woken or does not sleep.  A running owner is told by Scheduler.look_at = 0 and by
+ *   AttentionSlice; both are hints: what they miss is seen at the next look at the clock.
  */
 #ifndef CAPABILITY_CAPABILITY_H
 #define CAPABILITY_CAPABILITY_H
@@ -15,6 +27,15 @@
 #include "iomgr/EventManager.h"
 
 enum { CAPABILITY_MOST = 64 }; /* one bit each in Idle.sleeping */
+
+/* Capability.mode, See Note [Capability modes].  0: it runs what is ready. */
+enum {
+    CapabilityEnabled = 0,
+    CapabilityDisabled = 1, /* runs nothing: hands on what is ready, serves what waits here */
+    CapabilityHalted = 2,   /* its OS thread stands still between two runnables */
+    CapabilityStopped = 4,  /* its OS thread leaves the loop */
+    CapabilityAlone = 8     /* a fork's child has nothing but this one: bring the others back */
+};
 
 /* Bits of Capability.attention: what the running thread should see to at its next safepoint. */
 enum {
@@ -51,7 +72,7 @@ struct Capability {
     void *current;    /* owner: what runs now, or NULL; others may look (relaxed) */
     uint64_t random;  /* owner: seed of victim choice */
     uint32_t spin_ns; /* owner: present spin budget of idleSearch */
-    uint32_t stop;    /* set once by stop (seq_cst): the worker's loop ends */
+    uint32_t mode;    /* the table's lock stores (seq_cst), the worker's loop looks */
     PeerView peers[CAPABILITY_MOST]; /* owner */
     Runnable *pinned_oldest;         /* owner; See Note [Pinned runnables] */
     Runnable *pinned_newest;         /* owner */
@@ -70,6 +91,10 @@ struct Capability {
 int capabilityInit(Capability *capability, uint32_t index, const Backend *backend,
                    const Clock *clock, const Allocator *allocator);
 void capabilityFree(Capability *capability);
+
+/* capabilitySurvive -- child of a fork, on what alone is left: capability 0 now, nothing ready, a
+ * fresh manager; what was inherited is closed.  0 or -E... (then there is no manager). */
+int capabilitySurvive(Capability *capability);
 
 /* capabilityPush -- owner: a runnable became ready here. */
 static inline void capabilityPush(Capability *capability, Runnable *runnable)
@@ -97,6 +122,13 @@ static inline Runnable *capabilityPopYoung(Capability *capability)
 {
     Runnable *runnable = runQueuePopYoung(&capability->queue);
     return LIKELY(runnable != NULL) ? runnable : capabilityPopPinned(capability);
+}
+
+/* capabilityIsCalledOff -- owner: should it come to its loop, whatever is ready?  (A hint: relaxed.
+ * Stopping is no reason: whoever stops has seen that nothing lives.) */
+static inline bool capabilityIsCalledOff(const Capability *capability)
+{
+    return (RELAXED_LOAD(&capability->mode) & ~(uint32_t)CapabilityStopped) != 0;
 }
 
 /* capabilityHasMail -- owner: is anything in the inbox? */

@@ -10,75 +10,128 @@
 #include "iomgr/Memory.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <unistd.h>
-
-enum { PROCESSOR_MOST = 1 << 16 }; /* more than any kernel has */
 
 CapabilityTable capabilities;
 
 static uint32_t next_pick; /* anyone, relaxed add */
 
+static void freeOne(Capability *capability, const Allocator *allocator)
+{
+    capabilityFree(capability);
+    memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));
+}
+
 static void freeFirst(uint32_t count, const Allocator *allocator)
 {
     while (count-- > 0) {
-        Capability *capability = capabilities.items[count];
+        freeOne(capabilities.items[count], allocator);
         capabilities.items[count] = NULL;
-        capabilityFree(capability);
-        memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));
     }
+}
+
+static int makeOne(uint32_t index, const Backend *backend, const Clock *clock,
+                   const Allocator *allocator, Capability **made)
+{
+    Capability *capability = memoryAllocate(allocator, sizeof *capability, _Alignof(Capability));
+    if (capability == NULL)
+        return -ENOMEM;
+    int result = capabilityInit(capability, index, backend, clock, allocator);
+    if (result == 0)
+        *made = capability;
+    else
+        memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));
+    return result;
 }
 
 int capabilityTableStart(uint32_t count, const Backend *backend, const Clock *clock,
                          const Allocator *allocator)
 {
-    ASSERT_CMP(capabilities.count, ==, 0);
+    ASSERT_CMP(capabilityTableCount(), ==, 0);
     if (count == 0 || count > CAPABILITY_MOST)
         return -EINVAL;
     ownerGateStart();
     idleStart();
     for (uint32_t i = 0; i < count; i++) {
-        Capability *capability =
-            memoryAllocate(allocator, sizeof *capability, _Alignof(Capability));
-        int result =
-            capability == NULL ? -ENOMEM : capabilityInit(capability, i, backend, clock, allocator);
+        int result = makeOne(i, backend, clock, allocator, &capabilities.items[i]);
         if (result != 0) {
-            if (capability != NULL)
-                memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));
             freeFirst(i, allocator);
             return result;
         }
-        capabilities.items[i] = capability;
     }
-    capabilities.count = count;
+    SEQ_CST_STORE(&capabilities.count, count);
+    SEQ_CST_STORE(&capabilities.enabled, count);
     return 0;
 }
 
 void capabilityTableFree(const Allocator *allocator)
 {
-    uint32_t count = capabilities.count;
-    capabilities.count = 0;
+    uint32_t count = capabilityTableCount();
+    SEQ_CST_STORE(&capabilities.enabled, 0);
+    SEQ_CST_STORE(&capabilities.count, 0);
     freeFirst(count, allocator);
+}
+
+/* ---- Resizing: See Note [Resizing]. ---- */
+
+int capabilityTableMake(const Backend *backend, const Clock *clock, const Allocator *allocator,
+                        Capability **made)
+{
+    uint32_t count = capabilityTableCount();
+    if (count == CAPABILITY_MOST)
+        return -EINVAL;
+    int result = makeOne(count, backend, clock, allocator, made);
+    if (result == 0)
+        RELAXED_STORE(&(*made)->mode, CapabilityDisabled);
+    return result;
+}
+
+void capabilityTablePublish(Capability *made)
+{
+    ASSERT_CMP(made->index, ==, capabilityTableCount());
+    capabilities.items[made->index] = made;
+    SEQ_CST_STORE(&capabilities.count, made->index + 1);
+}
+
+void capabilityTableDrop(Capability *made, const Allocator *allocator)
+{
+    freeOne(made, allocator);
+}
+
+void capabilityTableEnable(uint32_t enabled)
+{
+    uint32_t count = capabilityTableCount(), before = capabilityTableEnabled();
+    ASSERT(enabled > 0);
+    ASSERT_CMP(enabled, <=, count);
+    for (uint32_t i = before; i < enabled; i++) {
+        AND_SEQ_CST(&capabilities.items[i]->mode, ~(uint32_t)CapabilityDisabled);
+        idleWakeFor(capabilities.items[i]);
+    }
+    RELEASE_STORE(&capabilities.enabled, enabled);
+    for (uint32_t i = enabled; i < before; i++) {
+        OR_SEQ_CST(&capabilities.items[i]->mode, CapabilityDisabled);
+        OR_SEQ_CST(&capabilities.items[i]->attention, AttentionSlice);
+        idleWakeFor(capabilities.items[i]);
+    }
+}
+
+int capabilityTableSurvive(Capability *kept, const Allocator *allocator)
+{
+    uint32_t count = capabilityTableCount();
+    for (uint32_t i = 0; i < count; i++) {
+        Capability *capability = capabilities.items[i];
+        capabilities.items[i] = NULL;
+        if (capability != kept)
+            freeOne(capability, allocator);
+    }
+    capabilities.items[0] = kept;
+    SEQ_CST_STORE(&capabilities.count, 1);
+    SEQ_CST_STORE(&capabilities.enabled, 1);
+    idleStart();
+    return capabilitySurvive(kept);
 }
 
 Capability *capabilityTablePick(void)
 {
-    ASSERT(capabilities.count != 0);
-    return capabilities.items[ADD_RELAXED(&next_pick, 1) % capabilities.count];
-}
-
-uint32_t capabilityTableProcessors(void)
-{
-    for (int processors = 1024; processors <= PROCESSOR_MOST; processors *= 2) {
-        cpu_set_t *set = CPU_ALLOC((size_t)processors);
-        if (set == NULL)
-            break;
-        size_t size = CPU_ALLOC_SIZE((size_t)processors);
-        int usable = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
-        CPU_FREE(set);
-        if (usable > 0)
-            return (uint32_t)usable;
-    }
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (uint32_t)online : 1;
+    ASSERT(capabilityTableEnabled() != 0);
+    return capabilityTablePlace(ADD_RELAXED(&next_pick, 1));
 }

@@ -62,7 +62,7 @@ static int explainNoWord(int fd)
 static bool isCrowded(const Capability *capability)
 {
     uint64_t all = 0;
-    for (uint32_t i = 0; i < capabilities.count; i++)
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
         all += RELAXED_LOAD(&capabilities.items[i]->manager.fds);
     uint64_t own = RELAXED_LOAD(&capability->manager.fds);
     return all >= CROWDED_LEAST && own * 100 > all * CROWDED_PERCENT;
@@ -70,25 +70,27 @@ static bool isCrowded(const Capability *capability)
 
 static uint32_t chooseHome(const Capability *near)
 {
-    if (near != NULL && (capabilities.count == 1 || !isCrowded(near)))
+    uint32_t enabled = capabilityTableEnabled();
+    if (near != NULL && near->index < enabled && (enabled == 1 || !isCrowded(near)))
         return near->index;
-    return ADD_RELAXED(&next_home, 1) % capabilities.count;
+    return ADD_RELAXED(&next_home, 1) % enabled;
 }
 
 uint32_t fdHomeSettleSlow(int fd, Capability *near)
 {
-    uint32_t *word = getWord(fd);
+    uint32_t *word = getWord(fd), fresh;
     if (word == NULL)
         return 0;
-    uint32_t old = SEQ_CST_LOAD(word);
-    if ((old & HOME_MASK) != 0)
-        return old;
-    uint32_t home = chooseHome(near) + 1;
+    uint32_t old = SEQ_CST_LOAD(word), home = chooseHome(near) + 1;
     do {
-        if ((old & HOME_MASK) != 0)
+        if (fdHomeIsSettled(old))
             return old; /* another waiter came first */
-    } while (!CAS_SEQ_CST(word, &old, old | home));
-    return old | home;
+        fresh = (old & ~HOME_MASK) | home;
+    } while (!CAS_SEQ_CST(word, &old, fresh));
+    EventManager *left = fdHomeManager(old);
+    if (left != NULL && old != fresh)
+        eventManagerLeave(left, fd, near);
+    return fresh;
 }
 
 int fdHomeFresh(int fd, uint32_t kind, void *sink)
@@ -118,4 +120,13 @@ uint32_t fdHomeLeave(int fd)
 {
     uint32_t *word = fdHomeWord(fd);
     return word == NULL ? 0 : XCHG_SEQ_CST(word, 0);
+}
+
+void fdHomeSurvive(void)
+{
+    for (int i = 0; i < HOME_CHUNKS; i++) {
+        uint32_t *chunk = RELAXED_LOAD(&fd_home_chunks[i]);
+        for (int fd = 0; chunk != NULL && fd < HOME_CHUNK; fd++)
+            RELAXED_STORE(&chunk[fd], RELAXED_LOAD(&chunk[fd]) & ~HOME_MASK);
+    }
 }

@@ -5,6 +5,8 @@
  *   from     on       to          by             order
  *   none     await    home        first waiter   CAS seq_cst: its own capability, or round robin
  *                                                when one manager holds more than 60 % of all fds
+ *   disabled await    another     waiter         CAS seq_cst, before eventManagerLeave on the old
+ *                                                home; the first to wait there makes it look
  *   any      closeFd  0           closer         seq_cst, before it detaches the slot's waiters
  *   any      fresh    kind, none  fdAccept & co. seq_cst, before eventManagerFresh on an old home
  *   A waiter publishes itself in the slot of the home it read, then reads the word again
@@ -47,24 +49,31 @@ static inline uint32_t fdHomeKind(uint32_t word)
     return word >> 16;
 }
 
+/* fdHomeIsSettled -- does the word name a home that is enabled? */
+static inline bool fdHomeIsSettled(uint32_t word)
+{
+    return (word & HOME_MASK) - 1 < capabilityTableEnabled();
+}
+
 /* fdHomeManager -- the manager of a word, NULL: none. */
 static inline EventManager *fdHomeManager(uint32_t word)
 {
     uint32_t home = word & HOME_MASK;
     if (UNLIKELY(home == 0))
         return NULL;
-    ASSERT_CMP(home, <=, capabilities.count);
+    ASSERT_CMP(home, <=, capabilityTableCount());
     return &capabilities.items[home - 1]->manager;
 }
 
-/* fdHomeSettle -- give fd a home if it has none (near: the caller's capability, or NULL); returns
- * the word it has now, or 0: out of memory or out of range. */
+/* fdHomeSettle -- give fd a home if it has none, or a new one if its home is disabled (near: the
+ * caller's capability, or NULL); returns the word it has now, or 0: out of memory or out of range.
+ * Slow: for words that are not settled; who calls it makes the new home look: FdNewHome. */
 uint32_t fdHomeSettleSlow(int fd, Capability *near);
 
 static inline uint32_t fdHomeSettle(int fd, Capability *near)
 {
     uint32_t word = fdHomeLook(fd);
-    return LIKELY((word & HOME_MASK) != 0) ? word : fdHomeSettleSlow(fd, near);
+    return LIKELY(fdHomeIsSettled(word)) ? word : fdHomeSettleSlow(fd, near);
 }
 
 /* fdHomeFresh -- a number the kernel has just handed out: forget its past, set its kind.  0,
@@ -74,6 +83,9 @@ int fdHomeFresh(int fd, uint32_t kind, void *sink);
 
 /* fdHomeAdopt -- set the kind of an fd that may be in use.  0 or -E... */
 int fdHomeAdopt(int fd, uint32_t kind, void *sink);
+
+/* fdHomeSurvive -- child of a fork: no fd has a home; kinds stay. */
+void fdHomeSurvive(void);
 
 /* fdHomeLeave -- closing: forget the home; returns the word it had. */
 uint32_t fdHomeLeave(int fd);

@@ -29,11 +29,12 @@ enum {
 /* What a look at a peer finds worth taking. */
 enum { OfferSurplus = 1, OfferLone = 2, OfferStale = 4 };
 
-Idle idle;
+Idle idle, idle_disabled;
 
 void idleStart(void)
 {
     memset(&idle, 0, sizeof idle);
+    memset(&idle_disabled, 0, sizeof idle_disabled);
 }
 
 static uint64_t bitOf(const Capability *capability)
@@ -43,18 +44,24 @@ static uint64_t bitOf(const Capability *capability)
 
 static uint64_t allBits(void)
 {
-    return UINT64_MAX >> (CAPABILITY_MOST - capabilities.count);
+    return UINT64_MAX >> (CAPABILITY_MOST - SEQ_CST_LOAD(&capabilities.count));
+}
+
+/* Who sleeps, disabled ones too: See Note [Two beds]. */
+static uint64_t sleepers(void)
+{
+    return SEQ_CST_LOAD(&idle.sleeping) | SEQ_CST_LOAD(&idle_disabled.sleeping);
 }
 
 /* The peers that do not sleep. */
 static uint64_t awakePeers(const Capability *capability)
 {
-    return allBits() & ~SEQ_CST_LOAD(&idle.sleeping) & ~bitOf(capability);
+    return allBits() & ~sleepers() & ~bitOf(capability);
 }
 
 bool idleAllAsleep(void)
 {
-    return SEQ_CST_LOAD(&idle.sleeping) == allBits();
+    return sleepers() == allBits();
 }
 
 /* ---- Waking. ---- */
@@ -170,7 +177,7 @@ static bool visitPeer(Capability *capability, Capability *peer, int64_t now_ns, 
 /* Visit the peers in `which`, from a random one on, until something is ready here. */
 static bool visitPeers(Capability *capability, uint64_t which, uint64_t readable)
 {
-    uint32_t count = capabilities.count;
+    uint32_t count = capabilityTableCount();
     capability->random ^= capability->random << 13;
     capability->random ^= capability->random >> 7;
     capability->random ^= capability->random << 17;
@@ -189,7 +196,7 @@ static bool visitPeers(Capability *capability, uint64_t which, uint64_t readable
 
 static bool peersHaveSurplus(const Capability *capability)
 {
-    for (uint32_t i = 0; i < capabilities.count; i++)
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
         if (i != capability->index && runQueueLength(&capabilities.items[i]->queue) >= 2)
             return true;
     return false;
@@ -199,7 +206,7 @@ static bool lookOnce(Capability *capability)
 {
     if (capabilityReceive(capability))
         return true;
-    for (uint32_t i = 0; i < capabilities.count; i++) {
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         Capability *peer = capabilities.items[i];
         if (peer != capability && runQueueLength(&peer->queue) >= 2) {
             stealFrom(capability, peer, 1);
@@ -236,7 +243,7 @@ static bool spinForWork(Capability *capability)
         if (pauses < SPIN_PAUSES_MOST)
             pauses *= 2;
         found = lookOnce(capability);
-        if (clockRead(clock) >= end_ns || RELAXED_LOAD(&capability->stop) != 0)
+        if (clockRead(clock) >= end_ns || RELAXED_LOAD(&capability->mode) != CapabilityEnabled)
             break;
     }
     adaptSpin(capability, budget_ns, found);
@@ -255,7 +262,7 @@ bool idleSearch(Capability *capability)
 {
     ASSERT_CMP(RELAXED_LOAD(&capability->sleep), ==, IdleAwake);
     COUNT(&capability->stats.searches, 1);
-    uint32_t count = capabilities.count;
+    uint32_t count = capabilityTableCount();
     if (count < 2 || !sleepSearchBegin(&idle, count / 2 + count % 2))
         return false;
     bool found = visitPeers(capability, allBits() & ~bitOf(capability), 0);
@@ -377,9 +384,9 @@ static bool becomeGuard(const Capability *capability)
 }
 
 /* The owner has polled and runs nothing, so those two are seen to. */
-static IdleState getUp(Capability *capability)
+static IdleState getUp(Idle *all, Capability *capability)
 {
-    IdleState was = sleepGetUp(&idle, &capability->sleep, capability->index);
+    IdleState was = sleepGetUp(all, &capability->sleep, capability->index);
     if (RELAXED_LOAD(&idle.guard) == capability->index + 1)
         RELAXED_STORE(&idle.guard, 0);
     if (SEQ_CST_LOAD(&monitor.dormant) != 0) /* See Note [Monitor ticks] */
@@ -395,7 +402,7 @@ void idleSleep(Capability *capability)
 {
     uint64_t visit = 0, readable = 0;
     bool rest = sleepLieDown(&idle, &capability->sleep, capability->index, &capability->inbox,
-                             &capability->stop);
+                             &capability->mode, CapabilityEnabled);
     /* While somebody searches, surplus is that one's business: it calls the next. */
     if (rest && !capabilityHasReady(capability) &&
         (SEQ_CST_LOAD(&idle.searching) != 0 || !peersHaveSurplus(capability))) {
@@ -403,7 +410,7 @@ void idleSleep(Capability *capability)
         if (!becomeGuard(capability) || !sleepAsGuard(capability, &visit, &readable))
             eventManagerPoll(&capability->manager, DEADLINE_NEVER, capability);
     }
-    IdleState was = getUp(capability);
+    IdleState was = getUp(&idle, capability);
     bool ready = capabilityHasReady(capability);
     if (was == IdleCalled) {
         ready = ready || visitPeers(capability, allBits() & ~bitOf(capability), readable);
@@ -411,4 +418,15 @@ void idleSleep(Capability *capability)
     } else if (visit != 0 && !ready) {
         visitPeers(capability, visit, readable);
     }
+}
+
+void idleServe(Capability *capability)
+{
+    bool rest = sleepLieDown(&idle_disabled, &capability->sleep, capability->index,
+                             &capability->inbox, &capability->mode, CapabilityDisabled);
+    if (rest && !capabilityHasReady(capability)) {
+        COUNT(&capability->stats.sleeps, 1);
+        eventManagerPoll(&capability->manager, DEADLINE_NEVER, capability);
+    }
+    getUp(&idle_disabled, capability);
 }

@@ -30,6 +30,13 @@
  *   drains) is not slept over again until the peer polls; ticks do instead.
  *   No peer awake: it resigns and sleeps without ticks.  Without a guard (it found work, or all
  *   were asleep) the Monitor ticks instead: See Note [Monitor ticks].
+ *
+ * Note [Two beds]
+ *   A disabled capability that has nothing to hand on sleeps over its own manager by the same
+ *   moves, but its bit is set in idle_disabled: nobody calls it for surplus, and the hints that
+ *   read idle.sleeping without a fence do not see it.  Who wants to know whether anybody is awake
+ *   reads both words, one after the other; a capability that changes beds in between has got up in
+ *   between, and so looks at the Monitor's `dormant` after the reader stored it.
  */
 #ifndef CAPABILITY_IDLE_H
 #define CAPABILITY_IDLE_H
@@ -43,7 +50,7 @@ enum {
     STEAL_YOUNGEST_NS = 50 * 1000, /* a lone ready runnable is stealable, unswitched for so long */
 };
 
-extern Idle idle;
+extern Idle idle, idle_disabled; /* of the second only `sleeping` is used: See Note [Two beds] */
 
 /* idleStart -- nobody sleeps, nobody searches; before the workers start. */
 void idleStart(void);
@@ -58,7 +65,11 @@ bool idleSearch(Capability *capability);
  * queue again. */
 void idleSleep(Capability *capability);
 
-/* idleWakeFor -- something was put into capability's inbox, or its stop flag was set (seq_cst). */
+/* idleServe -- owner, disabled, with nothing ready: sleep until something is here to be handed on,
+ * or its mode changes.  Events and timers of its manager fire into its own queue. */
+void idleServe(Capability *capability);
+
+/* idleWakeFor -- something was put into capability's inbox, or its mode was changed (seq_cst). */
 void idleWakeFor(Capability *capability);
 
 /* idleWakeOne -- there is surplus work: wake one sleeper unless somebody searches. */

@@ -95,7 +95,7 @@ bool monitorTick(int64_t now_ns)
 {
     bool stale = false, help = false;
     COUNT(&monitor.ticks, 1);
-    for (uint32_t i = 0; i < capabilities.count; i++) {
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         Capability *capability = capabilities.items[i];
         uint32_t how = updateView(capability, &views[i], now_ns);
         if (how != 0) {
@@ -189,6 +189,12 @@ void monitorStop(void)
     monitorRouse();
     pthread_join(thread, NULL);
     running = false;
+}
+
+void monitorSurvive(void)
+{
+    running = false;
+    RELAXED_STORE(&monitor.dormant, 0);
 }
 
 void monitorRouse(void)

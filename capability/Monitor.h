@@ -43,6 +43,9 @@ typedef void MonitorUpkeep(int64_t now_ns, bool quiet);
 int monitorStart(MonitorUpkeep *upkeep);
 void monitorStop(void);
 
+/* monitorSurvive -- child of a fork: its OS thread is gone; monitorStart may follow. */
+void monitorSurvive(void);
+
 /* monitorRouse -- a capability woke up. */
 void monitorRouse(void);
 

@@ -10,12 +10,13 @@
 
 #include "internal/Assert.h"
 
-bool sleepLieDown(Idle *all, uint32_t *state, uint32_t index, Inbox *inbox, uint32_t *stop)
+bool sleepLieDown(Idle *all, uint32_t *state, uint32_t index, Inbox *inbox, uint32_t *mode,
+                  uint32_t expected)
 {
     ASSERT_CMP(RELAXED_LOAD(state), ==, IdleAwake);
     SEQ_CST_STORE(state, IdleAsleep); /* I1 */
     OR_SEQ_CST(&all->sleeping, UINT64_C(1) << index);
-    return inboxIsEmpty(inbox) && SEQ_CST_LOAD(stop) == 0;
+    return inboxIsEmpty(inbox) && SEQ_CST_LOAD(mode) == expected;
 }
 
 IdleState sleepGetUp(Idle *all, uint32_t *state, uint32_t index)

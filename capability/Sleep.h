@@ -6,9 +6,9 @@
  * Note [Idle states]   Capability.sleep
  *   from      on      to        by     order    then
  *   Awake     sleep   Asleep    owner  seq_cst  (I1) sets its bit in idle.sleeping (seq_cst), looks
- *                                               at its inbox and stop flag again (seq_cst), at its
+ *                                               at its inbox and mode again (seq_cst), at its
  *                                               own and its peers' queues; finds something: I3
- *   Asleep    wake    Notified  waker  seq_cst  (I2) for the inbox or the stop flag
+ *   Asleep    wake    Notified  waker  seq_cst  (I2) for the inbox or the mode
  *   Asleep    wake    Called    waker  seq_cst  (I2) for surplus: the waker has counted it as a
  *                                               searcher.  One waker wins; it sends the Wakeup
  *   Asleep,   return  Awake     owner  seq_cst  (I3) exchange, then clears its bit; if it was
@@ -39,9 +39,10 @@ typedef struct Idle {
     uint32_t guard;     /* index + 1 of the guard, 0 none: its own CAS, its own clearing */
 } CACHE_ALIGNED Idle;
 
-/* sleepLieDown -- owner (I1).  False: something is in the inbox, or stop is set: do not sleep.
- * Either way sleepGetUp follows. */
-bool sleepLieDown(Idle *all, uint32_t *state, uint32_t index, Inbox *inbox, uint32_t *stop);
+/* sleepLieDown -- owner (I1).  False: something is in the inbox, or its mode is not `expected` any
+ * more: do not sleep.  Either way sleepGetUp follows. */
+bool sleepLieDown(Idle *all, uint32_t *state, uint32_t index, Inbox *inbox, uint32_t *mode,
+                  uint32_t expected);
 
 /* sleepGetUp -- owner (I3).  Returns the state it was in. */
 IdleState sleepGetUp(Idle *all, uint32_t *state, uint32_t index);

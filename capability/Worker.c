@@ -1,6 +1,6 @@
 /* Worker.c -- an OS thread and the capability it carries.
  *
- * Owns    the OS threads "capri/N", their thread-local word, their timer slack; Capability.stop.
+ * Owns    the OS threads "capri/N", their thread-local word, their timer slack.
  * Before  rts/Startup.c.   After  the upper floor's loop, through WorkerHooks.
  * Tests   testsuite/unit/WorkerTest.c
  *
@@ -28,13 +28,13 @@ __thread Worker *worker_self __attribute__((visibility("hidden"), used));
 
 static Worker
     workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
-static uint32_t worker_count; /* start and stop */
+static uint32_t worker_count; /* start, stop and workerAdd */
 
 /* The start-up: everyone arrives, then all go or all leave. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint32_t arrived;                 /* lock */
+    uint32_t arrived;                 /* lock: and not yet gone on */
     int result;                       /* lock: the first failure, or 0 */
     enum { Wait, Go, Leave } verdict; /* lock */
 } gathering = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -65,8 +65,17 @@ static bool arrive(int result)
     while (gathering.verdict == Wait)
         pthread_cond_wait(&gathering.changed, &gathering.lock);
     bool go = gathering.verdict == Go;
+    gathering.arrived--;
+    pthread_cond_broadcast(&gathering.changed);
     pthread_mutex_unlock(&gathering.lock);
     return go;
+}
+
+static void nameSelf(const Worker *worker)
+{
+    char name[WORKER_NAME_BYTES];
+    snprintf(name, sizeof name, "capri/%u", worker->capability->index);
+    prctl(PR_SET_NAME, name, 0, 0, 0);
 }
 
 static void *runWorker(void *argument)
@@ -74,9 +83,7 @@ static void *runWorker(void *argument)
     Worker *worker = argument;
     const WorkerHooks *hooks = worker->hooks;
     worker_self = worker;
-    char name[WORKER_NAME_BYTES];
-    snprintf(name, sizeof name, "capri/%u", worker->capability->index);
-    prctl(PR_SET_NAME, name, 0, 0, 0);
+    nameSelf(worker);
     prctl(PR_SET_TIMERSLACK, (unsigned long)WORKER_TIMER_SLACK_NS, 0, 0, 0);
     int result = hooks->start == NULL ? 0 : hooks->start(worker);
     if (arrive(result))
@@ -87,16 +94,39 @@ static void *runWorker(void *argument)
     return NULL;
 }
 
-/* Wait until the first `created` have arrived, then give the verdict. */
-static int judge(uint32_t created, int result)
+static void gather(void)
+{
+    ASSERT_CMP(gathering.arrived, ==, 0);
+    gathering.result = 0;
+    gathering.verdict = Wait;
+}
+
+/* An OS thread for `capability`, whose number is the next. */
+static int createWorker(Capability *capability, const WorkerHooks *hooks)
+{
+    Worker *worker = &workers[capability->index];
+    ASSERT(hooks->loop != NULL);
+    memset(worker, 0, sizeof *worker);
+    worker->capability = capability;
+    worker->hooks = hooks;
+    return pthread_create(&worker->thread, NULL, runWorker, worker) == 0 ? 0 : -EAGAIN;
+}
+
+/* Wait until the first `created` have arrived, then give the verdict.  made: to be published if it
+ * is good, or NULL. */
+static int judge(uint32_t created, int result, Capability *made)
 {
     pthread_mutex_lock(&gathering.lock);
     while (gathering.arrived < created)
         pthread_cond_wait(&gathering.changed, &gathering.lock);
     if (result == 0)
         result = gathering.result;
+    if (result == 0 && made != NULL)
+        capabilityTablePublish(made);
     gathering.verdict = result == 0 ? Go : Leave;
     pthread_cond_broadcast(&gathering.changed);
+    while (gathering.arrived != 0) /* all have heard it: the next gathering may begin */
+        pthread_cond_wait(&gathering.changed, &gathering.lock);
     pthread_mutex_unlock(&gathering.lock);
     return result;
 }
@@ -112,20 +142,14 @@ int workerStartAll(const WorkerHooks *hooks)
     uint32_t created = 0;
     int result = 0;
     ASSERT_CMP(worker_count, ==, 0);
-    ASSERT(hooks->loop != NULL);
-    gathering.arrived = 0;
-    gathering.result = 0;
-    gathering.verdict = Wait;
-    for (; created < capabilities.count && result == 0; created += result == 0) {
-        Worker *worker = &workers[created];
-        memset(worker, 0, sizeof *worker);
-        worker->capability = capabilities.items[created];
-        worker->hooks = hooks;
-        RELAXED_STORE(&worker->capability->stop, 0);
-        RELAXED_STORE(&worker->capability->attention, 0);
-        result = pthread_create(&worker->thread, NULL, runWorker, worker) == 0 ? 0 : -EAGAIN;
+    gather();
+    for (; created < capabilityTableCount() && result == 0; created += result == 0) {
+        Capability *capability = capabilities.items[created];
+        RELAXED_STORE(&capability->mode, CapabilityEnabled);
+        RELAXED_STORE(&capability->attention, 0);
+        result = createWorker(capability, hooks);
     }
-    result = judge(created, result);
+    result = judge(created, result, NULL);
     if (result != 0)
         joinFirst(created);
     else
@@ -133,14 +157,51 @@ int workerStartAll(const WorkerHooks *hooks)
     return result;
 }
 
+int workerAdd(Capability *made, const WorkerHooks *hooks)
+{
+    ASSERT_CMP(made->index, ==, worker_count);
+    gather();
+    int result = createWorker(made, hooks);
+    if (result != 0)
+        return result;
+    result = judge(1, 0, made);
+    if (result != 0)
+        pthread_join(workers[made->index].thread, NULL);
+    else
+        worker_count++;
+    return result;
+}
+
 void workerStopAll(void)
 {
     for (uint32_t i = 0; i < worker_count; i++) {
         Capability *capability = workers[i].capability;
-        SEQ_CST_STORE(&capability->stop, 1);
+        OR_SEQ_CST(&capability->mode, CapabilityStopped);
         OR_SEQ_CST(&capability->attention, AttentionStop);
         idleWakeFor(capability);
     }
     joinFirst(worker_count);
     worker_count = 0;
+}
+
+void workerSurvive(Capability *kept)
+{
+    gathering.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    gathering.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    gathering.arrived = 0;
+    worker_count = 0;
+    if (kept == NULL)
+        return;
+    Worker *self = workerSelf();
+    if (self != &workers[0])
+        workers[0] = *self;
+    workers[0].capability = kept;
+    worker_self = &workers[0];
+    nameSelf(&workers[0]);
+    worker_count = 1;
+}
+
+void workerForget(void)
+{
+    worker_self = NULL;
 }

@@ -16,7 +16,7 @@ typedef struct Worker {
 /* What the upper floor does on each worker, in its OS thread. */
 typedef struct WorkerHooks {
     int (*start)(Worker *worker); /* before the first run; -E... stops the start-up */
-    void (*loop)(Worker *worker); /* the scheduler; returns once capability->stop is seen */
+    void (*loop)(Worker *worker); /* the scheduler; returns once CapabilityStopped is seen */
     void (*end)(Worker *worker);
 } WorkerHooks;
 
@@ -39,6 +39,17 @@ Worker *workerSelf(void);
 /* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or
  * -E... (then all are stopped again). */
 int workerStartAll(const WorkerHooks *hooks);
+
+/* workerAdd -- one more, for a capability that capabilityTableMake has made: when its OS thread has
+ * run hooks->start the capability is published, then the loop begins.  0 or -E... (no OS thread is
+ * left, nothing published).  One caller at a time, not while workers start or stop. */
+int workerAdd(Capability *made, const WorkerHooks *hooks);
+
+/* workerSurvive -- child of a fork: the calling OS thread carries `kept`, now capability 0, and is
+ * the only worker; kept NULL: it is a plain OS thread, and there is none (workerStartAll may
+ * follow). workerForget -- it is a plain OS thread from now on: the runtime cannot go on. */
+void workerSurvive(Capability *kept);
+void workerForget(void);
 
 /* workerStopAll -- tell every capability to stop, wake it, join its OS thread. */
 void workerStopAll(void);

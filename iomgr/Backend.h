@@ -41,6 +41,8 @@ typedef struct Backend {
     const struct Backend *fallback; /* instead, where the kernel has none or refuses; or NULL */
     /* Make a state that watches wake_fd under BACKEND_WAKE_COOKIE (level-triggered). */
     int (*open)(BackendState **state, int wake_fd, const Allocator *allocator);
+    /* Give everything back without a word to the kernel about fds that are watched: it is also
+     * called in the child of a fork, where that would change what the parent watches. */
     void (*close)(BackendState *state);
     /* Start watching / change what is watched / stop.  interest: EventRead | EventWrite.
      * add:    -EEXIST it is watched already, -EPERM cannot be polled, -EBADF, -ENOMEM, -ENOSPC

@@ -291,15 +291,18 @@ static bool isOver(const EventManager *manager, int64_t deadline_ns)
 uint32_t eventManagerPoll(EventManager *manager, int64_t deadline_ns, void *sink)
 {
     uint32_t fired = 0;
+    bool over = false, before = manager->polling;
+    manager->polling = true;
     /* Again after a signal, after a timer that was disarmed meanwhile, after the 99.8 % of
      * a sleep. */
-    for (;;) {
+    while (!over) {
         int64_t timeout_ns = sleepTime(manager, deadline_ns);
         bool news = pollOwn(manager, timeout_ns, &fired, sink);
         fired += expireOwn(manager, timeout_ns, sink);
-        if (news || fired > 0 || isOver(manager, deadline_ns))
-            return fired;
+        over = news || fired > 0 || isOver(manager, deadline_ns);
     }
+    manager->polling = before;
+    return fired;
 }
 
 void eventManagerDoze(EventManager *manager, bool asleep)

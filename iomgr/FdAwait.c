@@ -334,12 +334,13 @@ void eventManagerFresh(EventManager *manager, int fd, void *sink)
     fdAwaitDismiss(manager, &left, -EBADF, sink);
 }
 
-void eventManagerClosingFd(EventManager *manager, int fd, void *sink)
+/* Out of the slot and out of the kernel's set; whoever waits is told `result`. */
+static void leaveSlot(EventManager *manager, int fd, int result, void *sink)
 {
     FdLeft left = {.why = 0};
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL || isUntouched(slot))
-        return; /* who comes after this look is eventManagerClosedFd's */
+        return; /* closing: who comes after this look is eventManagerClosedFd's */
     fdSlotLock(slot);
     bool registered = (RELAXED_LOAD(&slot->control) & SLOT_MODES) != 0;
     advanceSlot(manager, slot, &left);
@@ -348,7 +349,17 @@ void eventManagerClosingFd(EventManager *manager, int fd, void *sink)
         manager->backend->remove(manager->state, fd); /* fails if it was closed already: as good */
     }
     fdSlotUnlock(slot);
-    fdAwaitDismiss(manager, &left, -EBADF, sink);
+    fdAwaitDismiss(manager, &left, result, sink);
+}
+
+void eventManagerClosingFd(EventManager *manager, int fd, void *sink)
+{
+    leaveSlot(manager, fd, -EBADF, sink);
+}
+
+void eventManagerLeave(EventManager *manager, int fd, void *sink)
+{
+    leaveSlot(manager, fd, FD_LOOK_AGAIN, sink);
 }
 
 void eventManagerClosedFd(EventManager *manager, int fd, void *sink)

@@ -45,6 +45,11 @@ void heapIdGive(uint32_t id)
     pthread_mutex_unlock(&ids_lock);
 }
 
+void heapIdSurvive(void)
+{
+    ids_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 uint32_t *heapIdDead(uint64_t id)
 {
     return &dead_counts[id % COUNTERS].dead;

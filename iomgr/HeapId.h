@@ -14,4 +14,7 @@ void heapIdGive(uint32_t id);
  * lies outside the heaps, so that a late disarm never touches a heap that is gone. */
 uint32_t *heapIdDead(uint64_t id);
 
+/* heapIdSurvive -- child of a fork, before any other call: whoever held the lock is gone. */
+void heapIdSurvive(void);
+
 #endif

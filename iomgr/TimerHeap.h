@@ -81,6 +81,13 @@ struct TimerHeap {
 int timerHeapInit(TimerHeap *heap, const Allocator *allocator);
 void timerHeapFree(TimerHeap *heap);
 
+/* timerForget -- nobody looks at the timer or at any heap: it is armed nowhere. */
+static inline void timerForget(Timer *timer)
+{
+    RELAXED_STORE(&timer->number, 0);
+    RELAXED_STORE(&timer->entry, 0);
+}
+
 /* timerHeapArm -- owner: fire wait `number` (> 0) of timer at deadline_ns (DEADLINE_NEVER: just
  * set). 0 or -ENOMEM (then nothing is armed). */
 int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadline_ns);

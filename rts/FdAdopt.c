@@ -18,6 +18,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "rts/FdCall.h"
+#include "rts/Startup.h"
 
 #include <capri/fd.h>
 
@@ -73,8 +74,10 @@ static __attribute__((noinline)) int setNonBlocking(int fd)
 
 int fdAdopt(int fd)
 {
-    if (capabilities.count == 0)
+    if (capabilityTableCount() == 0)
         return -ENXIO;
+    if (startupIsBroken())
+        return -ENOTRECOVERABLE;
     int failed = setNonBlocking(fd);
     if (failed < 0)
         return failed;

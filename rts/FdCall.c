@@ -90,7 +90,8 @@ size_t fdCallSize(const struct iovec *parts, size_t count)
 
 int fdCallRegister(int fd, uint32_t kind)
 {
-    if (fd < 0 || capabilities.count == 0) /* before rtsInit nothing can be adopted, but it works */
+    if (fd < 0 ||
+        capabilityTableCount() == 0) /* before rtsInit nothing can be adopted, but it works */
         return fd;
     int failed = fdHomeFresh(fd, kind, scheduleHere());
     if (failed == 0)

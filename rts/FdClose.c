@@ -55,7 +55,7 @@ static bool mayLinger(int fd)
 /* Managers with callbacks, other than `but` (which may be NULL). */
 static void leaveOthers(void (*leave)(EventManager *, int, void *), const EventManager *but, int fd)
 {
-    for (uint32_t i = 0; i < capabilities.count; i++) {
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         EventManager *other = &capabilities.items[i]->manager;
         if (UNLIKELY(SEQ_CST_LOAD(&other->registered) != 0) && other != but)
             leave(other, fd, scheduleHere());

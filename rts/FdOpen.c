@@ -24,8 +24,8 @@ int fdOpen(const char *path, int flags, mode_t mode)
     FileRequest request = {.operation = FileOpen, .path = path, .flags = flags, .mode = mode};
     if (path == NULL)
         return -EINVAL;
-    int fd = (int)fileCall(&request);      /* See Note [Opening] */
-    if (fd < 0 || capabilities.count == 0) /* before rtsInit nothing can be adopted, but it works */
+    int fd = (int)fileCall(&request);          /* See Note [Opening] */
+    if (fd < 0 || capabilityTableCount() == 0) /* before rtsInit: it works, but nothing is kept */
         return fd;
     int failed = fdAdopt(fd);
     if (failed == 0)

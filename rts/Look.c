@@ -53,8 +53,8 @@ bool lookAround(Scheduler *scheduler)
     scheduler->mean_run_ns = (now - scheduler->last_look_ns) / (count > 0 ? count : 1);
     scheduler->last_look_ns = now;
     scheduler->looked_at = switches;
-    scheduler->look_at =
-        switches + (scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY);
+    RELAXED_STORE(&scheduler->look_at,
+                  switches + (scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY));
     starvedShare(scheduler);
     if (old_is_due)
         scheduler->last_old_ns = now;

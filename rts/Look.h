@@ -7,7 +7,8 @@
 /* lookIsDue -- have there been enough switches since the last look? */
 static inline bool lookIsDue(Capability *capability)
 {
-    return RELAXED_LOAD(&capability->stats.switches) >= schedulerOf(capability)->look_at;
+    return RELAXED_LOAD(&capability->stats.switches) >=
+           RELAXED_LOAD(&schedulerOf(capability)->look_at);
 }
 
 /* lookAround -- read the clock; poll if a poll is due, wake a sleeper if there is surplus work.

@@ -8,6 +8,7 @@
 
 #include "iomgr/Clock.h"
 #include "iomgr/Memory.h"
+#include "rts/Startup.h"
 #include "rts/Wait.h"
 
 #include "internal/SpinLock.h"
@@ -54,6 +55,19 @@ void outsideEnd(void)
         memoryRelease(outsiders.allocator, outsiders.all, sizeof *next, CACHE_LINE);
         outsiders.all = next;
     }
+}
+
+void outsideSurvive(void)
+{
+    outsiders.lock = (SpinLock)SPIN_LOCK_INIT;
+    outsiders.free = NULL;
+    for (Outsider *at = outsiders.all; at != NULL; at = at->next_all) {
+        claimReset(&at->claim);
+        at->next = outsiders.free;
+        outsiders.free = at;
+    }
+    SEQ_CST_STORE(&outsiders.cancelled, 0);
+    SEQ_CST_STORE(&outsiders.waiting, 0);
 }
 
 static Outsider *borrow(void)
@@ -134,7 +148,10 @@ static int sleepOnClaim(Claim *claim, int64_t deadline_ns)
 int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
                     int64_t deadline_ns)
 {
-    int result = -EALREADY;
+    int result = startupTouch();
+    if (result != 0)
+        return result;
+    result = -EALREADY;
     ADD_SEQ_CST(&outsiders.waiting, 1);
     Outsider *outsider = borrow();
     if (outsider == NULL) {
@@ -183,6 +200,8 @@ int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
     struct pollfd wanted = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
     if (fd < 0)
         return -EBADF;
+    if (startupIsBroken())
+        return -ENOTRECOVERABLE;
     for (;;) {
         struct timespec left = {0, 0}, *timeout = NULL;
         if (deadline_ns != DEADLINE_NEVER) {
@@ -202,6 +221,8 @@ int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
 int outsideSleep(int64_t deadline_ns)
 {
     struct timespec until = {deadline_ns / 1000000000, deadline_ns % 1000000000};
+    if (startupIsBroken())
+        return -ENOTRECOVERABLE;
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
     }
     return 0;

@@ -26,6 +26,9 @@ int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns);
 /* outsideSleep -- clock_nanosleep until deadline_ns. */
 int outsideSleep(int64_t deadline_ns);
 
+/* outsideSurvive -- child of a fork: no OS thread waits. */
+void outsideSurvive(void);
+
 /* outsideCancelAll -- every OS thread that waits on a list gets -ECANCELED. */
 void outsideCancelAll(void);
 

@@ -85,3 +85,26 @@ void poolGive(Pool *pool, void *item)
     pool->free = item;
     spinUnlock(&pool->lock);
 }
+
+void poolLock(Pool *pool)
+{
+    spinLock(&pool->lock);
+}
+
+void poolUnlock(Pool *pool)
+{
+    spinUnlock(&pool->lock);
+}
+
+void poolSurvive(Pool *pool)
+{
+    pool->lock = (SpinLock)SPIN_LOCK_INIT;
+}
+
+void poolEach(Pool *pool, void (*visit)(void *item))
+{
+    for (PoolChunk *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
+        for (size_t i = 0; i < CHUNK_ITEMS; i++)
+            visit((char *)(chunk + 1) + i * pool->item_size);
+    }
+}

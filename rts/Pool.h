@@ -28,4 +28,11 @@ void poolClose(Pool *pool);
 void *poolTake(Pool *pool);
 void poolGive(Pool *pool, void *item);
 
+/* poolLock, poolUnlock -- around a fork: no item comes or goes.
+ * poolSurvive -- its child: the lock is free.   poolEach -- every item, used and free ones. */
+void poolLock(Pool *pool);
+void poolUnlock(Pool *pool);
+void poolSurvive(Pool *pool);
+void poolEach(Pool *pool, void (*visit)(void *item));
+
 #endif

@@ -11,9 +11,13 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "rts/Disabled.h"
 #include "rts/Look.h"
 #include "rts/Park.h"
+#include "rts/Resize.h"
+#include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/World.h"
 #include "rts/context/Context.h"
 
 #include <sched.h>
@@ -34,9 +38,9 @@ Thread *scheduleSelf(void)
 uint64_t scheduleStacksLive(void)
 {
     uint64_t bound = 0, unbound = 0;
-    for (uint32_t i = 0; i < capabilities.count; i++)
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
         unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
-    for (uint32_t i = 0; i < capabilities.count; i++)
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
         bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
     return bound - unbound;
 }
@@ -55,8 +59,11 @@ static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
 {
     Capability *capability = scheduler->capability;
     bool old = yielded;
-    if (UNLIKELY(lookIsDue(capability)))
+    if (UNLIKELY(lookIsDue(capability))) {
+        if (UNLIKELY(capabilityIsCalledOff(capability)))
+            return NULL; /* to the loop, which sees to it: See Note [Capability modes] */
         old = lookAround(scheduler) || old;
+    }
     if (UNLIKELY(capabilityHasMail(capability)))
         capabilityReceive(capability);
     return old ? capabilityPopOld(capability) : capabilityPopYoung(capability);
@@ -102,9 +109,8 @@ static inline void queueHere(Capability *here, Thread *thread)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
 #ifdef CAPRI_MIGRATE
-    if (pinned == 0 && capabilities.count > 1) {
-        uint32_t next = (here->index + 1) % capabilities.count;
-        capabilitySend(capabilities.items[next], &thread->runnable, false);
+    if (pinned == 0 && capabilityTableEnabled() > 1) {
+        capabilitySend(capabilityTablePlace(here->index + 1), &thread->runnable, false);
         return;
     }
 #endif
@@ -113,7 +119,7 @@ static inline void queueHere(Capability *here, Thread *thread)
     else if (pinned == here->index + 1)
         capabilityPushPinned(here, &thread->runnable);
     else
-        capabilitySend(capabilities.items[pinned - 1], &thread->runnable, true);
+        capabilitySend(capabilityTablePlace(pinned - 1), &thread->runnable, true);
 }
 
 /* The ways of leaving that are not so frequent; or a wait that is none. */
@@ -265,7 +271,7 @@ static __attribute__((noinline)) void yieldSlow(Capability *capability, Thread *
     Scheduler *scheduler = schedulerOf(capability);
     Runnable *other;
     Thread *next = pickThread(scheduler, true, &other);
-    if (next != NULL || other != NULL)
+    if (next != NULL || other != NULL || capabilityIsCalledOff(capability))
         leave(scheduler, self, AfterRequeue, next, other);
     else
         COUNT(&capability->stats.switches, 1); /* to itself: looks are due by this count */
@@ -318,7 +324,7 @@ void scheduleReady(Thread *thread, Capability *here)
         queueHere(here, thread);
         offerSurplus(schedulerOf(here), here->current == NULL ? 2 : 1);
     } else if (pinned != 0) {
-        capabilitySend(capabilities.items[pinned - 1], &thread->runnable, true);
+        capabilitySend(capabilityTablePlace(pinned - 1), &thread->runnable, true);
     } else {
         capabilitySend(capabilityTablePick(), &thread->runnable, false);
     }
@@ -411,6 +417,8 @@ NO_INSTRUMENT static void threadMain(void *pass)
         threadSetStatus(self, ThreadRunning, -1);
         void *result = fn(self->env);
         capability = scheduleHere();
+        if (UNLIKELY(capability == NULL))
+            startupBrokenEnd();
         ASSERT(capability->current == self);
         self = endThread(schedulerOf(capability), self, result);
     }
@@ -432,11 +440,11 @@ void scheduleRunThread(Runnable *runnable, Capability *capability)
         runThread(scheduler, thread);
 }
 
-void scheduleLoop(Worker *worker)
+/* As long as it is enabled. */
+static void runReady(Scheduler *scheduler)
 {
-    Capability *capability = worker->capability;
-    Scheduler *scheduler = schedulerOf(capability);
-    while (SEQ_CST_LOAD(&capability->stop) == 0) {
+    Capability *capability = scheduler->capability;
+    while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         Runnable *next = scheduler->handed;
         scheduler->handed = NULL;
         if (next == NULL)
@@ -448,10 +456,29 @@ void scheduleLoop(Worker *worker)
             continue;
         }
         starvedShare(scheduler);
+        startupNothingReady();
         if (!idleSearch(capability)) {
             idleSleep(capability);
             scheduler->last_look_ns = capability->manager.now_ns;
             scheduler->last_poll_ns = capability->manager.now_ns;
         }
+    }
+}
+
+/* See Note [Capability modes]. */
+void scheduleLoop(Worker *worker)
+{
+    Capability *capability = worker->capability;
+    Scheduler *scheduler = schedulerOf(capability);
+    uint32_t mode;
+    while (((mode = SEQ_CST_LOAD(&capability->mode)) & CapabilityStopped) == 0) {
+        if (mode == CapabilityEnabled)
+            runReady(scheduler);
+        else if (mode & CapabilityHalted)
+            worldHalt(capability);
+        else if (mode & CapabilityAlone)
+            resizeRevive();
+        else
+            disabledServe(scheduler);
     }
 }

@@ -71,7 +71,8 @@ typedef struct Scheduler {
     uint32_t safepoints; /* since the clock was last read at one */
     Runnable *handed;    /* what the loop is to run next, or NULL */
     int64_t last_poll_ns, last_look_ns, last_rebias_ns, last_old_ns;
-    uint64_t look_at;      /* at this count of switches the clock is read again, */
+    uint64_t look_at;      /* at this count of switches the clock is read again (who changes the
+                              mode stores 0, relaxed), */
     uint64_t looked_at;    /* at this one it was read last */
     int64_t mean_run_ns;   /* over the last switches: how long a thread runs */
     void *loop_sp;         /* the worker's loop while a thread runs */

@@ -4,20 +4,24 @@
  * Before  the host.   After  every other room, in order.
  * Tests   testsuite/unit/StartupTest.c
  *
- * See Note [Coming in].
+ * See Note [Coming in] and Note [After a fork].
  */
 #include "rts/Startup.h"
 
 #include "capability/CapabilityTable.h"
 #include "capability/FdHome.h"
 #include "capability/Monitor.h"
+#include "capability/Processors.h"
 #include "iomgr/Memory.h"
 #include "rts/BlockingPool.h"
+#include "rts/Fork.h"
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
 #include "rts/Park.h"
 #include "rts/Process.h"
+#include "rts/Resize.h"
 #include "rts/Signal.h"
+#include "rts/World.h"
 #include "rts/stm/TVar.h"
 
 #include <errno.h>
@@ -29,7 +33,13 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef enum RtsState { RtsDown = 0, RtsUp = 1, RtsStopping = 2 } RtsState;
+typedef enum RtsState {
+    RtsDown = 0,
+    RtsUp = 1,
+    RtsStopping = 2,
+    RtsForked = 3, /* See Note [After a fork] */
+    RtsBroken = 4
+} RtsState;
 
 enum { DRAIN_LOOK_NS = 2 * 1000 * 1000 }; /* how often a draining shutdown looks again by itself */
 
@@ -42,9 +52,10 @@ static struct {
     uint32_t ends;    /* futex: ends of threads while draining */
     RtsConfig config; /* constant while up */
     bool signals;     /* the SIGSEGV handler is ours */
+    uint32_t wanted;  /* world's lock stores: capabilities to be started again, 0: none */
 } rts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-uint32_t startup_draining;
+uint32_t startup_draining, startup_child;
 
 const Allocator *startupAllocator(void)
 {
@@ -53,12 +64,18 @@ const Allocator *startupAllocator(void)
 
 int startupEnter(void)
 {
-    ADD_SEQ_CST(&rts.inside, 1);
-    uint32_t state = SEQ_CST_LOAD(&rts.state);
-    if (state == RtsUp)
-        return 0;
-    startupLeave();
-    return state == RtsDown ? -ENXIO : -ESHUTDOWN;
+    for (;;) {
+        ADD_SEQ_CST(&rts.inside, 1);
+        uint32_t state = SEQ_CST_LOAD(&rts.state);
+        if (LIKELY(state == RtsUp))
+            return 0;
+        startupLeave();
+        if (state != RtsForked)
+            return state == RtsDown ? -ENXIO : state == RtsBroken ? -ENOTRECOVERABLE : -ESHUTDOWN;
+        int result = startupTouchSlow();
+        if (result != 0)
+            return result;
+    }
 }
 
 void startupLeave(void)
@@ -81,10 +98,10 @@ void startupThreadEndedSlow(void)
 static uint64_t livingThreads(void)
 {
     uint64_t ended = 0, forked = 0;
-    for (uint32_t i = 0; i < capabilities.count; i++)
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
         ended += ACQUIRE_LOAD(&schedulerOf(capabilities.items[i])->ended);
     forked = RELAXED_LOAD(&rts.forks);
-    for (uint32_t i = 0; i < capabilities.count; i++)
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
         forked += ACQUIRE_LOAD(&schedulerOf(capabilities.items[i])->forks);
     return forked - ended;
 }
@@ -135,31 +152,44 @@ static uint32_t wantedCapabilities(const RtsConfig *config)
         return config->capabilities;
     if (text != NULL && atoi(text) > 0)
         return (uint32_t)atoi(text);
-    uint32_t processors = capabilityTableProcessors();
+    uint32_t processors = processorsUsable();
     return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
+}
+
+int startupMakeScheduler(Capability *capability)
+{
+    Scheduler *scheduler = memoryAllocate(startupAllocator(), sizeof *scheduler, CACHE_LINE);
+    if (scheduler == NULL)
+        return -ENOMEM;
+    memset(scheduler, 0, sizeof *scheduler);
+    scheduler->capability = capability;
+    capability->upper = scheduler;
+    return 0;
+}
+
+void startupFreeScheduler(Capability *capability)
+{
+    memoryRelease(startupAllocator(), capability->upper, sizeof(Scheduler), CACHE_LINE);
+    capability->upper = NULL;
+}
+
+const WorkerHooks *startupHooks(void)
+{
+    return &worker_hooks;
 }
 
 static void freeSchedulers(void)
 {
-    for (uint32_t i = 0; i < capabilities.count; i++) {
-        Capability *capability = capabilities.items[i];
-        if (capability->upper != NULL)
-            memoryRelease(startupAllocator(), capability->upper, sizeof(Scheduler), CACHE_LINE);
-        capability->upper = NULL;
-    }
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
+        startupFreeScheduler(capabilities.items[i]);
 }
 
 static int makeSchedulers(void)
 {
-    for (uint32_t i = 0; i < capabilities.count; i++) {
-        Scheduler *scheduler = memoryAllocate(startupAllocator(), sizeof *scheduler, CACHE_LINE);
-        if (scheduler == NULL)
-            return -ENOMEM;
-        memset(scheduler, 0, sizeof *scheduler);
-        scheduler->capability = capabilities.items[i];
-        capabilities.items[i]->upper = scheduler;
-    }
-    return 0;
+    int result = 0;
+    for (uint32_t i = 0; result == 0 && i < capabilityTableCount(); i++)
+        result = startupMakeScheduler(capabilities.items[i]);
+    return result;
 }
 
 /* Undo the first `steps` steps of startRooms, last first. */
@@ -238,13 +268,20 @@ int rtsInit(const RtsConfig *config)
 {
     int result = 0;
     pthread_mutex_lock(&rts.lock);
-    if (rts.count == 0) {
+    if (rts.state == RtsBroken) {
+        result = -ENOTRECOVERABLE;
+    } else if (rts.count == 0) {
         rts.config = config == NULL ? (RtsConfig){0} : *config;
         rts.signals = !rts.config.no_signals;
         RELAXED_STORE(&rts.forks, 0);
         RELAXED_STORE(&startup_draining, 0);
+        RELAXED_STORE(&startup_child, 0);
+        RELAXED_STORE(&rts.wanted, 0);
         parkCancelReset();
+        worldLock();
+        forkWatch();
         result = startRooms(&rts.config);
+        worldUnlock();
         if (result == 0)
             SEQ_CST_STORE(&rts.state, RtsUp);
     }
@@ -295,7 +332,9 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
     if (scheduleHere() != NULL)
         return -EPERM;
     pthread_mutex_lock(&rts.lock);
-    if (rts.count == 0) {
+    if (rts.state == RtsBroken) {
+        result = -ENOTRECOVERABLE;
+    } else if (rts.count == 0) {
         result = -ENXIO;
     } else if (rts.count > 1) {
         rts.count--;
@@ -306,7 +345,13 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
         if (!drainThreads(mode, deadline_ns) || !endServices(deadline_ns)) {
             result = -ETIMEDOUT;
         } else {
+            outsideCancelAll();
+            outsideAwaitNobody();
+            threadOutsideDrain();
+            worldLock();
             stopRooms(9);
+            RELAXED_STORE(&rts.wanted, 0);
+            worldUnlock();
             SEQ_CST_STORE(&rts.state, RtsDown);
             rts.count = 0;
         }
@@ -338,5 +383,86 @@ int64_t rtsNow(void)
 
 uint32_t capabilityCount(void)
 {
-    return SEQ_CST_LOAD(&rts.state) == RtsDown ? 0 : capabilities.count;
+    if (SEQ_CST_LOAD(&rts.state) == RtsDown)
+        return 0;
+    uint32_t enabled = capabilityTableEnabled(), wanted = RELAXED_LOAD(&rts.wanted);
+    return wanted > enabled ? wanted : enabled;
+}
+
+/* ---- after a fork: See Note [After a fork] ---- */
+
+void startupSurvive(bool green, uint32_t wanted)
+{
+    rts.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    RELAXED_STORE(&rts.inside, 0);
+    RELAXED_STORE(&rts.forks, 0);
+    RELAXED_STORE(&rts.wanted, wanted);
+    RELAXED_STORE(&startup_draining, 0);
+    parkCancelReset(); /* a shutdown that was under way is not under way here */
+    RELAXED_STORE(&startup_child, green ? StartupOrphan : StartupForked);
+    SEQ_CST_STORE(&rts.state, green ? RtsUp : RtsForked);
+}
+
+/* There was no runtime; who was about to start one is gone. */
+void startupStayDown(void)
+{
+    rts.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    RELAXED_STORE(&rts.inside, 0);
+}
+
+void startupBreak(void)
+{
+    rts.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    RELAXED_STORE(&rts.inside, 0);
+    RELAXED_STORE(&startup_child, StartupBroken);
+    SEQ_CST_STORE(&rts.state, RtsBroken);
+}
+
+void startupReviveRest(void)
+{
+    uint32_t wanted = RELAXED_LOAD(&rts.wanted);
+    if (wanted == 0)
+        return;
+    AND_SEQ_CST(&capabilities.items[0]->mode, ~(uint32_t)CapabilityAlone);
+    monitorStart(trimStacks); /* without one, busy capabilities help each other less; it runs */
+    resizeTo(wanted);
+    RELAXED_STORE(&rts.wanted, 0);
+}
+
+/* The child of a plain OS thread needs its workers now. */
+static int reviveWorkers(void)
+{
+    int result = 0;
+    pthread_mutex_lock(&rts.lock);
+    if (rts.state == RtsForked) {
+        worldLock();
+        result = workerStartAll(&worker_hooks);
+        if (result == 0)
+            startupReviveRest();
+        worldUnlock();
+        if (result == 0)
+            SEQ_CST_STORE(&rts.state, RtsUp);
+    }
+    pthread_mutex_unlock(&rts.lock);
+    return result;
+}
+
+int startupTouchSlow(void)
+{
+    uint32_t state = SEQ_CST_LOAD(&rts.state);
+    if (state == RtsBroken)
+        return -ENOTRECOVERABLE;
+    return state == RtsForked ? reviveWorkers() : 0;
+}
+
+void startupOrphanIdle(void)
+{
+    if (SEQ_CST_LOAD(&rts.state) == RtsUp && livingThreads() == 0 &&
+        (AND_SEQ_CST(&startup_child, ~(uint32_t)StartupOrphan) & StartupOrphan) != 0)
+        exit(EXIT_SUCCESS);
+}
+
+void startupBrokenEnd(void)
+{
+    exit(EXIT_FAILURE);
 }

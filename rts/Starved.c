@@ -23,7 +23,7 @@ static WatchNode *starved_oldest, *starved_newest; /* under starved_lock */
 /* Could a stack come: does any thread hold one, or another capability keep some warm? */
 static bool stackMayCome(Scheduler *scheduler)
 {
-    for (uint32_t i = 0; i < capabilities.count; i++) {
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         Scheduler *peer = schedulerOf(capabilities.items[i]);
         if (peer != scheduler && RELAXED_LOAD(&peer->stacks.count) != 0)
             return true;
@@ -109,7 +109,7 @@ void starvedAdd(Scheduler *scheduler, Thread *thread)
     enqueue(thread, number);
     if (!claimCommit(&thread->claim))
         scheduleReady(thread, scheduler->capability);
-    for (uint32_t i = 0; i < capabilities.count; i++) {
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         if (capabilities.items[i] != scheduler->capability)
             idleWakeFor(capabilities.items[i]); /* it may have some warm: starvedShare */
     }
@@ -137,4 +137,11 @@ void starvedRetrySlow(Scheduler *scheduler, size_t region)
             scheduleReady(thread, scheduler->capability);
         return;
     }
+}
+
+void starvedSurvive(void)
+{
+    starved_lock = (SpinLock)SPIN_LOCK_INIT;
+    starved_oldest = starved_newest = NULL;
+    RELAXED_STORE(&starved_count, 0);
 }

@@ -32,6 +32,9 @@ static inline void starvedLeave(Scheduler *scheduler, Thread *thread)
 /* starvedRetrySlow -- a stack of such a region is free and somebody waits for one. */
 void starvedRetrySlow(Scheduler *scheduler, size_t region);
 
+/* starvedSurvive -- child of a fork: nobody waits. */
+void starvedSurvive(void);
+
 /* How many wait: under the list's lock, read relaxed as a hint. */
 extern uint32_t starved_count;
 

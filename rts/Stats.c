@@ -12,10 +12,11 @@
 
 int rtsStats(uint32_t capability, RtsStats *stats)
 {
-    uint32_t count = capabilityCount();
-    if (count == 0)
+    if (startupIsBroken())
+        return -ENOTRECOVERABLE;
+    if (capabilityCount() == 0)
         return -ENXIO;
-    if (capability >= count || stats == NULL)
+    if (capability >= capabilityTableCount() || stats == NULL)
         return -EINVAL;
     Capability *it = capabilities.items[capability];
     Scheduler *scheduler = schedulerOf(it);

@@ -65,6 +65,53 @@ static void freeThread(Thread *thread, Capability *here)
     spinUnlock(&outside.lock);
 }
 
+static bool hasEnded(Thread *thread)
+{
+    return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
+}
+
+void threadSurvive(void)
+{
+    label_lock = (SpinLock)SPIN_LOCK_INIT;
+    outside.lock = (SpinLock)SPIN_LOCK_INIT;
+    outside.cache.free = NULL;
+    outside.cache.count = 0;
+}
+
+/* Nobody waits for it here; what it waited for is over. */
+static void forgetWaits(Thread *thread)
+{
+    claimReset(&thread->claim);
+    timerForget(&thread->timer);
+    RELAXED_STORE(&thread->node.linked, 0);
+}
+
+void threadSurvived(Thread *thread)
+{
+    uint64_t ended = RELAXED_LOAD(&thread->ended);
+    forgetWaits(thread);
+    RELAXED_STORE(&thread->ended, ended & (WATCH_GENERATION | WATCH_MARK));
+}
+
+bool threadLost(Thread *thread)
+{
+    forgetWaits(thread);
+    if (RELAXED_LOAD(&thread->handles) == 0) {
+        RELAXED_STORE(&thread->id, 0);
+        memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
+        thread->label = NULL;
+        return true;
+    }
+    if (hasEnded(thread))
+        return false; /* its result stays */
+    thread->node.tag |= TAG_LOST;
+    thread->fn_or_result = NULL;
+    thread->stack = NULL;
+    threadSetStatus(thread, ThreadFinished, -1);
+    RELAXED_STORE(&thread->ended, UINT64_C(1) << 48); /* closed: See Note [WatchList word] */
+    return false;
+}
+
 /* Check attributes and fold them into a tag; < 0: -EINVAL. */
 static int tagOf(const ThreadAttributes *attributes)
 {
@@ -78,7 +125,7 @@ static int tagOf(const ThreadAttributes *attributes)
         tag |= shift << TAG_STACK_SHIFT;
     }
     if (attributes->pinned != 0)
-        tag |= (int)((attributes->pinned - 1) % capabilities.count) + 1;
+        tag |= (int)((attributes->pinned - 1) % capabilityCount()) + 1;
     return tag;
 }
 
@@ -183,11 +230,6 @@ Thread *threadEnded(Thread *thread, void *result, Capability *capability)
     return joiner;
 }
 
-static bool hasEnded(Thread *thread)
-{
-    return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
-}
-
 void threadRelease(Thread *thread)
 {
     if (thread == NULL)
@@ -229,8 +271,8 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
         if (status != 0 && status != -EALREADY)
             return status;
     }
-    if (thread->node.tag & TAG_NO_STACK)
-        return -ENOMEM;
+    if (UNLIKELY((thread->node.tag & (TAG_NO_STACK | TAG_LOST)) != 0))
+        return thread->node.tag & TAG_LOST ? -ESRCH : -ENOMEM;
     if (result != NULL)
         *result = thread->fn_or_result;
     return 0;
@@ -277,7 +319,7 @@ ThreadStatus threadStatus(const Thread *thread)
         status.fd = (int)(word >> 8);
     if (status.state == ThreadRunning) {
         status.state = ThreadReady;
-        for (uint32_t i = 0; i < capabilities.count; i++) {
+        for (uint32_t i = 0; i < capabilityTableCount(); i++) {
             if (RELAXED_LOAD(&capabilities.items[i]->current) == thread)
                 status.state = ThreadRunning;
         }

@@ -48,8 +48,15 @@ _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
 
 /* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0:
  * default);
- * 14: it could not get a stack.  Constant once it is queued, but for the last one. */
-enum { TAG_PINNED = 0xff, TAG_STACK_SHIFT = 8, TAG_STACK = 0x3f << 8, TAG_NO_STACK = 1 << 14 };
+ * 14: it could not get a stack; 15: it was lost in a fork.  Constant once it is queued, but for the
+ * last two. */
+enum {
+    TAG_PINNED = 0xff,
+    TAG_STACK_SHIFT = 8,
+    TAG_STACK = 0x3f << 8,
+    TAG_NO_STACK = 1 << 14,
+    TAG_LOST = 1 << 15
+};
 
 enum { THREAD_CACHE_MOST = 256 }; /* descriptors a capability keeps */
 
@@ -65,6 +72,17 @@ void threadPoolEnd(void);
 
 /* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
+
+/* threadPoolSurvive -- child of a fork: `survivor` (or nobody) lives, all others are lost; what
+ * nobody holds is free, whatever cache it was in. */
+void threadPoolSurvive(Thread *survivor);
+
+/* threadSurvive -- likewise: the locks are free, the cache for plain OS threads is empty.
+ * threadLost -- one that does not survive.  True: nobody holds it, the descriptor is free.
+ * threadSurvived -- the one that does. */
+void threadSurvive(void);
+bool threadLost(Thread *thread);
+void threadSurvived(Thread *thread);
 
 /* threadOutsideDrain -- shutdown: the descriptors cached for plain OS threads go back to the
  * pool. */

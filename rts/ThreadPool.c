@@ -149,3 +149,23 @@ void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
         }
     }
 }
+
+void threadPoolSurvive(Thread *survivor)
+{
+    pool.lock = (SpinLock)SPIN_LOCK_INIT;
+    pool.free = NULL;
+    for (Chunk *chunk = pool.chunks; chunk != NULL; chunk = chunk->next) {
+        for (uint32_t i = 0; i < CHUNK_THREADS; i++) {
+            Thread *thread = &chunk->threads[i];
+            if (thread == survivor) {
+                threadSurvived(thread);
+                continue;
+            }
+            timerForget(&thread->timer);
+            if (RELAXED_LOAD(&thread->id) != 0 && !threadLost(thread))
+                continue;
+            thread->runnable.next = pool.free == NULL ? NULL : &pool.free->runnable;
+            pool.free = thread;
+        }
+    }
+}

@@ -77,8 +77,8 @@ static int waitListed(Thread *self, int fd, FdDirection direction, const FdView 
                         direction == FdRead ? ThreadBlockedOnRead : ThreadBlockedOnWrite, fd);
     if (UNLIKELY(result == FD_LOOK_AGAIN))
         return 0;
-    if (UNLIKELY(result == -EALREADY))
-        return -EBADF;
+    if (UNLIKELY(result == -EALREADY)) /* closed, or it has moved to another home */
+        return fdHomeManager(fdHomeLook(fd)) == NULL ? -EBADF : 0;
     /* Woken, and closed before it could run: the number may be another file's. */
     if (result == 0 &&
         UNLIKELY(fdControlGeneration(ACQUIRE_LOAD(&slot->control)) != wait.generation))
@@ -90,14 +90,17 @@ static int waitBare(Thread *self, int fd, FdDirection direction, FdSeen seen, ui
                     int64_t deadline_ns)
 {
     for (;;) {
-        bool homeless = seen.edges == 0 && fdHomeManager(fdHomeLook(fd)) == NULL;
-        uint32_t word = fdHomeSettle(fd, scheduleHere());
-        if (UNLIKELY(word == 0))
-            return homelessError(fd);
+        uint32_t word = fdHomeLook(fd), flags = 0;
+        if (UNLIKELY(!fdHomeIsSettled(word))) {
+            if (seen.edges == 0 || fdHomeManager(word) != NULL)
+                flags = FdNewHome;
+            word = fdHomeSettleSlow(fd, scheduleHere());
+            if (word == 0)
+                return homelessError(fd);
+        }
         if (UNLIKELY(home != word))
             seen.edges = 0;
-        int result =
-            waitAtHome(self, fd, direction, word, homeless ? FdNewHome : 0, seen, deadline_ns);
+        int result = waitAtHome(self, fd, direction, word, flags, seen, deadline_ns);
         if (LIKELY(result != -EAGAIN))
             return result;
         seen.edges = 0;
@@ -112,7 +115,8 @@ int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t dead
     Thread *self = here->current;
     uint32_t who = (uint32_t)self->id;
     FdSeen seen = {.edges = view != NULL ? view->edges : 0, .who = who == 0 ? 1 : who};
-    if (LIKELY(seen.edges != 0 && deadline_ns == DEADLINE_NEVER && (view->kind & FdAdopted) != 0)) {
+    if (LIKELY(seen.edges != 0 && deadline_ns == DEADLINE_NEVER && (view->kind & FdAdopted) != 0 &&
+               fdHomeIsSettled(view->home))) {
         int result = waitListed(self, fd, direction, view, seen);
         if (LIKELY(result != FD_ASK_KERNEL))
             return result;

@@ -1,4 +1,17 @@
-/* capri/rts.h -- start and stop, and seeing inside. */
+/* capri/rts.h -- start and stop, how many cores, and seeing inside.
+ *
+ * fork(2): the child of a process with a runtime has a working one, with the caller alone: a green
+ * thread, or a plain OS thread and then no green thread at all.  All others are gone, without
+ * notice: their stacks are released, joining one says -ESRCH.  Adopted fds stay adopted, variables
+ * keep their values, registerDelay's still fire, and the parent notices nothing.  The other OS
+ * threads are started again when the child first needs them, so exec is cheap.  A child that a
+ * green thread has forked ends with exit(0) when no green thread is left; exit(n) works at any
+ * time.  To that end fork stops all capabilities between two green threads; if one does not come to
+ * that within 100 ms, or fork is called by a callback of the runtime, every call that needs the
+ * runtime returns -ENOTRECOVERABLE in the child, which can still exec or exit.  The parent never
+ * suffers.  RtsConfig.allocator must itself survive a fork, as malloc does.  posix_spawn costs none
+ * of this.
+ */
 #ifndef CAPRI_RTS_H
 #define CAPRI_RTS_H
 
@@ -13,8 +26,9 @@ extern "C" {
 
 /* RtsConfig -- all zeroes are the defaults. */
 typedef struct RtsConfig {
-    /* How many cores to use, at most 64; 0: CAPRI_CAPABILITIES in the environment, else the
-     * processors this process may run on. */
+    /* How many cores to use at first, at most 64; 0: CAPRI_CAPABILITIES in the environment, else
+     * the processors this process may run on (affinity) or has a CPU quota for (control groups,
+     * rounded up), whichever is less.  capabilitySetCount changes it. */
     uint32_t capabilities;
     const char *backend; /* "epoll", "poll", "uring" (epoll where the kernel refuses); NULL: what
                           * CAPRI_BACKEND in the environment says, else epoll */
@@ -59,8 +73,26 @@ CAPRI_EXPORT int rtsMain(const RtsConfig *config, ThreadFn *fn, void *env, void 
 /* rtsNow -- monotonic nanoseconds: what every deadline is compared with. */
 CAPRI_EXPORT int64_t rtsNow(void) CAPRI_NAME(rtsNow);
 
-/* capabilityCount -- how many capabilities there are; 0: no runtime. */
+/* capabilityCount -- how many capabilities run green threads; 0: no runtime.
+ * Source  GHC.Conc.getNumCapabilities. */
 CAPRI_EXPORT uint32_t capabilityCount(void) CAPRI_NAME(capabilityCount);
+
+/* capabilitySetCount -- from now on `count` capabilities run green threads.
+ *
+ * count    1 to 64; more than there are cores is allowed.
+ * Returns  0; -EINVAL (count); -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (no OS thread): as many run as
+ *          before; -ENXIO, -ESHUTDOWN (plain OS threads), -ENOTRECOVERABLE.
+ * Promise  calls are carried out one at a time.  Fewer: what is ready on the surplus capabilities
+ *          moves to the others, what runs there at its next switch or safepoint, so for a moment
+ *          after the return some may still run there; the caller does not.  A thread pinned to
+ *          capability i runs on i % count from then on, and on i again when that is back; around a
+ *          change two threads of one pin may for a moment run at once.  Timers and fds that are
+ *          being waited for fire as before; an fd moves when it is next waited for.  More: the new
+ *          ones help at once.
+ * Context  green threads (may park) and plain OS threads; any load.
+ * Source   GHC.Conc.setNumCapabilities; differs: a result, 64 at most, the world is not stopped.
+ */
+CAPRI_EXPORT int capabilitySetCount(uint32_t count) CAPRI_NAME(capabilitySetCount);
 
 /* capabilityManager -- the event manager of the capability that the calling thread runs on now, for
  * registerFd (capri/event.h).  It lives as long as the runtime; its callbacks may run on any
@@ -89,7 +121,8 @@ typedef struct RtsStats {
     uint64_t stacks_live; /* stacks bound to threads now, whole process (same in each) */
 } RtsStats;
 
-/* rtsStats -- fill *stats for one capability: 0, -EINVAL (no such), -ENXIO (no runtime). */
+/* rtsStats -- fill *stats for one capability, be it enabled or not any more: 0, -EINVAL (no such),
+ * -ENXIO (no runtime). */
 CAPRI_EXPORT int rtsStats(uint32_t capability, RtsStats *stats) CAPRI_NAME(rtsStats);
 
 #ifdef __cplusplus

@@ -30,7 +30,9 @@ typedef struct ThreadAttributes {
      * KiB, at most 64 MiB. */
     size_t stack_size;
     const char *label; /* copied, cut at 63 bytes; NULL: none */
-    uint32_t pinned;   /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount() */
+    /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount().  When there are
+     * fewer later: See capabilitySetCount. */
+    uint32_t pinned;
 } ThreadAttributes;
 
 /* Why a thread does not run. */
@@ -76,8 +78,9 @@ CAPRI_EXPORT int threadForkWith(Thread **handle, const ThreadAttributes *attribu
 /* threadJoin -- wait until thread has ended.
  *
  * result   receives what its body returned; may be NULL.
- * Returns  0; -ENOMEM: the thread never ran for want of a stack; -ECANCELED: the runtime is being
- *          cancelled; -EDEADLK: thread is the caller; -EINVAL.
+ * Returns  0; -ENOMEM: the thread never ran for want of a stack; -ESRCH: it was lost in a fork,
+ *          this is the child; -ECANCELED: the runtime is being cancelled; -EDEADLK: thread is the
+ *          caller; -EINVAL.
  * Promise  any number of joiners; the handle stays valid until threadRelease.
  */
 CAPRI_EXPORT int threadJoin(Thread *thread, void **result) CAPRI_NAME(threadJoin);

@@ -31,6 +31,7 @@
 #ifndef VALGRIND_STACK_REGISTER
 #define VALGRIND_STACK_REGISTER(low, high) 0u
 #define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
+#define RUNNING_ON_VALGRIND 0
 #endif
 
 enum { SLABS_MOST = 16384, SLAB_FIRST = 64, SLAB_LATER = 1024, COLOURS = 16 };
@@ -219,6 +220,46 @@ void slabGive(Stack *stack)
     pthread_mutex_lock(&slabs.lock);
     slab->cold[slab->cold_count++] = index;
     pthread_mutex_unlock(&slabs.lock);
+}
+
+/* A cold one has told valgrind already, and has no header any more: its page is gone. */
+static void forgetStack(const Slab *slab, uint32_t index)
+{
+    if (!RUNNING_ON_VALGRIND)
+        return;
+    const Stack *stack = headerOf(slab, index);
+    if (stack->slab == slab)
+        VALGRIND_STACK_DEREGISTER(stack->tools.valgrind_id);
+}
+
+/* Nobody uses regions first .. last-1 any more: their pages go, their guards stay. */
+static void dropRegions(Slab *slab, uint32_t first, uint32_t last)
+{
+    if (first == last)
+        return;
+    char *base = slab->base + (size_t)first * slab->region;
+    size_t bytes = (size_t)(last - first) * slab->region;
+    for (uint32_t i = first; i < last; i++) {
+        forgetStack(slab, i);
+        slab->cold[slab->cold_count++] = i;
+    }
+#ifdef SANITIZE_ADDRESS
+    __asan_unpoison_memory_region(base, bytes);
+#endif
+    madvise(base, bytes, MADV_DONTNEED);
+}
+
+void slabSurvive(const Stack *kept)
+{
+    slabs.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (uint32_t i = 0; i < slabs.count; i++) {
+        Slab *slab = slabs.list[i];
+        bool here = kept != NULL && kept->slab == slab;
+        slab->cold_count = 0;
+        dropRegions(slab, 0, here ? kept->index : slab->carved);
+        if (here)
+            dropRegions(slab, kept->index + 1, slab->carved);
+    }
 }
 
 void slabEnd(void)

@@ -8,6 +8,9 @@
 int slabStart(size_t default_size);
 void slabEnd(void);
 
+/* slabSurvive -- child of a fork: every stack but `kept` (or NULL) is cold. */
+void slabSurvive(const Stack *kept);
+
 /* slabTake -- a fresh or cold stack (size 0: default), header written; NULL: none. */
 Stack *slabTake(size_t size);
 

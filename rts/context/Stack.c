@@ -133,3 +133,11 @@ uint32_t stackDepotTrim(int64_t before_ns)
     }
     return trimmed;
 }
+
+void stackSurvive(StackCache *cache, Stack *kept)
+{
+    depot.lock = (SpinLock)SPIN_LOCK_INIT;
+    depot.newest = NULL;
+    *cache = (StackCache){.bound = kept != NULL ? 1 : 0};
+    slabSurvive(kept);
+}

@@ -103,6 +103,10 @@ static inline void stackGive(StackCache *cache, Stack *stack, int64_t now_ns)
 /* stackCacheDrain -- give the whole cache to the depot. */
 void stackCacheDrain(StackCache *cache, int64_t now_ns);
 
+/* stackSurvive -- child of a fork: of all stacks only `kept` (or none) is bound, through `cache`;
+ * all others are cold. */
+void stackSurvive(StackCache *cache, Stack *kept);
+
 /* stackDepotTrim -- give the pages of stacks that have lain in the depot since before `before_ns`
  * back to
  * the kernel.  Returns how many stacks became cold. */

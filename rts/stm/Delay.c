@@ -40,6 +40,40 @@ void delayEnd(void)
     poolClose(&delays);
 }
 
+void delayLockAll(void)
+{
+    poolLock(&delays);
+}
+
+void delayUnlockAll(void)
+{
+    poolUnlock(&delays);
+}
+
+static TimerHeap *surviving_heap; /* while delaySurvive runs */
+static int surviving_result;
+
+/* Who was waiting for its deadline still does; all else is as it was. */
+static void surviveItem(void *item)
+{
+    Delay *delay = item;
+    Claim claim = RELAXED_LOAD(&delay->claim);
+    tvarSurviveOne(&delay->tvar);
+    timerForget(&delay->timer);
+    if (claimState(claim) == ClaimArmed && surviving_result == 0)
+        surviving_result =
+            timerHeapArm(surviving_heap, &delay->timer, claimNumber(claim), delay->deadline_ns);
+}
+
+int delaySurvive(TimerHeap *heap)
+{
+    surviving_heap = heap;
+    surviving_result = 0;
+    poolSurvive(&delays);
+    poolEach(&delays, surviveItem);
+    return surviving_result;
+}
+
 static void delayFired(Timer *timer, uint64_t number, void *sink)
 {
     Delay *delay = (Delay *)(void *)((char *)timer - offsetof(Delay, timer));

@@ -9,6 +9,11 @@
 void delayStart(const Allocator *allocator);
 void delayEnd(void);
 
+/* As tvarLockAll, tvarUnlockAll and tvarSurvive, for delays. */
+void delayLockAll(void);
+void delayUnlockAll(void);
+int delaySurvive(TimerHeap *heap);
+
 /* delayCancel -- the timer will not write any more once this returns. */
 void delayCancel(TVar *tvar);
 

@@ -29,6 +29,38 @@ void tvarEnd(void)
     poolClose(&tvars);
 }
 
+void tvarLockAll(void)
+{
+    poolLock(&tvars);
+    delayLockAll();
+}
+
+void tvarUnlockAll(void)
+{
+    delayUnlockAll();
+    poolUnlock(&tvars);
+}
+
+/* A plain OS thread may have been in the middle of a write: it is done, or it never was. */
+void tvarSurviveOne(TVar *tvar)
+{
+    uint64_t version = RELAXED_LOAD(&tvar->version);
+    RELAXED_STORE(&tvar->watchers, RELAXED_LOAD(&tvar->watchers) & WATCH_GENERATION);
+    RELAXED_STORE(&tvar->version, version + (version & 1));
+}
+
+static void surviveItem(void *item)
+{
+    tvarSurviveOne(item);
+}
+
+int tvarSurvive(TimerHeap *heap)
+{
+    poolSurvive(&tvars);
+    poolEach(&tvars, surviveItem);
+    return delaySurvive(heap);
+}
+
 void tvarReset(TVar *tvar, void *value, TVarKind kind)
 {
     tvar->kind = kind;

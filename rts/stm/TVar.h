@@ -17,6 +17,7 @@
 #ifndef RTS_TVAR_H
 #define RTS_TVAR_H
 
+#include "iomgr/TimerHeap.h"
 #include "iomgr/WatchList.h"
 
 #include <capri/allocator.h>
@@ -39,6 +40,15 @@ struct TVar {
  * while the variable is freed. */
 void tvarStart(const Allocator *allocator);
 void tvarEnd(void);
+
+/* tvarLockAll, tvarUnlockAll -- around a fork: none is made or freed.
+ * tvarSurvive -- its child: nobody watches or writes; delays are armed on `heap`.  0 or -ENOMEM. */
+void tvarLockAll(void);
+void tvarUnlockAll(void);
+int tvarSurvive(TimerHeap *heap);
+
+/* tvarSurviveOne -- one of them. */
+void tvarSurviveOne(TVar *tvar);
 
 /* tvarReset -- a new life for an item of a pool. */
 void tvarReset(TVar *tvar, void *value, TVarKind kind);

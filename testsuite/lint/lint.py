@@ -66,6 +66,7 @@ EXPORT_PREFIXES = {
     "iomgr/TimerManager.c": ["registerTimeout", "updateTimeout", "unregisterTimeout"],
     "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"],
+    "rts/Resize.c": ["resize", "capabilitySetCount"],
     "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
     "rts/Stats.c": ["rtsStats"],
     "rts/ThreadPool.c": ["threadCache"],
@@ -73,7 +74,6 @@ EXPORT_PREFIXES = {
     "rts/context/Slab.c": ["stack"],
     "rts/stm/Delay.c": ["registerDelay"],
 }
-
 HEADER_MENTIONS = ["Owns", "Tests"]  # the first comment of a file on a floor names one of them
 PATH_HOPS = 6
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b"

@@ -15,6 +15,7 @@
 #include "rts/stm/Delay.h"
 #include "rts/stm/TVar.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/TVarStubs.h"
 
 #include <errno.h>
 
@@ -120,48 +121,6 @@ void outsideCancelAll(void)
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
 {
     visit(&current->thread, env);
-}
-
-int startupEnter(void)
-{
-    modelFail(__FILE__, __LINE__, "not reached");
-    return 0;
-}
-
-void startupLeave(void)
-{
-}
-
-void poolOpen(Pool *pool, const Allocator *allocator, size_t item_size, size_t link_offset)
-{
-    (void)pool, (void)allocator, (void)item_size, (void)link_offset;
-}
-
-void poolClose(Pool *pool)
-{
-    (void)pool;
-}
-
-void *poolTake(Pool *pool)
-{
-    (void)pool;
-    modelFail(__FILE__, __LINE__, "not reached");
-    return NULL;
-}
-
-void poolGive(Pool *pool, void *item)
-{
-    (void)pool, (void)item;
-    modelFail(__FILE__, __LINE__, "not reached");
-}
-
-void delayStart(const Allocator *allocator)
-{
-    (void)allocator;
-}
-
-void delayEnd(void)
-{
 }
 
 void delayCancel(TVar *tvar)

@@ -4,7 +4,6 @@
 #include "testsuite/support/Test.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
 /* An allocator that fails at the n-th request and knows how much is out. */
@@ -88,17 +87,44 @@ TEST(CapabilityTable, picksRoundRobin)
     capabilityTableFree(NULL);
 }
 
-TEST(CapabilityTable, countsTheProcessorsItMayUse)
+/* Goal: a new one is seen by nobody until it is published, and where pinned work goes follows the
+ * number that is enabled. */
+TEST(CapabilityTable, growsAndShrinks)
 {
-    cpu_set_t before, one;
-    CHECK_EQ(sched_getaffinity(0, sizeof before, &before), 0);
-    CHECK_EQ(capabilityTableProcessors(), (uint32_t)CPU_COUNT(&before));
-    size_t first = 0;
-    while (!CPU_ISSET(first, &before))
-        first++;
-    CPU_ZERO(&one);
-    CPU_SET(first, &one);
-    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-    CHECK_EQ(capabilityTableProcessors(), 1);
-    CHECK_EQ(sched_setaffinity(0, sizeof before, &before), 0);
+    Capability *made;
+    CHECK_EQ(capabilityTableStart(2, NULL, NULL, NULL), 0);
+    CHECK_EQ(capabilityTableEnabled(), 2);
+    Capability *first = capabilities.items[0];
+    CHECK_EQ(capabilityTableMake(NULL, NULL, NULL, &made), 0);
+    CHECK_EQ(made->index, 2);
+    CHECK_EQ(made->mode, CapabilityDisabled);
+    CHECK_EQ(capabilityTableCount(), 2);
+    capabilityTableDrop(made, NULL);
+    CHECK_EQ(capabilityTableMake(NULL, NULL, NULL, &made), 0);
+    capabilityTablePublish(made);
+    CHECK_EQ(capabilityTableCount(), 3);
+    CHECK_EQ(capabilityTableEnabled(), 2);
+    CHECK_EQ(capabilityTablePlace(2), first);
+    capabilityTableEnable(3);
+    CHECK_EQ(made->mode, CapabilityEnabled);
+    CHECK_EQ(capabilityTablePlace(2), made);
+    capabilityTableEnable(1);
+    CHECK_EQ(capabilityTableCount(), 3);
+    CHECK_EQ(first->mode, CapabilityEnabled);
+    for (uint32_t i = 1; i < 3; i++) {
+        CHECK_EQ(capabilities.items[i]->mode, CapabilityDisabled);
+        CHECK(capabilities.items[i]->attention & AttentionSlice);
+        CHECK_EQ(capabilityTablePlace(i), first);
+        CHECK_EQ(capabilityTablePick(), first);
+    }
+    CHECK_EQ(capabilities.items[0], first);
+    capabilityTableFree(NULL);
+}
+
+TEST(CapabilityTable, growsToTheMostAndNoFurther)
+{
+    Capability *made;
+    CHECK_EQ(capabilityTableStart(CAPABILITY_MOST, NULL, NULL, NULL), 0);
+    CHECK_EQ(capabilityTableMake(NULL, NULL, NULL, &made), -EINVAL);
+    capabilityTableFree(NULL);
 }

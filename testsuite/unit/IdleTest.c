@@ -45,7 +45,7 @@ static bool isSignalled(Capability *capability)
 static void layDown(Capability *capability)
 {
     CHECK(sleepLieDown(&idle, &capability->sleep, capability->index, &capability->inbox,
-                       &capability->stop));
+                       &capability->mode, CapabilityEnabled));
 }
 
 static void standUp(Capability *capability, IdleState expected)

@@ -15,7 +15,7 @@ static void runLoop(Worker *worker)
 {
     Capability *capability = worker->capability;
     uint32_t runs = 0;
-    while (SEQ_CST_LOAD(&capability->stop) == 0) {
+    while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         capabilityReceive(capability);
         Runnable *runnable = capabilityPopOld(capability);
         if (runnable == NULL) {

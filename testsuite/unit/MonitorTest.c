@@ -33,7 +33,7 @@ static void begin(uint32_t count)
 static void layDown(Capability *capability)
 {
     CHECK(sleepLieDown(&idle, &capability->sleep, capability->index, &capability->inbox,
-                       &capability->stop));
+                       &capability->mode, CapabilityEnabled));
 }
 
 static void move(Capability *capability)
@@ -187,7 +187,7 @@ static void countRun(Runnable *runnable, Capability *capability)
 static void runLoop(Worker *worker)
 {
     Capability *capability = worker->capability;
-    while (SEQ_CST_LOAD(&capability->stop) == 0) {
+    while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         capabilityReceive(capability);
         Runnable *runnable = capabilityPopOld(capability);
         if (runnable != NULL) {

@@ -7,19 +7,19 @@
 
 static Idle all;
 static Inbox inbox;
-static uint32_t state, stop;
+static uint32_t state, mode;
 
 static void begin(void)
 {
     all = (Idle){0};
     inboxInit(&inbox);
     state = IdleAwake;
-    stop = 0;
+    mode = 0;
 }
 
 static bool lieDown(uint32_t index)
 {
-    return sleepLieDown(&all, &state, index, &inbox, &stop);
+    return sleepLieDown(&all, &state, index, &inbox, &mode, 0);
 }
 
 TEST(Sleep, liesDownAndGetsUp)
@@ -49,7 +49,7 @@ TEST(Sleep, doesNotRestOverAnInbox)
 TEST(Sleep, doesNotRestAfterStop)
 {
     begin();
-    stop = 1;
+    mode = 1;
     CHECK(!lieDown(0));
     sleepGetUp(&all, &state, 0);
 }

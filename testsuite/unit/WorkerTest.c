@@ -29,7 +29,7 @@ static void loopHook(Worker *worker)
     Capability *capability = worker->capability;
     CHECK_EQ(workerSelf(), worker);
     ADD_SEQ_CST(&looped, 1);
-    while (SEQ_CST_LOAD(&capability->stop) == 0) {
+    while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         capabilityReceive(capability);
         Runnable *runnable = capabilityPopOld(capability);
         if (runnable != NULL) {

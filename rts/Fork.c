@@ -1,0 +1,158 @@
+/* Fork.c -- a fork's two sides: the world stands still, the child begins anew with one thread.
+ *
+ * Owns    the fork lock and what the handlers tell each other.
+ * Before  fork(2), through pthread_atfork.   After  rts/Startup.c: revival in the child.
+ * Tests   testsuite/unit/ForkTest.c, testsuite/unit/ForkLimitsTest.c, testsuite/stress/Forks.c
+ *
+ * See Note [Forking], Note [Standing still] and Note [After a fork].
+ */
+#include "rts/Fork.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/FdHome.h"
+#include "capability/Monitor.h"
+#include "iomgr/HeapId.h"
+#include "rts/BlockingPool.h"
+#include "rts/Outside.h"
+#include "rts/Process.h"
+#include "rts/Signal.h"
+#include "rts/Startup.h"
+#include "rts/Starved.h"
+#include "rts/World.h"
+#include "rts/stm/TVar.h"
+
+#include <pthread.h>
+
+typedef enum ForkWay {
+    ForkDown,    /* no runtime: nothing to do */
+    ForkGreen,   /* a green thread forks */
+    ForkOutside, /* a plain OS thread does */
+    ForkBroken   /* the child will have no runtime */
+} ForkWay;
+
+static struct {
+    uint32_t lock;   /* from prepare to parent or child: worldTake */
+    ForkWay way;     /* under lock */
+    Capability *own; /* under lock: the forking green thread's, or NULL */
+} forking;
+
+int64_t fork_patience_ns = FORK_PATIENCE_NS;
+
+/* Under the fork lock.  ForkBroken: nothing is held. */
+static ForkWay stopWorld(void)
+{
+    int64_t deadline_ns = clockRead(&clockMonotonic) + fork_patience_ns;
+    Capability *own = scheduleHere();
+    if (startupIsBroken() || !worldLockUntil(deadline_ns))
+        return ForkBroken;
+    if (capabilityTableCount() == 0)
+        return ForkDown;
+    bool in_poll = own != NULL && (own->current == NULL || own->manager.polling);
+    forking.own = own;
+    if (!in_poll && worldStop(own, deadline_ns)) {
+        tvarLockAll();
+        return own != NULL ? ForkGreen : ForkOutside;
+    }
+    if (!in_poll)
+        worldGo(own);
+    worldUnlock();
+    return ForkBroken;
+}
+
+static void prepareFork(void)
+{
+    worldTake(&forking.lock, DEADLINE_NEVER);
+    forking.way = stopWorld();
+}
+
+static void resumeParent(void)
+{
+    if (forking.way == ForkGreen || forking.way == ForkOutside) {
+        tvarUnlockAll();
+        worldGo(forking.own);
+    }
+    if (forking.way != ForkBroken)
+        worldUnlock();
+    worldGive(&forking.lock);
+}
+
+/* Its thread goes on in the middle of what it does, on its stack and its OS thread. */
+static void keepScheduler(Scheduler *scheduler, Thread *survivor)
+{
+    scheduler->after = AfterNothing;
+    scheduler->left = NULL;
+    scheduler->left_stack = NULL;
+    scheduler->handed = NULL;
+    scheduler->threads.free = NULL;
+    scheduler->threads.count = 0;
+    scheduler->forks = survivor != NULL ? 1 : 0;
+    scheduler->ended = 0;
+    RELAXED_STORE(&scheduler->look_at, 0);
+    stackSurvive(&scheduler->stacks, survivor != NULL ? survivor->stack : NULL);
+}
+
+static void freeOtherSchedulers(const Capability *kept)
+{
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
+        if (capabilities.items[i] != kept)
+            startupFreeScheduler(capabilities.items[i]);
+    }
+}
+
+/* See Note [Forking]. */
+static int beginAnew(Capability *kept, Thread *survivor)
+{
+    uint32_t wanted = capabilityCount();
+    heapIdSurvive();
+    fdHomeSurvive();
+    outsideSurvive();
+    starvedSurvive();
+    threadSurvive();
+    threadPoolSurvive(survivor);
+    freeOtherSchedulers(kept);
+    int result = capabilityTableSurvive(kept, startupAllocator());
+    if (result != 0)
+        return result;
+    kept->mode = CapabilityAlone;
+    kept->current = survivor;
+    keepScheduler(schedulerOf(kept), survivor);
+    result = tvarSurvive(&kept->manager.timers);
+    workerSurvive(survivor != NULL ? kept : NULL);
+    monitorSurvive();
+    startupSurvive(survivor != NULL, wanted);
+    blockingPoolSurvive();
+    processSurvive();
+    int told = signalSurvive();
+    return result != 0 ? result : told;
+}
+
+static void surviveInChild(void)
+{
+    ForkWay way = forking.way;
+    Capability *own = way == ForkGreen ? forking.own : NULL;
+    RELAXED_STORE(&forking.lock, 0);
+    worldSurvive();
+    if (way == ForkGreen || way == ForkOutside) {
+        Capability *kept = own != NULL ? own : capabilities.items[0];
+        if (beginAnew(kept, own != NULL ? own->current : NULL) != 0)
+            way = ForkBroken;
+    }
+    if (way == ForkDown)
+        startupStayDown();
+    if (way == ForkBroken) {
+        workerForget();
+        startupBreak();
+    }
+}
+
+static void registerHandlers(void)
+{
+    if (pthread_atfork(prepareFork, resumeParent, surviveInChild) != 0)
+        barf("no memory for fork handlers");
+}
+
+void forkWatch(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, registerHandlers);
+}

@@ -1,0 +1,95 @@
+/* Resize.c -- how many capabilities run threads, changed while they run.
+ *
+ * Owns    the order in which a capability is made, published, enabled and disabled.
+ * Before  the host: capabilitySetCount.   After  rts/Disabled.c, on the capability concerned.
+ * Tests   testsuite/unit/ResizeTest.c, testsuite/stress/Resize.c
+ *
+ * See Note [Resizing] and Note [World's lock].
+ */
+#include "rts/Resize.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/Monitor.h"
+#include "rts/Foreign.h"
+#include "rts/Schedule.h"
+#include "rts/Startup.h"
+#include "rts/World.h"
+
+#include <errno.h>
+
+/* One more, disabled. */
+static int addCapability(void)
+{
+    EventManager *model = &capabilities.items[0]->manager;
+    Capability *made;
+    int result = capabilityTableMake(model->backend, model->clock, startupAllocator(), &made);
+    if (result != 0)
+        return result;
+    result = startupMakeScheduler(made);
+    if (result == 0)
+        result = workerAdd(made, startupHooks());
+    if (result != 0) {
+        startupFreeScheduler(made);
+        capabilityTableDrop(made, startupAllocator());
+    }
+    return result;
+}
+
+int resizeTo(uint32_t count)
+{
+    while (capabilityTableCount() < count) {
+        int result = addCapability();
+        if (result != 0)
+            return result;
+    }
+    uint32_t before = capabilityTableEnabled();
+    capabilityTableEnable(count);
+    for (uint32_t i = count; i < before; i++)
+        worldNudge(capabilities.items[i]);
+    monitorRouse(); /* it may believe that all are asleep, of fewer */
+    return 0;
+}
+
+/* ---- capabilitySetCount ---- */
+
+typedef struct Resizing {
+    uint32_t count;
+    int result;
+} Resizing;
+
+static void runResizing(void *env)
+{
+    Resizing *resizing = env;
+    worldLock();
+    startupReviveRest();
+    resizing->result = resizeTo(resizing->count);
+    worldUnlock();
+}
+
+int capabilitySetCount(uint32_t count)
+{
+    Resizing resizing = {.count = count};
+    bool green = scheduleSelf() != NULL;
+    if (count == 0 || count > CAPABILITY_MOST)
+        return -EINVAL;
+    int result = green ? 0 : startupEnter();
+    if (result != 0)
+        return result;
+    if (green && count > capabilityTableCount())
+        result = foreignRun(runResizing, &resizing); /* starts OS threads: that takes a while */
+    else
+        runResizing(&resizing);
+    if (!green)
+        startupLeave();
+    Capability *here = scheduleHere();
+    if (green && RELAXED_LOAD(&here->mode) != CapabilityEnabled)
+        scheduleYield(); /* its own capability may be one of the surplus */
+    return result != 0 ? result : resizing.result;
+}
+
+void resizeRevive(void)
+{
+    worldLock();
+    startupReviveRest();
+    worldUnlock();
+}

@@ -1,0 +1,181 @@
+/* ForkLimitsTest.c -- fork(2) beside a thread that never stops; and again and again.
+ *
+ * not-under: tsan qemu
+ *
+ * (ThreadSanitizer starts no OS threads after a fork of a process that has several; qemu-user 7.2
+ * aborts when a child does.)
+ */
+#include "testsuite/support/Forked.h"
+
+#include <capri/tvar.h>
+
+/* ---- a runaway ------------------------------------------------------------------------------- */
+
+typedef struct Runaway {
+    uint32_t entered, leave; /* seq_cst */
+} Runaway;
+
+static void *runAway(void *env)
+{
+    Runaway *runaway = env;
+    SEQ_CST_STORE(&runaway->entered, 1);
+    while (SEQ_CST_LOAD(&runaway->leave) == 0)
+        SMP_PAUSE();
+    return NULL;
+}
+
+static void checkBroken(void)
+{
+    RtsStats stats;
+    TVar *delay;
+    int ends[2];
+    char byte;
+    CHECK_EQ(threadSelf(), NULL);
+    CHECK_EQ(threadFork(NULL, runAway, NULL), -ENOTRECOVERABLE);
+    CHECK_EQ(threadDelay(1000), -ENOTRECOVERABLE);
+    CHECK_EQ(capabilitySetCount(2), -ENOTRECOVERABLE);
+    CHECK_EQ(rtsInit(NULL), -ENOTRECOVERABLE);
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), -ENOTRECOVERABLE);
+    CHECK_EQ(rtsMain(NULL, runAway, NULL, NULL), -ENOTRECOVERABLE);
+    CHECK_EQ(rtsStats(0, &stats), -ENOTRECOVERABLE);
+    CHECK_EQ(registerDelay(1, &delay), -ENOTRECOVERABLE);
+    CHECK_EQ(tvarNew(NULL), NULL);
+    CHECK_EQ(pipe(ends), 0);
+    CHECK_EQ(fdAdopt(ends[0]), -ENOTRECOVERABLE);
+    CHECK_EQ(threadWaitRead(ends[0]), -ENOTRECOVERABLE);
+    CHECK_EQ(fdRead(ends[0], &byte, 1), -ENOTRECOVERABLE);
+    CHECK_EQ(close(ends[0]) + close(ends[1]), 0);
+}
+
+static void *forkBesideARunaway(void *env)
+{
+    Thread *self = threadSelf();
+    pid_t child = forkFlushed();
+    if (child == 0) {
+        checkBroken();
+        child = forkFlushed(); /* which is as broken */
+        if (child == 0) {
+            checkBroken();
+            _exit(CODE);
+        }
+        int status;
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(WEXITSTATUS(status), CODE);
+        _exit(CODE);
+    }
+    CHECK_EQ(threadSelf(), self);
+    expectExit(child, CODE);
+    useEverything();
+    return env;
+}
+
+static void *returnBesideARunaway(void *env)
+{
+    *(pid_t *)env = forkFlushed();
+    return NULL;
+}
+
+TEST(Fork, besideARunawayTheChildIsBrokenAndTheParentIsNot)
+{
+    Runaway runaway = {0};
+    Thread *threads[2];
+    pid_t child = -1;
+    fork_patience_ns = FORK_PATIENCE_NS;
+    greenStart(3);
+    CHECK_EQ(threadForkOn(&threads[0], 1, runAway, &runaway), 0);
+    while (SEQ_CST_LOAD(&runaway.entered) == 0)
+        sched_yield();
+    CHECK_EQ(capabilitySetCount(1), 0); /* so that nothing else is pinned beside it */
+    greenJoin(greenFork(forkBesideARunaway, NULL));
+    greenJoin(greenFork(returnBesideARunaway, &child));
+    expectExit(child, EXIT_FAILURE);
+    child = forkFlushed();
+    if (child == 0) {
+        checkBroken();
+        _exit(CODE);
+    }
+    expectExit(child, CODE);
+    beSlow();
+    SEQ_CST_STORE(&runaway.leave, 1);
+    greenJoin(threads[0]);
+    greenStop();
+}
+
+/* ---- nothing is left ------------------------------------------------------------------------- */
+
+typedef struct Counting {
+    int64_t out_bytes; /* relaxed adds */
+} Counting;
+
+static void *allocateFrom(void *context, size_t size, size_t alignment)
+{
+    Counting *counting = context;
+    void *memory = NULL;
+    if (posix_memalign(&memory, alignment < 8 ? 8 : alignment, size) != 0)
+        return NULL;
+    ADD_RELAXED(&counting->out_bytes, (int64_t)size);
+    return memory;
+}
+
+static void releaseTo(void *context, void *memory, size_t size, size_t alignment)
+{
+    Counting *counting = context;
+    (void)alignment;
+    ADD_RELAXED(&counting->out_bytes, -(int64_t)size);
+    free(memory);
+}
+
+static Counting counting;
+
+static void *forkOften(void *env)
+{
+    size_t fds = countFds();
+    int64_t out_bytes = RELAXED_LOAD(&counting.out_bytes);
+    for (uint32_t i = 0; i < greenScale(200); i++) {
+        pid_t child = forkFlushed();
+        if (child == 0) {
+            if (i % 10 == 0)
+                useEverything();
+            CHECK_LE(countFds(), fds);
+            CHECK_LE(RELAXED_LOAD(&counting.out_bytes), out_bytes);
+            _exit(CODE);
+        }
+        expectExit(child, CODE);
+        CHECK_EQ(countFds(), fds);
+        CHECK_EQ(RELAXED_LOAD(&counting.out_bytes), out_bytes);
+    }
+    return env;
+}
+
+/* The same number again and again in one line of descent: what a child leaves over adds up. */
+static void descend(int depth, size_t fds, int64_t out_bytes)
+{
+    pid_t child = forkFlushed();
+    if (child == 0) {
+        useEverything();
+        CHECK_LE(countFds(), fds); /* valgrind has some of its own, and fewer in a child */
+        CHECK_LE(RELAXED_LOAD(&counting.out_bytes), out_bytes);
+        if (depth > 0)
+            descend(depth - 1, fds, out_bytes);
+        _exit(CODE);
+    }
+    expectExit(child, CODE);
+}
+
+static void *descendOften(void *env)
+{
+    useEverything(); /* chunks are made once */
+    descend((int)greenScale(20), countFds(), RELAXED_LOAD(&counting.out_bytes));
+    return env;
+}
+
+TEST(Fork, manyForksLeaveNothing)
+{
+    RtsConfig config = {.capabilities = 2, .allocator = {allocateFrom, releaseTo, &counting}};
+    CHECK_EQ(rtsInit(&config), 0);
+    greenJoin(greenFork(useAll, NULL));
+    greenJoin(greenFork(forkOften, NULL));
+    greenJoin(greenFork(descendOften, NULL));
+    greenStop();
+    CHECK_EQ(counting.out_bytes, 0);
+}
