@@ -7,6 +7,7 @@
 #                 ROWS="2 3 8" some rows, PLOT=1 draws docs/performance.svg, CORES="1 2 4" growth)
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
 #   make soak     the same for 10 minutes (SECONDS=n for another length)
+#   make mutate   every memory order weakened by a step: a model must fail (make check: a quarter)
 #   make fuzz     each fuzzing program for an hour (SECONDS=n for another length)
 #   make format   let clang-format decide the spacing
 #   make clean    remove build/
@@ -19,7 +20,7 @@ ROWS =
 CORES =
 PLOT =
 
-.PHONY: help run check bench stress soak fuzz format clean
+.PHONY: help run check bench stress soak mutate fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -46,6 +47,10 @@ stress:
 soak:
 	@testsuite/support/install.sh check
 	@testsuite/support/stress.sh $(SECONDS)
+
+mutate:
+	@testsuite/support/install.sh check
+	@cmake --preset dev >/dev/null && cmake --build --preset dev --target mutate
 
 fuzz:
 	@testsuite/support/install.sh check

@@ -196,7 +196,9 @@ static int awaitWarm(FdSlot *slot, FdDirection direction, FdSeen seen, WatchNode
     uint16_t generation;
     uint32_t edges;
     int result = eventManagerWarm(slot, direction, seen, &generation, &edges);
-    return result != 0 ? result : fdSlotPublish(slot, direction, generation, edges, node, sink);
+    if (result == 0)
+        result = fdSlotPublish(slot, direction, generation, edges, node, sink);
+    return result == -EBADF && fdSlotHasMoved(slot, generation) ? 1 : result;
 }
 
 /* Under CONTROL: what to tell the slot's waiters should the kernel say that it does not know the
@@ -343,6 +345,9 @@ static void leaveSlot(EventManager *manager, int fd, int result, void *sink)
         return; /* closing: who comes after this look is eventManagerClosedFd's */
     fdSlotLock(slot);
     bool registered = (RELAXED_LOAD(&slot->control) & SLOT_MODES) != 0;
+    if (result == FD_LOOK_AGAIN) /* released by the words that advance */
+        RELAXED_STORE(&slot->moved,
+                      SLOT_MOVED | (uint32_t)fdControlGeneration(RELAXED_LOAD(&slot->control)));
     advanceSlot(manager, slot, &left);
     if (registered) {
         ADD_RELAXED(&manager->stats.changes, 1);

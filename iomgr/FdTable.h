@@ -95,6 +95,7 @@ enum {
     SLOT_LEVEL = 128,          /* registered level-triggered; nobody waits here but registrations */
     SLOT_REGISTERED = 256,     /* `registrations` is not empty */
     SLOT_STATE = 510,          /* all of these but CONTROL; 0: the slot believes nothing */
+    SLOT_MOVED = 1 << 16,      /* of `moved`: some generation was */
     SLOT_GENERATION_SHIFT = 16 /* the upper half, See Note [Fd slot generation] */
 };
 
@@ -111,7 +112,7 @@ typedef struct FdSlot {
     uint32_t control; /* generation and bits above; by CAS and fetch-and, never a plain store */
     Registration *registrations; /* CONTROL: callbacks, oldest first */
     uint32_t armed; /* CONTROL: what the kernel was last asked for; 0 once an event used it up */
-    uint32_t spare;
+    uint32_t moved; /* CONTROL, read by waiters: SLOT_MOVED | the generation that a move ended */
 } CACHE_ALIGNED FdSlot;
 
 _Static_assert(sizeof(FdSlot) == CACHE_LINE, "a slot is one cache line");
@@ -197,6 +198,13 @@ void fdSlotAdvance(FdSlot *slot, WatchNode *older[2]);
 static inline uint16_t fdControlGeneration(uint32_t control)
 {
     return (uint16_t)(control >> SLOT_GENERATION_SHIFT);
+}
+
+/* fdSlotHasMoved -- that generation ended because the fd moved to another home, the file is the
+ * same: look again.  Asked by who has found it ended. */
+static inline bool fdSlotHasMoved(const FdSlot *slot, uint16_t generation)
+{
+    return RELAXED_LOAD(&slot->moved) == (SLOT_MOVED | (uint32_t)generation);
 }
 
 /* fdSlotSane -- walker for tests, while nobody else is at the slot. */

@@ -119,7 +119,7 @@ static void cancelListed(Thread *thread, Claim claim)
     uint64_t number = ACQUIRE_LOAD(&thread->node.number);
     if (RELAXED_LOAD(&thread->claim) != claim)
         return;
-    WatchList *list = (WatchList *)(uintptr_t)(number & WATCH_POINTER);
+    WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);
     watchListRetract(list, watchListGeneration(number), &thread->node, -ECANCELED, NULL);
 }
 

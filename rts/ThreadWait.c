@@ -51,7 +51,8 @@ static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word
         eventManagerForget(manager, fd, direction, &self->node, scheduleHere());
     if (UNLIKELY(result == FD_LOOK_AGAIN))
         return 0;
-    if (result == 0 && UNLIKELY(eventManagerGeneration(manager, fd) != generation))
+    if (result == 0 && UNLIKELY(eventManagerGeneration(manager, fd) != generation) &&
+        !fdSlotHasMoved(fdTableFind(&manager->table, fd), generation))
         return -EBADF; /* woken, and closed before it could run: the number may be another file's */
     if (result == 0 && seen.edges == 0)
         eventManagerWoken(manager, fd, direction, seen.who);
@@ -77,12 +78,12 @@ static int waitListed(Thread *self, int fd, FdDirection direction, const FdView 
                         direction == FdRead ? ThreadBlockedOnRead : ThreadBlockedOnWrite, fd);
     if (UNLIKELY(result == FD_LOOK_AGAIN))
         return 0;
-    if (UNLIKELY(result == -EALREADY)) /* closed, or it has moved to another home */
-        return fdHomeManager(fdHomeLook(fd)) == NULL ? -EBADF : 0;
-    /* Woken, and closed before it could run: the number may be another file's. */
-    if (result == 0 &&
-        UNLIKELY(fdControlGeneration(ACQUIRE_LOAD(&slot->control)) != wait.generation))
-        return -EBADF;
+    /* Closed before it was published, or woken and closed before it could run: then the number may
+     * be another file's. */
+    if (result == -EALREADY ||
+        (result == 0 &&
+         UNLIKELY(fdControlGeneration(ACQUIRE_LOAD(&slot->control)) != wait.generation)))
+        return fdSlotHasMoved(slot, wait.generation) ? 0 : -EBADF;
     return result;
 }
 

@@ -106,8 +106,10 @@ static bool isParkedAt(Thread *thread, int number, Claim *claim)
 {
     *claim = ACQUIRE_LOAD(&thread->claim);
     ThreadStatus status = threadStatus(thread);
-    return claimState(*claim) == ClaimParked && status.state == ThreadBlockedOnRead &&
-           status.fd == number && ACQUIRE_LOAD(&thread->claim) == *claim;
+    bool parked = claimState(*claim) == ClaimParked ||
+                  (claimState(*claim) == ClaimListed && ACQUIRE_LOAD(&thread->node.linked) != 0);
+    return parked && status.state == ThreadBlockedOnRead && status.fd == number &&
+           ACQUIRE_LOAD(&thread->claim) == *claim;
 }
 
 /* Close `number`: whoever was parked there is woken, by this close or by whoever has detached him

@@ -99,9 +99,11 @@ static bool allParked(const Socket *socket)
     for (size_t i = 0; i < worker_count; i++) {
         if (SEQ_CST_LOAD(&workers[i].on) != socket)
             continue;
-        ThreadStatus status = threadStatus(workers[i].thread);
-        if (status.fd != socket->near_fd ||
-            claimState(ACQUIRE_LOAD(&workers[i].thread->claim)) != ClaimParked)
+        Thread *thread = workers[i].thread;
+        ClaimState claim = claimState(ACQUIRE_LOAD(&thread->claim));
+        bool parked = claim == ClaimParked ||
+                      (claim == ClaimListed && ACQUIRE_LOAD(&thread->node.linked) != 0);
+        if (threadStatus(thread).fd != socket->near_fd || !parked)
             return false;
     }
     return true;
