@@ -70,7 +70,7 @@ static inline ssize_t systemSend(int fd, const void *buffer, size_t size, int fl
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define VIA_LIBRARY static inline __attribute__((noinline, unused))
+#define VIA_LIBRARY static __attribute__((noinline, unused))
 
 VIA_LIBRARY ssize_t systemRead(int fd, void *buffer, size_t size)
 {
