@@ -213,7 +213,7 @@ static void step(void)
         due += entry->expected != 0;
     }
     int called =
-        manager->exclusive ? eventManagerPoll(manager, 0) : (int)eventManagerPoll(manager, 0, NULL);
+        manager->exclusive ? eventManagerStep(manager, 0) : (int)eventManagerPoll(manager, 0, NULL);
     DEMAND(deeds_done || (uint32_t)called == due);
     for (uint32_t i = 0; i < entry_count; i++) {
         Entry *entry = &entries[i];

@@ -1,5 +1,5 @@
 /* Forks.c -- the process forks all the time; the parent's threads and fds do not notice.
- * not-under: qemu
+ * not-under: asan qemu
  *
  * (qemu-user 7.2 aborts when a child of a process with several OS threads starts one.)
  * Green threads and a plain OS thread fork children that use and close what they inherited,

@@ -1,6 +1,6 @@
 /* BlockingForkTest.c -- BlockingPool.c of rts/, in the child of a fork.
  *
- * not-under: tsan qemu
+ * not-under: tsan asan qemu
  * Neither bears new threads in the child of a process that had some.
  */
 #include "rts/BlockingPool.h"

@@ -1,6 +1,6 @@
 /* ForkLimitsTest.c -- fork(2) beside a thread that never stops; and again and again.
  *
- * not-under: tsan qemu
+ * not-under: tsan asan qemu
  *
  * (ThreadSanitizer starts no OS threads after a fork of a process that has several; qemu-user 7.2
  * aborts when a child does.)
