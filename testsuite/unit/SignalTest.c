@@ -2,8 +2,8 @@
  *
  * not-under: tsan asan qemu
  * qemu-user keeps a guest's blocked signals to itself: the kernel's signalfd never sees them.
- * ThreadSanitizer starts no OS threads after a fork, and AddressSanitizer of gcc 12 takes no care of
- * its own locks around one; testsuite/stress/SignalStorm.c runs under both.
+ * ThreadSanitizer starts no OS threads after a fork, and AddressSanitizer of gcc 12 takes no care
+ * of its own locks around one; testsuite/stress/SignalStorm.c runs under both.
  */
 #include "rts/Signal.h"
 
