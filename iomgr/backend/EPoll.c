@@ -12,6 +12,7 @@
 #include "internal/Assert.h"
 #include "internal/SMP.h"
 #include "iomgr/Memory.h"
+#include "iomgr/backend/EpollBits.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -99,26 +100,6 @@ static int removeEPoll(BackendState *state, int fd)
     return changeInterest(state, EPOLL_CTL_DEL, fd, &ignored);
 }
 
-static uint32_t eventsOf(uint32_t kernel)
-{
-    uint32_t events = 0;
-    if (kernel == EPOLLIN)
-        return EventRead; /* as good as always */
-    if (kernel & EPOLLIN)
-        events |= EventRead;
-    if (kernel & EPOLLOUT)
-        events |= EventWrite;
-    if (kernel & EPOLLPRI)
-        events |= EventUrgent;
-    if (kernel & EPOLLRDHUP)
-        events |= EventRead | EventPeerClosed;
-    if (kernel & EPOLLHUP)
-        events |= EventRead | EventWrite | EventHangUp;
-    if (kernel & EPOLLERR)
-        events |= EventRead | EventWrite | EventError;
-    return events;
-}
-
 /* Milliseconds, rounded up: late is allowed, early is not. */
 static int millisecondsOf(int64_t timeout_ns)
 {
@@ -160,7 +141,7 @@ static int pollEPoll(BackendState *state, int64_t timeout_ns, EventRecord *recor
     for (int i = 0; i < count; i++) {
         struct epoll_event event;
         memcpy(&event, &events[i], sizeof event);
-        EventRecord record = {.cookie = event.data.u64, .events = eventsOf(event.events)};
+        EventRecord record = {.cookie = event.data.u64, .events = epollBitsEvents(event.events)};
         memcpy(&records[i], &record, sizeof record);
     }
     return count;

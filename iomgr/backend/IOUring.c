@@ -52,6 +52,7 @@
  *   one.
  */
 #include "iomgr/backend/IOUring.h"
+#include "iomgr/backend/EpollBits.h"
 
 #include "internal/Assert.h"
 #include "iomgr/Memory.h"
@@ -196,30 +197,12 @@ static int removeIOUring(BackendState *state, int fd)
 
 /* ---- completions, under lock --------------------------------------------------------------- */
 
-static uint32_t eventsOf(uint32_t kernel)
-{
-    uint32_t events = 0;
-    if (kernel & EPOLLIN)
-        events |= EventRead;
-    if (kernel & EPOLLOUT)
-        events |= EventWrite;
-    if (kernel & EPOLLPRI)
-        events |= EventUrgent;
-    if (kernel & EPOLLRDHUP)
-        events |= EventRead | EventPeerClosed;
-    if (kernel & EPOLLHUP)
-        events |= EventRead | EventWrite | EventHangUp;
-    if (kernel & EPOLLERR)
-        events |= EventRead | EventWrite | EventError;
-    return events;
-}
-
 /* What a completion of the present request of fd amounts to; 0: nothing anybody waits for.
  * more: another one will come. */
 static uint32_t completeRequest(BackendState *state, Request *request, int fd, int result,
                                 bool more)
 {
-    uint32_t events = eventsOf((uint32_t)result); /* of an error: not looked at */
+    uint32_t events = epollBitsEvents((uint32_t)result); /* of an error: not looked at */
     if (more)
         request->ends = 0;
     else
