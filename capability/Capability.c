@@ -40,7 +40,8 @@ int capabilitySurvive(Capability *capability)
     const Backend *backend = manager->backend;
     const Clock *clock = manager->clock;
     const Allocator *allocator = manager->allocator;
-    void *upper = capability->upper, *current = capability->current;
+    UpperShare upper = capability->upper;
+    void *current = capability->current;
     eventManagerClose(manager);
     int result = capabilityInit(capability, 0, backend, clock, allocator);
     capability->upper = upper;
@@ -57,6 +58,7 @@ void capabilityPushPinned(Capability *capability, Runnable *runnable)
         RELAXED_STORE(&capability->pinned_newest->next, runnable);
     capability->pinned_newest = runnable;
     COUNT(&capability->pinned, 1);
+    RELAXED_STORE(&capability->swap_until, 0);
 }
 
 Runnable *capabilityPopPinned(Capability *capability)

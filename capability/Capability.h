@@ -26,7 +26,15 @@
 #include "capability/RunQueue.h"
 #include "iomgr/EventManager.h"
 
-enum { CAPABILITY_MOST = 64 }; /* one bit each in Idle.sleeping */
+enum {
+    CAPABILITY_MOST = 64, /* one bit each in Idle.sleeping */
+    UPPER_WORDS = 64
+};
+
+/* Room for the upper floor's share of a capability: zero at first, kept over a fork. */
+typedef struct UpperShare {
+    uint64_t words[UPPER_WORDS];
+} UpperShare;
 
 /* Capability.mode, See Note [Capability modes].  0: it runs what is ready. */
 enum {
@@ -67,24 +75,25 @@ typedef struct PeerView {
 } PeerView;
 
 struct Capability {
-    uint32_t index;   /* constant */
-    void *upper;      /* constant after start: the upper floor's per-capability data */
-    void *current;    /* owner: what runs now, or NULL; others may look (relaxed) */
-    uint64_t random;  /* owner: seed of victim choice */
-    uint32_t spin_ns; /* owner: present spin budget of idleSearch */
-    uint32_t mode;    /* the table's lock stores (seq_cst), the worker's loop looks */
-    PeerView peers[CAPABILITY_MOST]; /* owner */
-    Runnable *pinned_oldest;         /* owner; See Note [Pinned runnables] */
-    Runnable *pinned_newest;         /* owner */
-    uint32_t pinned;                 /* owner changes, others look (relaxed): length of that list */
-    bool pinned_turn;                /* owner: whose turn it is in capabilityPopOld */
-
+    uint32_t index;          /* constant */
+    uint32_t mode;           /* the table's lock stores (seq_cst), the worker's loop looks */
+    void *current;           /* owner: what runs now, or NULL; others may look (relaxed) */
+    uint64_t swap_until;     /* owner: at this count of switches a yield has more to see to than the
+                                run queue; 0 while anything is pinned here (others: 0, relaxed) */
+    uint64_t random;         /* owner: seed of victim choice */
+    uint32_t spin_ns;        /* owner: present spin budget of idleSearch */
+    uint32_t pinned;         /* owner changes, others look (relaxed): length of that list */
+    Runnable *pinned_oldest; /* owner; See Note [Pinned runnables] */
+    Runnable *pinned_newest; /* owner */
+    CACHE_ALIGNED UpperShare upper;
     CACHE_ALIGNED RunQueue queue;
     CACHE_ALIGNED Inbox inbox;
     CACHE_ALIGNED uint32_t sleep;        /* IdleState, see Note [Idle states] in Sleep.h */
     CACHE_ALIGNED uint32_t attention;    /* bits: others set (fetch-or), the owner clears */
     CACHE_ALIGNED CapabilityStats stats; /* owner counts (COUNT), others read */
     EventManager manager;
+    PeerView peers[CAPABILITY_MOST]; /* owner */
+    bool pinned_turn;                /* owner: whose turn it is in capabilityPopOld */
 };
 
 /* capabilityInit -- make it ready; its manager is opened.  0 or -E... */

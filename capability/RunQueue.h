@@ -95,25 +95,28 @@ static inline Runnable *runQueuePopYoung(RunQueue *queue)
 }
 
 /* runQueueSwapBegin -- owner, on the way from one runnable to the oldest one: come in and look at
- * it.  The owner stays inside the gate until runQueueSwapEnd, and may switch stacks meanwhile.
- * NULL: nothing there, or not the quick way (visitors, overflow); it is outside again.
+ * it (it is at `head`).  The owner stays inside the gate until runQueueSwapEnd, and may switch
+ * stacks meanwhile.  False: nothing there, or not the quick way (visitors, overflow); it is outside
+ * again.
  * runQueueSwap -- the oldest one leaves, `runnable` is the youngest: from SwapEnd on anyone may
  * take it. */
-static inline Runnable *runQueueSwapBegin(RunQueue *queue)
+static inline bool runQueueSwapBegin(RunQueue *queue, uint32_t *head, Runnable **oldest)
 {
     if (UNLIKELY(!ownerGateEnterBiased(&queue->gate)))
-        return NULL;
-    uint32_t head = RELAXED_LOAD(&queue->head);
-    if (LIKELY(head != RELAXED_LOAD(&queue->tail) && RELAXED_LOAD(&queue->overflow) == 0))
-        return RELAXED_LOAD(runQueueAt(queue, head));
+        return false;
+    *head = RELAXED_LOAD(&queue->head);
+    if (LIKELY(*head != RELAXED_LOAD(&queue->tail) && RELAXED_LOAD(&queue->overflow) == 0)) {
+        *oldest = RELAXED_LOAD(runQueueAt(queue, *head));
+        return true;
+    }
     ownerGateLeave(&queue->gate, GateBusy);
-    return NULL;
+    return false;
 }
 
-static inline void runQueueSwap(RunQueue *queue, Runnable *runnable)
+static inline void runQueueSwap(RunQueue *queue, uint32_t head, Runnable *runnable)
 {
     uint32_t tail = RELAXED_LOAD(&queue->tail);
-    RELAXED_STORE(&queue->head, RELAXED_LOAD(&queue->head) + 1);
+    RELAXED_STORE(&queue->head, head + 1);
     RELAXED_STORE(runQueueAt(queue, tail), runnable);
     RELAXED_STORE(&queue->tail, tail + 1);
 }

@@ -4,7 +4,7 @@
  * Before  rts/Startup.c.   After  the upper floor's loop, through WorkerHooks.
  * Tests   testsuite/unit/WorkerTest.c
  *
- * Note [Worker self]
+ * Note [Worker capability]
  *   A green thread may move to another OS thread at any switch, but a compiler computes the
  *   address of a thread-local variable once per function and keeps it.  So no C code reads the
  *   variable: on x86-64 a volatile asm statement loads it relative to %fs each time it is reached;
@@ -23,8 +23,8 @@
 
 enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1 };
 
-/* Written by its own OS thread, read by workerSelf. */
-__thread Worker *worker_self __attribute__((visibility("hidden"), used));
+/* Written by its own OS thread, read by workerCapability. */
+__thread Capability *worker_capability __attribute__((visibility("hidden"), used));
 
 static Worker
     workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
@@ -45,12 +45,12 @@ __attribute__((noinline))
 #else
 __attribute__((noinline, noclone))
 #endif
-Worker *
-workerSelf(void) /* See Note [Worker self] */
+Capability *
+workerCapability(void) /* See Note [Worker capability] */
 {
-    Worker *worker = worker_self;
-    __asm__ volatile("" : "+r"(worker)::"memory");
-    return worker;
+    Capability *capability = worker_capability;
+    __asm__ volatile("" : "+r"(capability)::"memory");
+    return capability;
 }
 #endif
 
@@ -82,7 +82,7 @@ static void *runWorker(void *argument)
 {
     Worker *worker = argument;
     const WorkerHooks *hooks = worker->hooks;
-    worker_self = worker;
+    worker_capability = worker->capability;
     nameSelf(worker);
     prctl(PR_SET_TIMERSLACK, (unsigned long)WORKER_TIMER_SLACK_NS, 0, 0, 0);
     int result = hooks->start == NULL ? 0 : hooks->start(worker);
@@ -90,7 +90,7 @@ static void *runWorker(void *argument)
         hooks->loop(worker);
     if (result == 0 && hooks->end != NULL)
         hooks->end(worker);
-    worker_self = NULL;
+    worker_capability = NULL;
     return NULL;
 }
 
@@ -192,16 +192,18 @@ void workerSurvive(Capability *kept)
     worker_count = 0;
     if (kept == NULL)
         return;
-    Worker *self = workerSelf();
-    if (self != &workers[0])
-        workers[0] = *self;
+    uint32_t carrier = 0;
+    while (workers[carrier].capability != kept)
+        carrier++;
+    if (carrier != 0)
+        workers[0] = workers[carrier];
     workers[0].capability = kept;
-    worker_self = &workers[0];
+    worker_capability = kept;
     nameSelf(&workers[0]);
     worker_count = 1;
 }
 
 void workerForget(void)
 {
-    worker_self = NULL;
+    worker_capability = NULL;
 }

@@ -8,7 +8,6 @@
 
 typedef struct Worker {
     Capability *capability; /* owner */
-    void *upper;            /* the upper floor's per-OS-thread data (loop context, signal stack) */
     pthread_t thread;
     const struct WorkerHooks *hooks;
 } Worker;
@@ -20,20 +19,20 @@ typedef struct WorkerHooks {
     void (*end)(Worker *worker);
 } WorkerHooks;
 
-/* workerSelf -- the calling OS thread's worker, or NULL on a plain OS thread.  Never cached by the
- * compiler: a green thread may ask on one OS thread and be told of another one next time.
- * See Note [Worker self]. */
+/* workerCapability -- what the calling OS thread carries, or NULL on a plain OS thread.  Never
+ * cached by the compiler: a green thread may ask on one OS thread and be told of another one next
+ * time.  See Note [Worker capability]. */
 #if defined(__x86_64__) && !defined(SMP_MODEL)
-static inline Worker *workerSelf(void)
+static inline Capability *workerCapability(void)
 {
-    Worker *worker;
-    __asm__ volatile("movq worker_self@gottpoff(%%rip), %0\n\t"
+    Capability *capability;
+    __asm__ volatile("movq worker_capability@gottpoff(%%rip), %0\n\t"
                      "movq %%fs:(%0), %0"
-                     : "=r"(worker));
-    return worker;
+                     : "=r"(capability));
+    return capability;
 }
 #else
-Worker *workerSelf(void);
+Capability *workerCapability(void);
 #endif
 
 /* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or

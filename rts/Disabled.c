@@ -15,7 +15,7 @@
 /* pinned: it was in the pinned list.  A thread knows itself where it belongs. */
 static void handOn(Capability *from, Runnable *runnable, bool pinned)
 {
-    if (runnable->run == scheduleRunThread)
+    if (scheduleIsThread(runnable))
         scheduleReady(threadOfRunnable(runnable), NULL);
     else if (pinned)
         capabilitySend(capabilityTablePlace(from->index), runnable, true);
@@ -26,7 +26,7 @@ static void handOn(Capability *from, Runnable *runnable, bool pinned)
 /* Oldest first. */
 static void handOnAll(Scheduler *scheduler)
 {
-    Capability *capability = scheduler->capability;
+    Capability *capability = capabilityOf(scheduler);
     Runnable *runnable = scheduler->handed;
     scheduler->handed = NULL;
     if (runnable != NULL)
@@ -49,7 +49,7 @@ static void giveCaches(Scheduler *scheduler)
 
 void disabledServe(Scheduler *scheduler)
 {
-    Capability *capability = scheduler->capability;
+    Capability *capability = capabilityOf(scheduler);
     giveCaches(scheduler);
     while (RELAXED_LOAD(&capability->mode) == CapabilityDisabled) {
         handOnAll(scheduler);

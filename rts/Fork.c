@@ -87,16 +87,8 @@ static void keepScheduler(Scheduler *scheduler, Thread *survivor)
     scheduler->threads.count = 0;
     scheduler->forks = survivor != NULL ? 1 : 0;
     scheduler->ended = 0;
-    RELAXED_STORE(&scheduler->look_at, 0);
+    RELAXED_STORE(&scheduler->look_at, 0); /* swap_until: capabilitySurvive */
     stackSurvive(&scheduler->stacks, survivor != NULL ? survivor->stack : NULL);
-}
-
-static void freeOtherSchedulers(const Capability *kept)
-{
-    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
-        if (capabilities.items[i] != kept)
-            startupFreeScheduler(capabilities.items[i]);
-    }
 }
 
 /* See Note [Forking]. */
@@ -109,7 +101,6 @@ static int beginAnew(Capability *kept, Thread *survivor)
     starvedSurvive();
     threadSurvive();
     threadPoolSurvive(survivor);
-    freeOtherSchedulers(kept);
     int result = capabilityTableSurvive(kept, startupAllocator());
     if (result != 0)
         return result;

@@ -27,7 +27,7 @@ enum {
 /* A busy capability polls now and then.  Returns how many waiters were fired. */
 static uint32_t pollIfDue(Scheduler *scheduler, int64_t now)
 {
-    Capability *capability = scheduler->capability;
+    Capability *capability = capabilityOf(scheduler);
     EventManager *manager = &capability->manager;
     bool many = runQueueLength(&capability->queue) >= MANY_READY;
     if (now - scheduler->last_poll_ns < (many ? POLL_SELDOM_NS : POLL_EVERY_NS))
@@ -45,7 +45,7 @@ static uint32_t pollIfDue(Scheduler *scheduler, int64_t now)
 
 bool lookAround(Scheduler *scheduler)
 {
-    Capability *capability = scheduler->capability;
+    Capability *capability = capabilityOf(scheduler);
     int64_t now = clockRead(capability->manager.clock);
     bool old_is_due = now - scheduler->last_old_ns >= OLD_EVERY_NS;
     uint64_t switches = RELAXED_LOAD(&capability->stats.switches);
@@ -53,8 +53,9 @@ bool lookAround(Scheduler *scheduler)
     scheduler->mean_run_ns = (now - scheduler->last_look_ns) / (count > 0 ? count : 1);
     scheduler->last_look_ns = now;
     scheduler->looked_at = switches;
-    RELAXED_STORE(&scheduler->look_at,
-                  switches + (scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY));
+    switches += scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY;
+    RELAXED_STORE(&scheduler->look_at, switches);
+    RELAXED_STORE(&capability->swap_until, RELAXED_LOAD(&capability->pinned) == 0 ? switches : 0);
     starvedShare(scheduler);
     if (old_is_due)
         scheduler->last_old_ns = now;
@@ -66,5 +67,5 @@ bool lookAround(Scheduler *scheduler)
 
 uint32_t lookForPoll(Scheduler *scheduler)
 {
-    return pollIfDue(scheduler, clockRead(scheduler->capability->manager.clock));
+    return pollIfDue(scheduler, clockRead(capabilityOf(scheduler)->manager.clock));
 }

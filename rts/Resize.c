@@ -25,13 +25,9 @@ static int addCapability(void)
     int result = capabilityTableMake(model->backend, model->clock, startupAllocator(), &made);
     if (result != 0)
         return result;
-    result = startupMakeScheduler(made);
-    if (result == 0)
-        result = workerAdd(made, startupHooks());
-    if (result != 0) {
-        startupFreeScheduler(made);
+    result = workerAdd(made, startupHooks());
+    if (result != 0)
         capabilityTableDrop(made, startupAllocator());
-    }
     return result;
 }
 

@@ -50,14 +50,14 @@ uint64_t scheduleStacksLive(void)
 static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
 {
     if (UNLIKELY(RELAXED_LOAD(&idle.sleeping) != 0) && scheduler->mean_run_ns >= LONG_RUN_NS &&
-        runQueueLength(&scheduler->capability->queue) >= at_least)
+        runQueueLength(&capabilityOf(scheduler)->queue) >= at_least)
         idleWakeOne();
 }
 
 /* The next ready runnable, NULL: none here. */
 static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
 {
-    Capability *capability = scheduler->capability;
+    Capability *capability = capabilityOf(scheduler);
     bool old = yielded;
     if (UNLIKELY(lookIsDue(capability))) {
         if (UNLIKELY(capabilityIsCalledOff(capability)))
@@ -82,6 +82,7 @@ static bool bindStack(Scheduler *scheduler, Thread *thread)
     RELAXED_STORE(&stack->owner, thread);
     thread->stack = stack;
     thread->sp = contextMake(stackTop(stack), threadMain);
+    thread->runnable.run = scheduleRunThread;
     return true;
 }
 
@@ -94,12 +95,14 @@ static Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
         *other = NULL;
         if (next == NULL)
             return NULL;
-        if (UNLIKELY(next->run != scheduleRunThread)) {
+        Thread *thread = threadOfRunnable(next);
+        if (LIKELY(next->run == scheduleRunThread))
+            return thread;
+        if (UNLIKELY(next->run != scheduleRunNewborn)) {
             *other = next;
             return NULL;
         }
-        Thread *thread = threadOfRunnable(next);
-        if (LIKELY(thread->sp != NULL) || bindStack(scheduler, thread))
+        if (bindStack(scheduler, thread))
             return thread;
     }
 }
@@ -171,7 +174,7 @@ NO_INSTRUMENT static inline Capability *switchStack(Scheduler *scheduler, void *
 #ifdef SANITIZE_THREAD
     __tsan_switch_to_fiber(stack == NULL ? scheduler->loop_tools.fibre : stack->tools.fibre, 0);
 #endif
-    Capability *capability = contextSwitch(save, load, scheduler->capability);
+    Capability *capability = contextSwitch(save, load, capabilityOf(scheduler));
 #ifdef SANITIZE_ADDRESS
     __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
 #endif
@@ -181,14 +184,14 @@ NO_INSTRUMENT static inline Capability *switchStack(Scheduler *scheduler, void *
 NO_INSTRUMENT static inline Capability *switchToThread(Scheduler *scheduler, void **save,
                                                        StackTools *from, Thread *next)
 {
-    RELAXED_STORE(&scheduler->capability->current, next);
-    COUNT(&scheduler->capability->stats.switches, 1);
+    RELAXED_STORE(&capabilityOf(scheduler)->current, next);
+    COUNT(&capabilityOf(scheduler)->stats.switches, 1);
     return switchStack(scheduler, save, from, next->sp, next->stack);
 }
 
 NO_INSTRUMENT static Capability *switchToLoop(Scheduler *scheduler, void **save, StackTools *from)
 {
-    RELAXED_STORE(&scheduler->capability->current, NULL);
+    RELAXED_STORE(&capabilityOf(scheduler)->current, NULL);
     return switchStack(scheduler, save, from, scheduler->loop_sp, NULL);
 }
 
@@ -207,12 +210,7 @@ static inline __attribute__((always_inline)) Capability *leave(Scheduler *schedu
         scheduler->handed = other;
         capability = switchToLoop(scheduler, &self->sp, &self->stack->tools);
     }
-    if (after != AfterSwap)
-        afterSwitch(capability);
-    else if (LIKELY(schedulerOf(capability)->after == AfterSwap)) /* all do the same */
-        runQueueSwapEnd(&capability->queue);
-    else
-        afterOther(capability);
+    afterSwitch(capability);
     ASSERT(capability->current == self);
     return capability;
 }
@@ -246,23 +244,33 @@ Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
     return leave(scheduler, self, AfterList, next, other);
 }
 
-/* Who runs after self's yield, if the two can just change places in the run queue: then its gate is
- * ours until AfterSwap.  NULL: the long way. */
-static inline Thread *beginSwap(Capability *capability, Thread *self)
+/* Self and the oldest of the run queue change places, in whose gate we are until AfterSwap.  False:
+ * they cannot, or there is more to see to. */
+static inline bool yieldBySwap(Capability *capability, Thread *self)
 {
-    if (UNLIKELY(lookIsDue(capability) || capabilityHasMail(capability) ||
-                 RELAXED_LOAD(&capability->pinned) != 0 || (self->node.tag & TAG_PINNED) != 0))
-        return NULL;
-    Runnable *oldest = runQueueSwapBegin(&capability->queue);
-    if (UNLIKELY(oldest == NULL))
-        return NULL;
-    Thread *next = threadOfRunnable(oldest);
-    if (LIKELY(oldest->run == scheduleRunThread && next->sp != NULL)) {
-        runQueueSwap(&capability->queue, &self->runnable);
-        return next;
+    Scheduler *scheduler = schedulerOf(capability);
+    RunQueue *queue = &capability->queue;
+    Runnable *oldest;
+    uint32_t head;
+    if (UNLIKELY(RELAXED_LOAD(&capability->stats.switches) >=
+                     RELAXED_LOAD(&capability->swap_until) ||
+                 capabilityHasMail(capability) || (self->node.tag & TAG_PINNED) != 0 ||
+                 !runQueueSwapBegin(queue, &head, &oldest)))
+        return false;
+    if (UNLIKELY(oldest->run != scheduleRunThread)) {
+        runQueueSwapEnd(queue);
+        return false;
     }
-    runQueueSwapEnd(&capability->queue);
-    return NULL;
+    runQueueSwap(queue, head, &self->runnable);
+    scheduler->after = AfterSwap;
+    capability =
+        switchToThread(scheduler, &self->sp, &self->stack->tools, threadOfRunnable(oldest));
+    if (LIKELY(schedulerOf(capability)->after == AfterSwap)) /* all do the same */
+        runQueueSwapEnd(&capability->queue);
+    else
+        afterOther(capability);
+    ASSERT(capability->current == self);
+    return true;
 }
 
 /* Everybody else first, the long way. */
@@ -286,11 +294,8 @@ int scheduleYield(void)
     }
     Thread *self = here->current;
 #ifndef CAPRI_MIGRATE
-    Thread *next = beginSwap(here, self);
-    if (LIKELY(next != NULL)) {
-        leave(schedulerOf(here), self, AfterSwap, next, NULL);
+    if (LIKELY(yieldBySwap(here, self)))
         return 0;
-    }
 #endif
     yieldSlow(here, self);
     return 0;
@@ -318,7 +323,7 @@ void scheduleNewborn(Thread *thread, Capability *here)
 void scheduleReady(Thread *thread, Capability *here)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
-    if (thread->sp != NULL) /* a newborn has none */
+    if (thread->runnable.run == scheduleRunThread)
         fetchStack(thread);
     if (LIKELY(here != NULL)) {
         queueHere(here, thread);
@@ -350,7 +355,7 @@ void scheduleSafepointSlow(Capability *capability)
  * it is next, without a way through the run queue. */
 static ALWAYS_INLINE Runnable *popAfterEnd(Scheduler *scheduler, Thread *joiner)
 {
-    Capability *capability = scheduler->capability;
+    Capability *capability = capabilityOf(scheduler);
 #ifndef CAPRI_MIGRATE
     if (LIKELY(joiner != NULL && !lookIsDue(capability) && !capabilityHasMail(capability)))
         return &joiner->runnable;
@@ -363,13 +368,14 @@ static ALWAYS_INLINE Runnable *popAfterEnd(Scheduler *scheduler, Thread *joiner)
 /* Let the newborn `next` begin on the stack of a thread that has ended.  False: it needs more. */
 static ALWAYS_INLINE bool passStack(Scheduler *scheduler, Stack *stack, Thread *next)
 {
-    if (next->sp != NULL || (next->node.tag & TAG_STACK) != 0 || !stack->standard)
+    if ((next->node.tag & TAG_STACK) != 0 || !stack->standard)
         return false;
     starvedLeave(scheduler, next);
     next->stack = stack;
+    next->runnable.run = scheduleRunThread;
     RELAXED_STORE(&stack->owner, next);
-    RELAXED_STORE(&scheduler->capability->current, next);
-    COUNT(&scheduler->capability->stats.switches, 1);
+    RELAXED_STORE(&capabilityOf(scheduler)->current, next);
+    COUNT(&capabilityOf(scheduler)->stats.switches, 1);
     return true;
 }
 
@@ -381,14 +387,15 @@ NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self, void 
     Thread *next = NULL;
     void *dead_sp;
     self->stack = NULL;
-    Thread *joiner = threadEnded(self, result, scheduler->capability); /* self is nobody's now */
+    Thread *joiner = threadEnded(self, result, capabilityOf(scheduler)); /* self is nobody's now */
     Runnable *ready = popAfterEnd(scheduler, joiner);
-    if (LIKELY(ready != NULL && ready->run == scheduleRunThread)) {
+    if (LIKELY(ready != NULL && scheduleIsThread(ready))) {
+        bool newborn = ready->run == scheduleRunNewborn;
         next = threadOfRunnable(ready);
         ready = NULL;
-        if (passStack(scheduler, stack, next))
+        if (newborn && passStack(scheduler, stack, next))
             return next;
-        if (next->sp == NULL && !bindStack(scheduler, next))
+        if (newborn && !bindStack(scheduler, next))
             next = NULL; /* the loop looks for another */
     }
     scheduler->after = AfterEnd;
@@ -413,7 +420,6 @@ NO_INSTRUMENT static void threadMain(void *pass)
     Thread *self = capability->current;
     for (;;) {
         ThreadFn *fn = (ThreadFn *)self->fn_or_result;
-        self->sp = self->stack; /* started: any non-NULL will do until it is first left */
         threadSetStatus(self, ThreadRunning, -1);
         void *result = fn(self->env);
         capability = scheduleHere();
@@ -429,28 +435,31 @@ static void runThread(Scheduler *scheduler, Thread *thread)
 {
     scheduler->after = AfterNothing;
     switchToThread(scheduler, &scheduler->loop_sp, &scheduler->loop_tools, thread);
-    afterSwitch(scheduler->capability);
+    afterSwitch(capabilityOf(scheduler));
 }
 
 void scheduleRunThread(Runnable *runnable, Capability *capability)
 {
-    Scheduler *scheduler = schedulerOf(capability);
-    Thread *thread = threadOfRunnable(runnable);
-    if (thread->sp != NULL || bindStack(scheduler, thread))
-        runThread(scheduler, thread);
+    runThread(schedulerOf(capability), threadOfRunnable(runnable));
+}
+
+void scheduleRunNewborn(Runnable *runnable, Capability *capability)
+{
+    if (bindStack(schedulerOf(capability), threadOfRunnable(runnable)))
+        scheduleRunThread(runnable, capability);
 }
 
 /* As long as it is enabled. */
 static void runReady(Scheduler *scheduler)
 {
-    Capability *capability = scheduler->capability;
+    Capability *capability = capabilityOf(scheduler);
     while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         Runnable *next = scheduler->handed;
         scheduler->handed = NULL;
         if (next == NULL)
             next = popNext(scheduler, false);
         if (next != NULL) {
-            if (next->run != scheduleRunThread)
+            if (!scheduleIsThread(next))
                 COUNT(&capability->stats.switches, 1);
             next->run(next, capability);
             continue;

@@ -63,7 +63,6 @@ static inline bool listedWaitIsOver(const ListedWait *wait)
 /* This floor's share of a capability (Capability.upper); its OS thread only, but for the
  * counters. */
 typedef struct Scheduler {
-    Capability *capability;
     AfterSwitch after;   /* see Note [Switching directly] */
     Thread *left;        /* the thread `after` is about (but for AfterEnd) */
     ListedWait wait;     /* AfterList */
@@ -84,16 +83,22 @@ typedef struct Scheduler {
     uint64_t forks, ended, parks; /* COUNT; others read */
 } Scheduler;
 
+_Static_assert(sizeof(Scheduler) <= sizeof(UpperShare), "raise UPPER_WORDS");
+
 static inline Scheduler *schedulerOf(Capability *capability)
 {
-    return (Scheduler *)capability->upper;
+    return (Scheduler *)(void *)&capability->upper;
+}
+
+static inline Capability *capabilityOf(Scheduler *scheduler)
+{
+    return (Capability *)(void *)((char *)scheduler - offsetof(Capability, upper));
 }
 
 /* scheduleHere -- the capability this OS thread carries, NULL on a plain OS thread. */
 static inline Capability *scheduleHere(void)
 {
-    Worker *worker = workerSelf();
-    return worker == NULL ? NULL : worker->capability;
+    return workerCapability();
 }
 
 /* scheduleSelf -- the running green thread, or NULL. */
@@ -127,8 +132,15 @@ static inline void scheduleSafepoint(Capability *capability)
         scheduleSafepointSlow(capability);
 }
 
-/* scheduleRunThread -- Runnable.run of every green thread. */
+/* scheduleRunThread -- Runnable.run of every green thread that has begun: it can be switched to.
+ * scheduleRunNewborn -- until then: it has no stack. */
 void scheduleRunThread(Runnable *runnable, Capability *capability);
+void scheduleRunNewborn(Runnable *runnable, Capability *capability);
+
+static inline bool scheduleIsThread(const Runnable *runnable)
+{
+    return runnable->run == scheduleRunThread || runnable->run == scheduleRunNewborn;
+}
 
 /* scheduleStacksLive -- stacks bound to threads now, in all capabilities; never less than there
  * are. */

@@ -156,53 +156,20 @@ static uint32_t wantedCapabilities(const RtsConfig *config)
     return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
 }
 
-int startupMakeScheduler(Capability *capability)
-{
-    Scheduler *scheduler = memoryAllocate(startupAllocator(), sizeof *scheduler, CACHE_LINE);
-    if (scheduler == NULL)
-        return -ENOMEM;
-    memset(scheduler, 0, sizeof *scheduler);
-    scheduler->capability = capability;
-    capability->upper = scheduler;
-    return 0;
-}
-
-void startupFreeScheduler(Capability *capability)
-{
-    memoryRelease(startupAllocator(), capability->upper, sizeof(Scheduler), CACHE_LINE);
-    capability->upper = NULL;
-}
-
 const WorkerHooks *startupHooks(void)
 {
     return &worker_hooks;
 }
 
-static void freeSchedulers(void)
-{
-    for (uint32_t i = 0; i < capabilityTableCount(); i++)
-        startupFreeScheduler(capabilities.items[i]);
-}
-
-static int makeSchedulers(void)
-{
-    int result = 0;
-    for (uint32_t i = 0; result == 0 && i < capabilityTableCount(); i++)
-        result = startupMakeScheduler(capabilities.items[i]);
-    return result;
-}
-
 /* Undo the first `steps` steps of startRooms, last first. */
 static void stopRooms(int steps)
 {
-    if (steps > 8)
-        monitorStop();
     if (steps > 7)
+        monitorStop();
+    if (steps > 6)
         workerStopAll();
-    if (steps > 6 && rts.signals)
+    if (steps > 5 && rts.signals)
         overflowEnd();
-    if (steps > 5)
-        freeSchedulers();
     if (steps > 4)
         capabilityTableFree(startupAllocator());
     if (steps > 3)
@@ -225,7 +192,7 @@ static int startRooms(const RtsConfig *config)
     uint32_t count = wantedCapabilities(config);
     int result = backend == NULL || count > CAPABILITY_MOST ? -EINVAL : 0;
     int step = 0;
-    for (; result == 0 && step < 9; step++) {
+    for (; result == 0 && step < 8; step++) {
         switch (step) {
         case 0:
             ownerGateStart();
@@ -246,21 +213,18 @@ static int startRooms(const RtsConfig *config)
             result = capabilityTableStart(count, backend, &clockMonotonic, allocator);
             break;
         case 5:
-            result = makeSchedulers();
-            break;
-        case 6:
             result = rts.signals ? overflowStart() : 0;
             break;
-        case 7:
+        case 6:
             result = workerStartAll(&worker_hooks);
             break;
-        case 8:
+        case 7:
             result = monitorStart(trimStacks);
             break;
         }
     }
     if (result != 0)
-        stopRooms(step == 6 ? 6 : step - 1); /* makeSchedulers may have made some */
+        stopRooms(step - 1);
     return result;
 }
 
@@ -349,7 +313,7 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
             outsideAwaitNobody();
             threadOutsideDrain();
             worldLock();
-            stopRooms(9);
+            stopRooms(8);
             RELAXED_STORE(&rts.wanted, 0);
             worldUnlock();
             SEQ_CST_STORE(&rts.state, RtsDown);

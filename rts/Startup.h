@@ -38,8 +38,6 @@ const Allocator *startupAllocator(void);
 void startupForkedOutside(void);
 
 /* What rts/Resize.c and rts/Fork.c need of the rooms. */
-int startupMakeScheduler(Capability *capability);
-void startupFreeScheduler(Capability *capability);
 const WorkerHooks *startupHooks(void);
 
 /* startupReviveRest -- holder of the world's lock: if this is a fork's child whose other workers

@@ -80,27 +80,27 @@ static Thread *dequeue(WatchNode *which, size_t region, uint64_t *number)
 static void endStarved(Scheduler *scheduler, Thread *thread)
 {
     thread->node.tag |= TAG_NO_STACK;
-    Thread *joiner = threadEnded(thread, NULL, scheduler->capability);
+    Thread *joiner = threadEnded(thread, NULL, capabilityOf(scheduler));
     if (joiner != NULL)
-        scheduleReady(joiner, scheduler->capability);
+        scheduleReady(joiner, capabilityOf(scheduler));
 }
 
 void starvedLeaveSlow(Scheduler *scheduler, Thread *thread)
 {
-    timerHeapDisarm(&scheduler->capability->manager.timers, &thread->timer);
+    timerHeapDisarm(&capabilityOf(scheduler)->manager.timers, &thread->timer);
     uint64_t number;
     dequeue(&thread->node, 0, &number);
 }
 
 void starvedAdd(Scheduler *scheduler, Thread *thread)
 {
-    TimerHeap *heap = &scheduler->capability->manager.timers;
+    TimerHeap *heap = &capabilityOf(scheduler)->manager.timers;
     if (claimFired(&thread->claim) && claimResult(RELAXED_LOAD(&thread->claim)) != 0) {
         endStarved(scheduler, thread); /* it has waited before, and its time was up */
         return;
     }
     uint64_t number = claimBegin(&thread->claim);
-    int64_t deadline = clockRead(scheduler->capability->manager.clock) + STARVED_NS;
+    int64_t deadline = clockRead(capabilityOf(scheduler)->manager.clock) + STARVED_NS;
     if (!stackMayCome(scheduler) || timerHeapArm(heap, &thread->timer, number, deadline) != 0) {
         endStarved(scheduler, thread);
         return;
@@ -108,9 +108,9 @@ void starvedAdd(Scheduler *scheduler, Thread *thread)
     threadSetStatus(thread, ThreadBlockedOnStack, -1);
     enqueue(thread, number);
     if (!claimCommit(&thread->claim))
-        scheduleReady(thread, scheduler->capability);
+        scheduleReady(thread, capabilityOf(scheduler));
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
-        if (capabilities.items[i] != scheduler->capability)
+        if (capabilities.items[i] != capabilityOf(scheduler))
             idleWakeFor(capabilities.items[i]); /* it may have some warm: starvedShare */
     }
 }
@@ -134,7 +134,7 @@ void starvedRetrySlow(Scheduler *scheduler, size_t region)
         if (outcome == ClaimLost)
             continue; /* its time was up: it is queued already */
         if (outcome == ClaimWonParked)
-            scheduleReady(thread, scheduler->capability);
+            scheduleReady(thread, capabilityOf(scheduler));
         return;
     }
 }

@@ -140,7 +140,7 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     if (thread == NULL)
         return -ENOMEM;
     thread->node.tag = (uint32_t)tag;
-    thread->sp = NULL;
+    thread->runnable.run = scheduleRunNewborn;
     claimReset(&thread->claim);
     thread->stack = NULL;
     thread->fn_or_result = (void *)fn;

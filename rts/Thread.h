@@ -31,7 +31,7 @@
 struct Thread {
     Runnable runnable;  /* whatever queue holds it */
     Claim claim;        /* see Wait.h */
-    void *sp;           /* thread: where to go on; NULL: not started */
+    void *sp;           /* thread: where to go on, once it has begun */
     WatchNode node;     /* thread (and the list it is in); node.tag: see below */
     Timer timer;        /* thread (and the heap that holds its entry) */
     Stack *stack;       /* thread: bound at the first run, NULL before and after */

@@ -72,6 +72,7 @@ void worldUnlock(void)
 void worldNudge(Capability *capability)
 {
     RELAXED_STORE(&schedulerOf(capability)->look_at, 0);
+    RELAXED_STORE(&capability->swap_until, 0);
     OR_SEQ_CST(&capability->attention, AttentionSlice);
     idleWakeFor(capability);
 }

@@ -163,11 +163,9 @@ static void arrive(State *state)
 
 /* Model thread 0 carries capability 0 and runs the green thread; the others are plain OS
  * threads. */
-Worker *workerSelf(void)
+Capability *workerCapability(void)
 {
-    static Worker worker;
-    worker.capability = &current->capabilities[0];
-    return modelThread() == 0 ? &worker : NULL;
+    return modelThread() == 0 ? &current->capabilities[0] : NULL;
 }
 
 Thread *scheduleSelf(void)

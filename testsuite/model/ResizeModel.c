@@ -39,15 +39,10 @@ void scheduleRunThread(Runnable *runnable, Capability *capability)
     modelFail(__FILE__, __LINE__, "not reached");
 }
 
-static Scheduler scheduler_of_second; /* set up for each execution */
-
 static void setUpServing(void *at)
 {
     State *state = at;
     setUpTwo(at);
-    memset(&scheduler_of_second, 0, sizeof scheduler_of_second);
-    scheduler_of_second.capability = &state->capabilities[1];
-    state->capabilities[1].upper = &scheduler_of_second;
 }
 
 /* It has a work of its own, which anyone may take: the Monitor has found it stuck. */
@@ -67,7 +62,7 @@ static void runOrServe(void *at)
     Capability *capability = &state->capabilities[1];
     for (;;) {
         if (SEQ_CST_LOAD(&capability->mode) != CapabilityEnabled) {
-            disabledServe(&scheduler_of_second);
+            disabledServe(schedulerOf(capability));
             continue;
         }
         capabilityReceive(capability);

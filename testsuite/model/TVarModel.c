@@ -33,7 +33,7 @@ static State *current; /* the one state of this execution */
 
 /* ---- What the code under test needs of the scheduler ----------------------------------------- */
 
-Worker *workerSelf(void)
+Capability *workerCapability(void)
 {
     return NULL;
 }

@@ -24,9 +24,7 @@ typedef struct State {
     uint32_t queued;  /* times the joiner was made ready */
     uint64_t parks;
     void *result; /* what the joiner got */
-    Worker worker;
     Capability capability;
-    Scheduler scheduler;
 } State;
 
 static State *current;
@@ -38,9 +36,9 @@ static State *current;
 CapabilityTable capabilities;
 uint32_t startup_draining;
 
-Worker *workerSelf(void)
+Capability *workerCapability(void)
 {
-    return &current->worker;
+    return &current->capability;
 }
 Thread *scheduleSelf(void)
 {
@@ -160,9 +158,7 @@ static void setUpHandles(void *at, uint32_t handles)
 {
     current = at;
     parkCancelReset();
-    current->worker.capability = &current->capability;
-    current->capability.upper = &current->scheduler;
-    current->scheduler.threads.count = THREAD_CACHE_MOST;
+    schedulerOf(&current->capability)->threads.count = THREAD_CACHE_MOST;
     current->thread.handles = handles;
     current->thread.ended = handles == 0 ? WATCH_MARK : 0;
     current->thread.id = 1;

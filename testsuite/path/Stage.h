@@ -70,12 +70,8 @@ static inline void playOn(const Backend *backend, void (*play)(void))
     CHECK_EQ(fdHomeStart(NULL), 0);
     CHECK_EQ(stackPoolStart(0), 0);
     CHECK_EQ(capabilityTableStart(1, backend, &fake_clock, NULL), 0);
-    Scheduler *scheduler = memoryAllocateZeroed(NULL, sizeof *scheduler, CACHE_LINE);
-    scheduler->capability = capabilities.items[0];
-    capabilities.items[0]->upper = scheduler;
     CHECK_EQ(workerStartAll(&hooks), 0);
     workerStopAll();
-    memoryRelease(NULL, scheduler, sizeof *scheduler, CACHE_LINE);
     capabilityTableFree(NULL);
     stackPoolEnd();
     fdHomeFree();

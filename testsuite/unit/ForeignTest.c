@@ -17,7 +17,7 @@ typedef struct Call {
 static void blockUntil(void *env)
 {
     Call *call = env;
-    call->on_worker = workerSelf() != NULL || threadSelf() != NULL;
+    call->on_worker = workerCapability() != NULL || threadSelf() != NULL;
     call->os_thread = pthread_self();
     ADD_SEQ_CST(&call->runs, 1);
     while (ACQUIRE_LOAD(&call->release) == 0)

@@ -17,7 +17,7 @@ static int start_fails_at = -1;         /* main sets before the start */
 
 static int startHook(Worker *worker)
 {
-    CHECK_EQ(workerSelf(), worker);
+    CHECK_EQ(workerCapability(), worker->capability);
     if ((int)worker->capability->index == start_fails_at)
         return -ENOBUFS;
     ADD_SEQ_CST(&started, 1);
@@ -27,7 +27,7 @@ static int startHook(Worker *worker)
 static void loopHook(Worker *worker)
 {
     Capability *capability = worker->capability;
-    CHECK_EQ(workerSelf(), worker);
+    CHECK_EQ(workerCapability(), capability);
     ADD_SEQ_CST(&looped, 1);
     while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         capabilityReceive(capability);
@@ -43,7 +43,7 @@ static void loopHook(Worker *worker)
 
 static void endHook(Worker *worker)
 {
-    CHECK_EQ(workerSelf(), worker);
+    CHECK_EQ(workerCapability(), worker->capability);
     ADD_SEQ_CST(&ended, 1);
 }
 
@@ -57,7 +57,7 @@ static void begin(void)
 
 TEST(Worker, isNobodyOnAPlainThread)
 {
-    CHECK_EQ(workerSelf(), NULL);
+    CHECK_EQ(workerCapability(), NULL);
 }
 
 /* Goal: a stop that meets sleepers, starting ones and all between is seen.  Method: many short
@@ -74,7 +74,7 @@ TEST(Worker, startsAndStopsAgainAndAgain)
         CHECK_EQ(idle.sleeping, 0);
         CHECK_EQ(idle.searching, 0);
         CHECK_EQ(idle.guard, 0);
-        CHECK_EQ(workerSelf(), NULL);
+        CHECK_EQ(workerCapability(), NULL);
         capabilityTableFree(NULL);
     }
 }
@@ -132,7 +132,7 @@ TEST(Worker, failsWhenThereIsNoThreadToBeHad)
 
 typedef struct Probe {
     Runnable runnable;
-    Worker *self;
+    Capability *self;
     int slack_ns;
     bool blocked; /* SIGUSR1 */
     char name[16];
@@ -143,8 +143,8 @@ static void probe(Runnable *runnable, Capability *capability)
 {
     Probe *mine = (Probe *)(void *)runnable;
     sigset_t mask;
-    mine->self = workerSelf();
-    CHECK_EQ(mine->self->capability, capability);
+    mine->self = workerCapability();
+    CHECK_EQ(mine->self, capability);
     mine->slack_ns = prctl(PR_GET_TIMERSLACK);
     prctl(PR_GET_NAME, mine->name);
     pthread_sigmask(SIG_SETMASK, NULL, &mask);
@@ -170,7 +170,7 @@ TEST(Worker, isNamedPunctualAndInheritsTheMask)
         capabilitySend(capabilities.items[i], &probes[i].runnable, true);
         while (SEQ_CST_LOAD(&probes[i].done) == 0) /* for ever if it is lost: the time limit */
             SMP_PAUSE();
-        CHECK_EQ(probes[i].self->capability, capabilities.items[i]);
+        CHECK_EQ(probes[i].self, capabilities.items[i]);
         CHECK_EQ(probes[i].slack_ns, 1);
         CHECK(probes[i].blocked);
         CHECK_EQ(strcmp(probes[i].name, name), 0);
