@@ -6,11 +6,9 @@
  * Tests   testsuite/unit/ParkTest.c
  *
  * Note [Cancelling everything]
- *   parkCancelAll sets `cancelled`, then claims every wait that it finds; a waiter reads
- *   `cancelled` before
- *   it parks.  Neither has a full fence, so one may slip through: shutdown calls parkCancelAll
- *              again and
- *   again until no thread lives.
+ *   parkCancelAll sets `park_cancelled`, then claims every wait that it finds; a waiter reads it
+ *   before it parks.  Neither has a full fence, so one may slip through: shutdown calls
+ *   parkCancelAll again and again until no thread lives.
  */
 #include "rts/Park.h"
 
@@ -18,7 +16,7 @@
 
 #include <errno.h>
 
-static uint32_t cancelled; /* set by parkCancelAll, cleared by parkCancelReset; read by waiters */
+uint32_t park_cancelled;
 
 static void nodeFired(WatchNode *node, uint64_t number, int result, void *sink)
 {
@@ -51,7 +49,7 @@ int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
 {
     Capability *here = scheduleHere();
     uint64_t number = claimNumber(RELAXED_LOAD(&self->claim));
-    if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0)) /* See Note [Cancelling everything] */
+    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0)) /* See Note [Cancelling everything] */
         claimTry(&self->claim, number, -ECANCELED);
     if (deadline_ns < 0)
         deadline_ns = 0; /* as long past, and within what the heap can order */
@@ -97,22 +95,6 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
     scheduleReady(thread, sink);
 }
 
-int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd)
-{
-    uint64_t list = (uint64_t)(uintptr_t)wait->list;
-    if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0))
-        return -ECANCELED;
-    RELAXED_STORE(&self->node.fire, parkListedFired);
-    RELAXED_STORE(&self->node.number, (uint64_t)wait->generation << 48 | list);
-    claimList(&self->claim);
-    threadSetStatus(self, why, fd);
-    scheduleParkListed(scheduleHere(), wait);
-    threadSetStatus(self, ThreadRunning, -1);
-    Claim claim = RELAXED_LOAD(&self->claim);
-    ASSERT_CMP(claimState(claim), ==, ClaimFired);
-    return claimResult(claim);
-}
-
 /* See Note [Listed waits]. */
 static void cancelListed(Thread *thread, Claim claim)
 {
@@ -135,12 +117,12 @@ static void cancelThread(Thread *thread, void *env)
 
 void parkCancelAll(void)
 {
-    RELAXED_STORE(&cancelled, 1);
+    RELAXED_STORE(&park_cancelled, 1);
     threadPoolEach(cancelThread, NULL);
     outsideCancelAll();
 }
 
 void parkCancelReset(void)
 {
-    RELAXED_STORE(&cancelled, 0);
+    RELAXED_STORE(&park_cancelled, 0);
 }

@@ -56,11 +56,6 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 /* parkTimerFired -- TimerFire of every thread's timer. */
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 
-/* parkListed -- the running green thread waits for one list in type-stable memory, without a
- * deadline.  See Note [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of
- * another generation), -ECANCELED or what it was fired with. */
-int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd);
-
 /* parkPublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue it. */
 static inline bool parkPublish(Thread *left, const ListedWait *wait)
 {
@@ -78,6 +73,40 @@ static inline bool parkPublish(Thread *left, const ListedWait *wait)
 
 /* parkListedFired -- WatchFire of listed waits: the thread is ready (scheduleReady to follow). */
 void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink);
+
+/* parkListed -- the green thread that runs here waits for one list in type-stable memory, without a
+ * deadline: scheduleWait(here) says what for, which the caller has filled just before.  See Note
+ * [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of another generation),
+ * -ECANCELED or what it was fired with. */
+extern uint32_t park_cancelled; /* set by parkCancelAll, cleared by parkCancelReset */
+
+static inline int parkListed(Capability *here, ThreadState why, int fd)
+{
+    Thread *self = here->current;
+    const ListedWait *wait = scheduleWait(here);
+    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
+        return -ECANCELED;
+    RELAXED_STORE(&self->node.fire, parkListedFired);
+    RELAXED_STORE(&self->node.number,
+                  (uint64_t)wait->generation << 48 | (uint64_t)(uintptr_t)wait->list);
+    claimList(&self->claim);
+    threadSetStatus(self, why, fd);
+    return scheduleParkListed(here);
+}
+
+/* parkFire -- watchListFire with result 0, for what mostly has one watcher, a listed one. */
+static inline void parkFire(WatchNode *taken, Capability *here)
+{
+    if (LIKELY(RELAXED_LOAD(&taken->next) == NULL &&
+               RELAXED_LOAD(&taken->fire) == parkListedFired)) {
+        Thread *thread = threadOfNode(taken);
+        RELEASE_STORE(&taken->linked, 0);
+        claimSettle(&thread->claim, 0);
+        scheduleReady(thread, here);
+    } else {
+        watchListFire(taken, 0, here);
+    }
+}
 
 /* parkCancelAll -- shutdown: from now on every wait, present and future, ends with -ECANCELED. */
 void parkCancelAll(void);

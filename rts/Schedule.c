@@ -229,19 +229,22 @@ Capability *schedulePark(Capability *capability)
     return leave(scheduler, self, AfterCommit, next, other);
 }
 
-Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
+int scheduleParkListed(Capability *capability)
 {
     Scheduler *scheduler = schedulerOf(capability);
     Thread *self = capability->current;
     Runnable *other;
     Thread *next = pickThread(scheduler, false, &other);
-    if (next == NULL && other == NULL && listedWaitIsOver(wait)) {
+    if (next == NULL && other == NULL && listedWaitIsOver(&scheduler->wait)) {
         claimSettle(&self->claim, 0); /* the poll that was due brought our event */
-        return capability;
+    } else {
+        COUNT(&scheduler->parks, 1);
+        leave(scheduler, self, AfterList, next, other);
     }
-    scheduler->wait = *wait;
-    COUNT(&scheduler->parks, 1);
-    return leave(scheduler, self, AfterList, next, other);
+    threadSetStatus(self, ThreadRunning, -1);
+    Claim claim = RELAXED_LOAD(&self->claim);
+    ASSERT_CMP(claimState(claim), ==, ClaimFired);
+    return claimResult(claim);
 }
 
 /* Self and the oldest of the run queue change places, in whose gate we are until AfterSwap.  False:
@@ -305,19 +308,9 @@ int scheduleYield(void)
 static inline void fetchStack(const Thread *thread)
 {
     uintptr_t top = (uintptr_t)thread->sp;
+#pragma GCC unroll 8
     for (int line = 0; line < STACK_LINES; line++)
         __builtin_prefetch((const void *)(top + (uintptr_t)line * CACHE_LINE));
-}
-
-void scheduleNewborn(Thread *thread, Capability *here)
-{
-#ifndef CAPRI_MIGRATE
-    if (LIKELY((thread->node.tag & TAG_PINNED) == 0 && RELAXED_LOAD(&idle.sleeping) == 0)) {
-        capabilityPush(here, &thread->runnable);
-        return;
-    }
-#endif
-    scheduleReady(thread, here);
 }
 
 void scheduleReady(Thread *thread, Capability *here)

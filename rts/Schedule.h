@@ -28,6 +28,7 @@
 #ifndef RTS_SCHEDULE_H
 #define RTS_SCHEDULE_H
 
+#include "capability/Idle.h"
 #include "capability/Worker.h"
 #include "rts/Thread.h"
 
@@ -65,7 +66,8 @@ static inline bool listedWaitIsOver(const ListedWait *wait)
 typedef struct Scheduler {
     AfterSwitch after;   /* see Note [Switching directly] */
     Thread *left;        /* the thread `after` is about (but for AfterEnd) */
-    ListedWait wait;     /* AfterList */
+    ListedWait wait;     /* AfterList; filled before the thread is left: until then nothing else
+                            that could wait runs here */
     Stack *left_stack;   /* AfterEnd: the stack to give back */
     uint32_t safepoints; /* since the clock was last read at one */
     Runnable *handed;    /* what the loop is to run next, or NULL */
@@ -108,8 +110,15 @@ Thread *scheduleSelf(void);
  * claimed.  Returns the capability it runs on now. */
 Capability *schedulePark(Capability *capability);
 
-/* scheduleParkListed -- likewise for a listed wait, which is published once the stack is saved. */
-Capability *scheduleParkListed(Capability *capability, const ListedWait *wait);
+/* scheduleWait -- what the thread that runs here is about to wait for. */
+static inline ListedWait *scheduleWait(Capability *here)
+{
+    return &schedulerOf(here)->wait;
+}
+
+/* scheduleParkListed -- likewise for that listed wait, which is published once the stack is saved.
+ * Returns its result. */
+int scheduleParkListed(Capability *capability);
 
 /* scheduleYield -- threadYield. */
 int scheduleYield(void);
@@ -118,7 +127,16 @@ int scheduleYield(void);
 void scheduleReady(Thread *thread, Capability *here);
 
 /* scheduleNewborn -- likewise, of a thread that was forked here. */
-void scheduleNewborn(Thread *thread, Capability *here);
+static inline void scheduleNewborn(Thread *thread, Capability *here)
+{
+#ifndef CAPRI_MIGRATE
+    if (LIKELY((thread->node.tag & TAG_PINNED) == 0 && RELAXED_LOAD(&idle.sleeping) == 0)) {
+        capabilityPush(here, &thread->runnable);
+        return;
+    }
+#endif
+    scheduleReady(thread, here);
+}
 
 /* scheduleSafepointSlow -- attention is set, or the clock should be looked at: poll, yield. */
 void scheduleSafepointSlow(Capability *capability);

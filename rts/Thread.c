@@ -21,6 +21,8 @@
 
 enum { LABEL_SIZE = 64, HANDLES_MOST = 1 << 30 };
 
+#define ENDED (UINT64_C(1) << 48) /* a closed list: See Note [WatchList word] */
+
 static SpinLock label_lock = SPIN_LOCK_INIT;
 
 /* For plain OS threads: a cache of descriptors of their own, under its lock. */
@@ -48,15 +50,13 @@ static Thread *takeDescriptor(Capability *here, uint64_t *id)
     return thread;
 }
 
-/* Nobody knows the thread any more. */
-static void freeThread(Thread *thread, Capability *here)
+static __attribute__((noinline)) void freeThreadSlow(Thread *thread, Capability *here)
 {
-    RELAXED_STORE(&thread->id, 0);
-    if (UNLIKELY(thread->label != NULL)) {
+    if (thread->label != NULL) {
         memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
         thread->label = NULL;
     }
-    if (LIKELY(here != NULL)) {
+    if (here != NULL) {
         threadCacheGive(&schedulerOf(here)->threads, thread);
         return;
     }
@@ -65,7 +65,17 @@ static void freeThread(Thread *thread, Capability *here)
     spinUnlock(&outside.lock);
 }
 
-static bool hasEnded(Thread *thread)
+/* Nobody knows the thread any more. */
+static inline void freeThread(Thread *thread, Capability *here)
+{
+    RELAXED_STORE(&thread->id, 0);
+    if (LIKELY(here != NULL && thread->label == NULL))
+        threadCacheGive(&schedulerOf(here)->threads, thread);
+    else
+        freeThreadSlow(thread, here);
+}
+
+static inline bool hasEnded(Thread *thread)
 {
     return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
 }
@@ -108,7 +118,7 @@ bool threadLost(Thread *thread)
     thread->fn_or_result = NULL;
     thread->stack = NULL;
     threadSetStatus(thread, ThreadFinished, -1);
-    RELAXED_STORE(&thread->ended, UINT64_C(1) << 48); /* closed: See Note [WatchList word] */
+    RELAXED_STORE(&thread->ended, ENDED);
     return false;
 }
 
@@ -129,6 +139,20 @@ static int tagOf(const ThreadAttributes *attributes)
     return tag;
 }
 
+static inline void beginThread(Thread *thread, uint64_t id, uint32_t tag, ThreadFn *fn, void *env,
+                               bool handle)
+{
+    thread->node.tag = tag;
+    thread->runnable.run = scheduleRunNewborn;
+    claimReset(&thread->claim);
+    thread->fn_or_result = (void *)fn;
+    thread->env = env;
+    RELAXED_STORE(&thread->ended, handle ? 0 : WATCH_MARK);
+    RELAXED_STORE(&thread->handles, handle ? 1u : 0u);
+    threadSetStatus(thread, ThreadReady, -1);
+    RELEASE_STORE(&thread->id, id);
+}
+
 static int makeThread(Capability *here, const ThreadAttributes *attributes, ThreadFn *fn, void *env,
                       bool handle, Thread **made)
 {
@@ -139,16 +163,7 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     Thread *thread = takeDescriptor(here, &id);
     if (thread == NULL)
         return -ENOMEM;
-    thread->node.tag = (uint32_t)tag;
-    thread->runnable.run = scheduleRunNewborn;
-    claimReset(&thread->claim);
-    thread->stack = NULL;
-    thread->fn_or_result = (void *)fn;
-    thread->env = env;
-    RELAXED_STORE(&thread->ended, handle ? 0 : WATCH_MARK);
-    RELAXED_STORE(&thread->handles, handle ? 1u : 0u);
-    threadSetStatus(thread, ThreadReady, -1);
-    RELEASE_STORE(&thread->id, id);
+    beginThread(thread, id, (uint32_t)tag, fn, env, handle);
     if (attributes != NULL && attributes->label != NULL &&
         threadLabel(thread, attributes->label) != 0) {
         freeThread(thread, here);
@@ -186,9 +201,23 @@ int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn
     return result;
 }
 
+/* threadForkWith without attributes on a capability. */
 int threadFork(Thread **handle, ThreadFn *fn, void *env)
 {
-    return threadForkWith(handle, NULL, fn, env);
+    Capability *here = scheduleHere();
+    if (UNLIKELY(here == NULL || fn == NULL))
+        return threadForkWith(handle, NULL, fn, env);
+    ThreadCache *cache = &schedulerOf(here)->threads;
+    Thread *thread = threadCacheTake(cache);
+    if (UNLIKELY(thread == NULL))
+        return -ENOMEM;
+    beginThread(thread, threadCacheId(cache), 0, fn, env, handle != NULL);
+    if (handle != NULL)
+        *handle = thread;
+    COUNT(&schedulerOf(here)->forks, 1);
+    scheduleNewborn(thread, here);
+    scheduleSafepoint(here);
+    return 0;
 }
 
 int threadForkOn(Thread **handle, uint32_t capability, ThreadFn *fn, void *env)
@@ -213,13 +242,11 @@ static Thread *wakeJoiners(WatchNode *joiners, Capability *capability)
     return NULL;
 }
 
-Thread *threadEnded(Thread *thread, void *result, Capability *capability)
+/* Somebody joins it, or nobody has a handle. */
+static __attribute__((noinline)) Thread *endSlow(Thread *thread, Capability *capability)
 {
     Thread *joiner = NULL;
     WatchNode *joiners;
-    thread->fn_or_result = result;
-    threadSetStatus(thread, ThreadFinished, -1);
-    COUNT(&schedulerOf(capability)->ended, 1);
     if (watchListCloseUnmarked(&thread->ended, 1, &joiners)) { /* publishes the result */
         joiner = wakeJoiners(joiners, capability);
     } else { /* a joiner whose handle was given back under its feet is woken all the same */
@@ -228,6 +255,18 @@ Thread *threadEnded(Thread *thread, void *result, Capability *capability)
     }
     startupThreadEnded();
     return joiner;
+}
+
+Thread *threadEnded(Thread *thread, void *result, Capability *capability)
+{
+    WatchList nobody = 0;
+    thread->fn_or_result = result;
+    threadSetStatus(thread, ThreadFinished, -1);
+    COUNT(&schedulerOf(capability)->ended, 1);
+    if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_ACQ_REL(&thread->ended, &nobody, ENDED)))
+        return endSlow(thread, capability);
+    startupThreadEnded();
+    return NULL;
 }
 
 void threadRelease(Thread *thread)
@@ -258,16 +297,20 @@ Thread *threadRetain(Thread *thread)
 
 int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
 {
-    Thread *self = scheduleSelf();
+    Capability *here = scheduleHere();
+    Thread *self = here == NULL ? NULL : here->current;
     if (thread == NULL)
         return -EINVAL;
     if (thread == self)
         return -EDEADLK;
     if (!hasEnded(thread)) {
-        ListedWait wait = {.list = &thread->ended};
-        int status = self != NULL && deadline_ns == DEADLINE_NEVER
-                         ? parkListed(self, &wait, ThreadBlockedOnThread, -1)
-                         : parkOnList(wait.list, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
+        int status;
+        if (self != NULL && deadline_ns == DEADLINE_NEVER) {
+            *scheduleWait(here) = (ListedWait){.list = &thread->ended};
+            status = parkListed(here, ThreadBlockedOnThread, -1);
+        } else {
+            status = parkOnList(&thread->ended, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
+        }
         if (status != 0 && status != -EALREADY)
             return status;
     }
@@ -280,6 +323,12 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
 
 int threadJoin(Thread *thread, void **result)
 {
+    if (LIKELY(thread != NULL && hasEnded(thread) &&
+               (thread->node.tag & (TAG_NO_STACK | TAG_LOST)) == 0)) {
+        if (result != NULL)
+            *result = thread->fn_or_result;
+        return 0;
+    }
     return threadJoinUntil(thread, result, DEADLINE_NEVER);
 }
 

@@ -32,15 +32,15 @@ struct Thread {
     Runnable runnable;  /* whatever queue holds it */
     Claim claim;        /* see Wait.h */
     void *sp;           /* thread: where to go on, once it has begun */
-    WatchNode node;     /* thread (and the list it is in); node.tag: see below */
-    Timer timer;        /* thread (and the heap that holds its entry) */
-    Stack *stack;       /* thread: bound at the first run, NULL before and after */
-    uint64_t id;        /* constant while it lives; 0: free descriptor (relaxed) */
     void *fn_or_result; /* thread: its body, then its result (published by `ended`) */
     void *env;          /* thread: its body's argument until it starts */
     WatchList ended;    /* joiners; see Note [Thread references] */
     uint32_t handles;   /* likewise */
     uint32_t status;    /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
+    WatchNode node;     /* thread (and the list it is in); node.tag: see below */
+    Stack *stack;       /* thread: bound at the first run, NULL before and after */
+    uint64_t id;        /* constant while it lives; 0: free descriptor (relaxed) */
+    Timer timer;        /* thread (and the heap that holds its entry) */
     char *label;        /* under the label lock; NULL: none */
 };
 
@@ -58,7 +58,7 @@ enum {
     TAG_LOST = 1 << 15
 };
 
-enum { THREAD_CACHE_MOST = 256 }; /* descriptors a capability keeps */
+enum { THREAD_CACHE_MOST = 2048 }; /* descriptors a capability keeps */
 
 /* The capability's share of the thread pool and other per-capability data of this floor. */
 typedef struct ThreadCache {

@@ -61,29 +61,30 @@ static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word
 
 /* Without a deadline, on an adopted fd that the kernel watches: See Note [Listed waits].
  * FD_ASK_KERNEL: cannot tell, the long way. */
-static int waitListed(Thread *self, int fd, FdDirection direction, const FdView *view, FdSeen seen)
+static inline int waitListed(Capability *here, int fd, FdDirection direction, const FdView *view,
+                             FdSeen seen)
 {
     FdSlot *slot = view->slot;
     uint32_t edges;
-    ListedWait wait = {.list = &slot->waiters[direction],
-                       .watched = &slot->edges,
-                       .home = fdHomeWord(fd),
-                       .word = view->home};
-    int result = eventManagerWarm(slot, direction, seen, &wait.generation, &edges);
+    uint16_t generation;
+    int result = eventManagerWarm(slot, direction, seen, &generation, &edges);
     if (UNLIKELY(result != 0))
         return result == 1 ? 0 : result;
-    wait.seen = (uint64_t)edges << 32 * direction;
-    wait.bits = UINT64_C(0xffffffff) << 32 * direction;
-    result = parkListed(self, &wait,
-                        direction == FdRead ? ThreadBlockedOnRead : ThreadBlockedOnWrite, fd);
+    *scheduleWait(here) = (ListedWait){.list = &slot->waiters[direction],
+                                       .watched = &slot->edges,
+                                       .seen = (uint64_t)edges << 32 * direction,
+                                       .bits = UINT64_C(0xffffffff) << 32 * direction,
+                                       .home = fdHomeWord(fd),
+                                       .word = view->home,
+                                       .generation = generation};
+    result = parkListed(here, direction == FdRead ? ThreadBlockedOnRead : ThreadBlockedOnWrite, fd);
     if (UNLIKELY(result == FD_LOOK_AGAIN))
         return 0;
     /* Closed before it was published, or woken and closed before it could run: then the number may
      * be another file's. */
     if (result == -EALREADY ||
-        (result == 0 &&
-         UNLIKELY(fdControlGeneration(ACQUIRE_LOAD(&slot->control)) != wait.generation)))
-        return fdSlotHasMoved(slot, wait.generation) ? 0 : -EBADF;
+        (result == 0 && UNLIKELY(fdControlGeneration(ACQUIRE_LOAD(&slot->control)) != generation)))
+        return fdSlotHasMoved(slot, generation) ? 0 : -EBADF;
     return result;
 }
 
@@ -118,7 +119,7 @@ int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t dead
     FdSeen seen = {.edges = view != NULL ? view->edges : 0, .who = who == 0 ? 1 : who};
     if (LIKELY(seen.edges != 0 && deadline_ns == DEADLINE_NEVER && (view->kind & FdAdopted) != 0 &&
                fdHomeIsSettled(view->home))) {
-        int result = waitListed(self, fd, direction, view, seen);
+        int result = waitListed(here, fd, direction, view, seen);
         if (LIKELY(result != FD_ASK_KERNEL))
             return result;
     }

@@ -117,7 +117,7 @@ void *tvarReadIO(TVar *tvar)
     return tvarReadVersionIO(tvar, &version);
 }
 
-void tvarPut(TVar *tvar, void *value, void *sink)
+static inline void put(TVar *tvar, void *value, Capability *here)
 {
     WatchNode *watchers = watchListLock(&tvar->watchers);
     uint64_t version = RELAXED_LOAD(&tvar->version);
@@ -126,7 +126,12 @@ void tvarPut(TVar *tvar, void *value, void *sink)
     RELEASE_STORE(&tvar->version, version + 2); /* V3 */
     watchListUnlock(&tvar->watchers);
     if (watchers != NULL)
-        watchListFire(watchers, 0, sink);
+        parkFire(watchers, here);
+}
+
+void tvarPut(TVar *tvar, void *value, void *sink)
+{
+    put(tvar, value, sink);
 }
 
 int tvarWriteIO(TVar *tvar, void *value)
@@ -134,7 +139,7 @@ int tvarWriteIO(TVar *tvar, void *value)
     if (tvar->kind != TVarPlain)
         return -EPERM;
     Capability *here = scheduleHere();
-    tvarPut(tvar, value, here);
+    put(tvar, value, here);
     if (here != NULL)
         scheduleSafepoint(here);
     return 0;
@@ -151,24 +156,45 @@ static bool hasChanged(void *env)
     return (RELAXED_LOAD(&seen->tvar->version) & ~1ull) != seen->version;
 }
 
-int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
+/* Both: again when the write that made `version` has only now found us in the list. */
+static int awaitAnyhow(Seen *seen, int64_t deadline_ns)
 {
-    Seen seen = {.tvar = tvar, .version = version};
-    ListedWait wait = {
-        .list = &tvar->watchers, .watched = &tvar->version, .seen = version, .bits = ~UINT64_C(1)};
-    Thread *self = deadline_ns == DEADLINE_NEVER ? scheduleSelf() : NULL;
-    /* Again when the write that made `version` has only now found us in the list. */
-    while (!hasChanged(&seen)) {
-        int result = self != NULL ? parkListed(self, &wait, ThreadBlockedOnTVar, -1)
-                                  : parkOnList(&tvar->watchers, 0, hasChanged, &seen,
-                                               ThreadBlockedOnTVar, deadline_ns);
+    while (!hasChanged(seen)) {
+        int result = parkOnList(&seen->tvar->watchers, 0, hasChanged, seen, ThreadBlockedOnTVar,
+                                deadline_ns);
         if (result != 0)
             return result == -EALREADY ? -EINVAL : result;
     }
     return 0;
 }
 
+static inline int awaitListed(Capability *here, TVar *tvar, uint64_t version)
+{
+    while ((RELAXED_LOAD(&tvar->version) & ~UINT64_C(1)) == version) {
+        *scheduleWait(here) = (ListedWait){.list = &tvar->watchers,
+                                           .watched = &tvar->version,
+                                           .seen = version,
+                                           .bits = ~UINT64_C(1)};
+        int result = parkListed(here, ThreadBlockedOnTVar, -1);
+        if (UNLIKELY(result != 0))
+            return result == -EALREADY ? -EINVAL : result;
+        here = scheduleHere();
+    }
+    return 0;
+}
+
+int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
+{
+    Capability *here = scheduleHere();
+    if (deadline_ns == DEADLINE_NEVER && LIKELY(here != NULL && here->current != NULL))
+        return awaitListed(here, tvar, version);
+    return awaitAnyhow(&(Seen){.tvar = tvar, .version = version}, deadline_ns);
+}
+
 int tvarAwait(TVar *tvar, uint64_t version)
 {
-    return tvarAwaitUntil(tvar, version, DEADLINE_NEVER);
+    Capability *here = scheduleHere();
+    if (LIKELY(here != NULL && here->current != NULL))
+        return awaitListed(here, tvar, version);
+    return awaitAnyhow(&(Seen){.tvar = tvar, .version = version}, DEADLINE_NEVER);
 }

@@ -197,13 +197,13 @@ int timerHeapArm(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadlin
 }
 
 /* Its stack is saved. */
-Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
+int scheduleParkListed(Capability *capability)
 {
     current->parks++;
-    if (!parkPublish(&current->thread, wait))
+    if (!parkPublish(&current->thread, scheduleWait(capability)))
         ADD_RELAXED(&current->queued, 1);
     modelBlock(isQueued, current);
-    return capability;
+    return claimResult(RELAXED_LOAD(&current->thread.claim));
 }
 
 void scheduleReady(Thread *thread, Capability *here)

@@ -39,17 +39,16 @@ void scheduleRunThread(Runnable *runnable, Capability *capability)
     modelFail(__FILE__, __LINE__, "not reached");
 }
 
-static void setUpServing(void *at)
+void scheduleRunNewborn(Runnable *runnable, Capability *capability)
 {
-    State *state = at;
-    setUpTwo(at);
+    scheduleRunThread(runnable, capability);
 }
 
 /* It has a work of its own, which anyone may take: the Monitor has found it stuck. */
 static void setUpLaden(void *at)
 {
     State *state = at;
-    setUpServing(at);
+    setUpTwo(at);
     MODEL_WRITE(state->works[0].payload, 1);
     capabilityPush(&state->capabilities[1], &state->works[0].runnable);
     state->capabilities[1].attention = AttentionPoll;
@@ -144,7 +143,7 @@ static bool isServedAndBack(void *at)
 
 static const Model models[] = {
     {"disableAsleep", SIZE, 2, setUpLaden, {runOrServe, disable}, NULL, isServedAside, 0},
-    {"disable", SIZE, 3, setUpServing, {runOrServe, sendToSecond, disable}, NULL, isServedAside, 0},
+    {"disable", SIZE, 3, setUpTwo, {runOrServe, sendToSecond, disable}, NULL, isServedAside, 0},
     {"enable", SIZE, 2, setUpLaden, {runOrServe, disableAndEnable}, NULL, isServedAndBack, 0},
     {"handOnAgainstSteal", SIZE, 2, setUpDisabled, {runOrServe, steal}, NULL, isServedAside, 0},
 };

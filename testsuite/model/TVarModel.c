@@ -22,11 +22,13 @@
 typedef struct State {
     TVar tvar;
     Thread thread;
-    uint64_t stack;    /* plain: what the awaiter leaves behind when it parks */
-    uint32_t queued;   /* times it was made ready */
-    uint64_t parks;    /* the awaiter's own */
-    int64_t deadline;  /* of its waits: never, or one that a model reaches by timeOut */
-    uint64_t cells[3]; /* plain: what the values 1, 2 point to; written before the value is */
+    Capability capability; /* where it runs: the awaiter's, nobody else is on one */
+    int awaiter;           /* which thread of the model that is */
+    uint64_t stack;        /* plain: what the awaiter leaves behind when it parks */
+    uint32_t queued;       /* times it was made ready */
+    uint64_t parks;        /* the awaiter's own */
+    int64_t deadline;      /* of its waits: never, or one that a model reaches by timeOut */
+    uint64_t cells[3];     /* plain: what the values 1, 2 point to; written before the value is */
 } State;
 
 static State *current; /* the one state of this execution */
@@ -35,7 +37,7 @@ static State *current; /* the one state of this execution */
 
 Capability *workerCapability(void)
 {
-    return NULL;
+    return modelThread() == current->awaiter ? &current->capability : NULL;
 }
 
 Thread *scheduleSelf(void)
@@ -61,22 +63,21 @@ Capability *schedulePark(Capability *capability)
     return capability;
 }
 
-/* wait: on the stack of the thread that has been left, until it is published. */
-static void publish(ListedWait wait)
+static void publish(const ListedWait *wait)
 {
     MODEL_WRITE(current->stack, 1);
-    if (!parkPublish(&current->thread, &wait)) {
+    if (!parkPublish(&current->thread, wait)) {
         MODEL_WRITE(current->stack, 2);
         ADD_RELAXED(&current->queued, 1);
     }
 }
 
-Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
+int scheduleParkListed(Capability *capability)
 {
     current->parks++;
-    publish(*wait);
+    publish(scheduleWait(capability));
     modelBlock(isQueued, current);
-    return capability;
+    return claimResult(RELAXED_LOAD(&current->thread.claim));
 }
 
 void scheduleReady(Thread *thread, Capability *here)
@@ -143,6 +144,7 @@ static void setUp(void *at)
     parkCancelReset();
     current->cells[0] = 1;
     current->deadline = DEADLINE_NEVER;
+    current->capability.current = &current->thread;
 }
 
 static void setUpTimed(void *at)
@@ -267,7 +269,7 @@ static void awaitTwice(void *at)
 static void publishFirst(void *at)
 {
     State *state = at;
-    publish((ListedWait){
+    publish(&(ListedWait){
         .list = &state->tvar.watchers, .watched = &state->tvar.version, .bits = ~UINT64_C(1)});
 }
 
@@ -278,9 +280,10 @@ static void awaitAgain(void *at)
     State *state = at;
     modelBlock(isQueued, state);
     MODEL_CHECK(claimState(RELAXED_LOAD(&state->thread.claim)) == ClaimFired);
-    ListedWait wait = {.list = &state->tvar.watchers};
+    state->awaiter = modelThread();
+    *scheduleWait(&state->capability) = (ListedWait){.list = &state->tvar.watchers};
     int result = state->deadline == DEADLINE_NEVER
-                     ? parkListed(&state->thread, &wait, ThreadReady, -1)
+                     ? parkListed(&state->capability, ThreadReady, -1)
                      : parkOnList(&state->tvar.watchers, 0, NULL, NULL, ThreadReady, 1);
     MODEL_CHECK(result == 0);
 }

@@ -49,13 +49,13 @@ static bool isQueued(void *at)
     State *state = at;
     return state->queued == state->parks;
 }
-Capability *scheduleParkListed(Capability *capability, const ListedWait *wait)
+int scheduleParkListed(Capability *capability)
 {
     current->parks++;
-    if (!parkPublish(&current->joiner, wait))
+    if (!parkPublish(&current->joiner, scheduleWait(capability)))
         ADD_RELAXED(&current->queued, 1);
     modelBlock(isQueued, current);
-    return capability;
+    return claimResult(RELAXED_LOAD(&current->joiner.claim));
 }
 void scheduleReady(Thread *thread, Capability *here)
 {
@@ -63,9 +63,9 @@ void scheduleReady(Thread *thread, Capability *here)
     MODEL_CHECK(thread == &current->joiner);
     ADD_RELAXED(&current->queued, 1);
 }
-void scheduleNewborn(Thread *thread, Capability *here)
+void scheduleRunNewborn(Runnable *runnable, Capability *capability)
 {
-    (void)thread, (void)here;
+    (void)runnable, (void)capability;
     UNREACHED;
 }
 /* The cache is full, so a descriptor that is given back comes here.  Nobody else looks at it now:

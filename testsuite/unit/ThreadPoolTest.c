@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MANY = 1000, CACHE_MOST = 256 };
+enum { MANY = 2 * THREAD_CACHE_MOST };
 
 static CountingHeap heap;
 static Allocator allocator;
@@ -56,7 +56,7 @@ TEST(ThreadPool, handsEachOutOnce)
         CHECK(threads[i]->timer.fire != NULL);
     }
     giveAll(&cache);
-    CHECK_LE(cache.count, CACHE_MOST); /* the rest is for others */
+    CHECK_LE(cache.count, THREAD_CACHE_MOST); /* the rest is for others */
     end();
 }
 
