@@ -22,22 +22,22 @@
 typedef struct State {
     TVar tvar;
     Thread thread;
-    Capability capability; /* where it runs: the awaiter's, nobody else is on one */
-    int awaiter;           /* which thread of the model that is */
-    uint64_t stack;        /* plain: what the awaiter leaves behind when it parks */
-    uint32_t queued;       /* times it was made ready */
-    uint64_t parks;        /* the awaiter's own */
-    int64_t deadline;      /* of its waits: never, or one that a model reaches by timeOut */
-    uint64_t cells[3];     /* plain: what the values 1, 2 point to; written before the value is */
+    int awaiter;       /* which thread of the model that is */
+    uint64_t stack;    /* plain: what the awaiter leaves behind when it parks */
+    uint32_t queued;   /* times it was made ready */
+    uint64_t parks;    /* the awaiter's own */
+    int64_t deadline;  /* of its waits: never, or one that a model reaches by timeOut */
+    uint64_t cells[3]; /* plain: what the values 1, 2 point to; written before the value is */
 } State;
 
-static State *current; /* the one state of this execution */
+static State *current;        /* the one state of this execution */
+static Capability capability; /* where the awaiter runs; nobody else looks at it */
 
 /* ---- What the code under test needs of the scheduler ----------------------------------------- */
 
 Capability *workerCapability(void)
 {
-    return modelThread() == current->awaiter ? &current->capability : NULL;
+    return modelThread() == current->awaiter ? &capability : NULL;
 }
 
 Thread *scheduleSelf(void)
@@ -51,7 +51,7 @@ static bool isQueued(void *at)
     return state->queued == state->parks;
 }
 
-Capability *schedulePark(Capability *capability)
+Capability *schedulePark(Capability *here)
 {
     MODEL_WRITE(current->stack, 1);
     if (claimCommit(&current->thread.claim)) {
@@ -60,7 +60,7 @@ Capability *schedulePark(Capability *capability)
     } else {
         MODEL_WRITE(current->stack, 2);
     }
-    return capability;
+    return here;
 }
 
 static void publish(const ListedWait *wait)
@@ -72,10 +72,10 @@ static void publish(const ListedWait *wait)
     }
 }
 
-int scheduleParkListed(Capability *capability)
+int scheduleParkListed(Capability *here)
 {
     current->parks++;
-    publish(scheduleWait(capability));
+    publish(scheduleWait(here));
     modelBlock(isQueued, current);
     return claimResult(RELAXED_LOAD(&current->thread.claim));
 }
@@ -89,9 +89,9 @@ void scheduleReady(Thread *thread, Capability *here)
     ADD_RELAXED(&current->queued, 1);
 }
 
-void scheduleSafepointSlow(Capability *capability)
+void scheduleSafepointSlow(Capability *here)
 {
-    (void)capability;
+    (void)here;
     modelFail(__FILE__, __LINE__, "not reached");
 }
 
@@ -144,7 +144,7 @@ static void setUp(void *at)
     parkCancelReset();
     current->cells[0] = 1;
     current->deadline = DEADLINE_NEVER;
-    current->capability.current = &current->thread;
+    capability.current = &current->thread;
 }
 
 static void setUpTimed(void *at)
@@ -281,9 +281,9 @@ static void awaitAgain(void *at)
     modelBlock(isQueued, state);
     MODEL_CHECK(claimState(RELAXED_LOAD(&state->thread.claim)) == ClaimFired);
     state->awaiter = modelThread();
-    *scheduleWait(&state->capability) = (ListedWait){.list = &state->tvar.watchers};
+    *scheduleWait(&capability) = (ListedWait){.list = &state->tvar.watchers};
     int result = state->deadline == DEADLINE_NEVER
-                     ? parkListed(&state->capability, ThreadReady, -1)
+                     ? parkListed(&capability, ThreadReady, -1)
                      : parkOnList(&state->tvar.watchers, 0, NULL, NULL, ThreadReady, 1);
     MODEL_CHECK(result == 0);
 }

@@ -35,6 +35,7 @@ static State *current;
 
 CapabilityTable capabilities;
 uint32_t startup_draining;
+Idle idle;
 
 Capability *workerCapability(void)
 {
@@ -62,6 +63,17 @@ void scheduleReady(Thread *thread, Capability *here)
     (void)here;
     MODEL_CHECK(thread == &current->joiner);
     ADD_RELAXED(&current->queued, 1);
+}
+GateWay ownerGateLock(OwnerGate *gate)
+{
+    (void)gate;
+    UNREACHED;
+    return GateLock;
+}
+void runQueueSpill(RunQueue *queue)
+{
+    (void)queue;
+    UNREACHED;
 }
 void scheduleRunNewborn(Runnable *runnable, Capability *capability)
 {
@@ -158,6 +170,7 @@ static void setUpHandles(void *at, uint32_t handles)
 {
     current = at;
     parkCancelReset();
+    current->capability.current = &current->joiner; /* for who waits; the other one ends */
     schedulerOf(&current->capability)->threads.count = THREAD_CACHE_MOST;
     current->thread.handles = handles;
     current->thread.ended = handles == 0 ? WATCH_MARK : 0;

@@ -78,21 +78,22 @@ static void *giveUp(void *env)
     return env;
 }
 
-/* The first is given up while it runs, the second while it waits: that one is not run. */
+/* One is given up while it runs (those before it were too late to begin), the others while they
+ * wait: they are not run. */
 TEST(Errand, isGivenUp)
 {
+    uint32_t trips = 2;
     reset(1);
-    greenJoin(greenFork(giveUp, NULL));
-    while (SEQ_CST_LOAD(&begun_trips) == 0)
-        sched_yield();
+    for (; SEQ_CST_LOAD(&begun_trips) == 0; trips++)
+        greenJoin(greenFork(giveUp, NULL));
     greenJoin(greenFork(giveUp, NULL));
     giveUp(NULL);
-    CHECK_EQ(SEQ_CST_LOAD(&freed_trips), 0);
+    CHECK_LE(SEQ_CST_LOAD(&freed_trips), trips - 3);
     CHECK_EQ(rtsShutdown(Drain, rtsNow() + MS_NS), -ETIMEDOUT); /* the first still runs */
     RELEASE_STORE(&release_trips, 1);
     stop();
     CHECK_EQ(begun_trips, 1);
-    CHECK_EQ(freed_trips, 3);
+    CHECK_EQ(freed_trips, trips);
 }
 
 static void *waitForCancel(void *env)
