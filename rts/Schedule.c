@@ -47,7 +47,7 @@ uint64_t scheduleStacksLive(void)
 
 /* More is ready than one thread: tell a sleeper, unless threads here run so briefly that it will be
  * done before anyone is up (then lookAround sees to what is still there later). */
-static inline void offerSurplus(Scheduler *scheduler, uint32_t at_least)
+static ALWAYS_INLINE void offerSurplus(Scheduler *scheduler, uint32_t at_least)
 {
     if (UNLIKELY(RELAXED_LOAD(&idle.sleeping) != 0) && scheduler->mean_run_ns >= LONG_RUN_NS &&
         runQueueLength(&capabilityOf(scheduler)->queue) >= at_least)
@@ -86,29 +86,37 @@ static bool bindStack(Scheduler *scheduler, Thread *thread)
     return true;
 }
 
-/* The next thread that can be switched to.  Anything else that is ready goes to the loop:
- * *other. */
-static Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
+/* Nothing is ready, or not a thread that has begun. */
+static __attribute__((noinline)) Thread *pickSlow(Scheduler *scheduler, bool yielded,
+                                                  Runnable *next, Runnable **other)
 {
-    for (;;) {
-        Runnable *next = popNext(scheduler, yielded);
-        *other = NULL;
-        if (next == NULL)
-            return NULL;
+    for (; next != NULL; next = popNext(scheduler, yielded)) {
         Thread *thread = threadOfRunnable(next);
-        if (LIKELY(next->run == scheduleRunThread))
+        if (next->run == scheduleRunThread)
             return thread;
-        if (UNLIKELY(next->run != scheduleRunNewborn)) {
+        if (next->run != scheduleRunNewborn) {
             *other = next;
             return NULL;
         }
         if (bindStack(scheduler, thread))
             return thread;
     }
+    return NULL;
+}
+
+/* The next thread that can be switched to.  Anything else that is ready goes to the loop:
+ * *other. */
+static ALWAYS_INLINE Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
+{
+    Runnable *next = popNext(scheduler, yielded);
+    *other = NULL;
+    if (LIKELY(next != NULL && next->run == scheduleRunThread))
+        return threadOfRunnable(next);
+    return pickSlow(scheduler, yielded, next, other);
 }
 
 /* Queue a thread on the capability this OS thread carries, where it may run. */
-static inline void queueHere(Capability *here, Thread *thread)
+static ALWAYS_INLINE void queueHere(Capability *here, Thread *thread)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
 #ifdef CAPRI_MIGRATE
