@@ -258,10 +258,21 @@ static void endSearch(Capability *capability, bool found)
         idleWakeOne();
 }
 
+/* Before a look at peers that are awake: what a peer's thread uses is in the other core's caches,
+ * what waits for an event of ours is not. */
+static bool pollOwn(Capability *capability)
+{
+    return awakePeers(capability) != 0 && RELAXED_LOAD(&capability->manager.fds) != 0 &&
+           eventManagerPoll(&capability->manager, 0, capability) != 0 &&
+           capabilityHasReady(capability);
+}
+
 bool idleSearch(Capability *capability)
 {
     ASSERT_CMP(RELAXED_LOAD(&capability->sleep), ==, IdleAwake);
     COUNT(&capability->stats.searches, 1);
+    if (pollOwn(capability))
+        return true;
     uint32_t count = capabilityTableCount();
     if (count < 2 || !sleepSearchBegin(&idle, count / 2 + count % 2))
         return false;
