@@ -148,6 +148,14 @@ static void cleanup(void *data) /* before hiredis closes the fd */
         free(adapter);
 }
 
+#if HIREDIS_MAJOR >= 1
+static void scheduleTimer(void *data, struct timeval limit) /* redisAsyncSetTimeout */
+{
+    Adapter *adapter = data;
+    redisLimit(adapter->context, (int64_t)limit.tv_sec * 1000000 + limit.tv_usec);
+}
+#endif
+
 int redisAttach(redisAsyncContext *context, Loop *loop)
 {
     if (context->ev.data != NULL)
@@ -168,6 +176,9 @@ int redisAttach(redisAsyncContext *context, Loop *loop)
     context->ev.addWrite = addWrite;
     context->ev.delWrite = delWrite;
     context->ev.cleanup = cleanup;
+#if HIREDIS_MAJOR >= 1
+    context->ev.scheduleTimer = scheduleTimer;
+#endif
     addWrite(adapter); /* writable: connected, or refused */
     int failed = adapter->failed;
     if (failed != 0) {

@@ -18,7 +18,8 @@
 int redisAttach(redisAsyncContext *context, Loop *loop);
 
 /* redisLimit -- when commands wait (or connecting does) and for limit_us nothing has come, the
- * connection ends: commands get a NULL reply, `err` is not 0.  0: no limit.  Returns 0, -ENOMEM. */
+ * connection ends: commands get a NULL reply, `err` is not 0.  0: no limit.  Returns 0, -ENOMEM.
+ * redisAsyncSetTimeout (hiredis 1.0 and later) does the same. */
 int redisLimit(redisAsyncContext *context, int64_t limit_us);
 
 #endif

@@ -8,6 +8,7 @@
  *   limit        a command that is not answered in time ends its connection
  *   kill         the server closes a connection; it is made again
  *   refuse       nobody listens
+ *   stall        somebody listens, and takes no more connections: connecting has its limit, too
  *   abandon      a connection is freed in a callback, with commands under way
  *   disconnect   what was asked before is answered first
  */
@@ -28,6 +29,7 @@ enum {
     MESSAGES = 1000,
     PINGS = 100,
     VISITS_UNDER_WAY = 1000,
+    FILLING = 3, /* a listener with a backlog of 0 takes one */
     LIMIT_US = 100 * 1000,
     WATCHDOG_US = 50 * 1000 * 1000
 };
@@ -39,7 +41,8 @@ typedef struct Session {
     unsigned faults;
     unsigned set, got, published, received, lost, kills, pings;
     unsigned visits, visited; /* INCRs that green threads have sent; that were answered */
-    int refusing;             /* a socket that is bound and does not listen */
+    int refusing;             /* a socket that is bound and does not listen, or not well; */
+    int filling[FILLING];     /* connections that keep it from taking others */
     bool closing;
     char expected[LARGE + 1];
 } Session;
@@ -134,24 +137,54 @@ static void abandon(const redisAsyncContext *context, int status)
         command((redisAsyncContext *)context, abandonFirst, "PING");
 }
 
-/* ---- refuse ---------------------------------------------------------------------------------- */
+/* ---- refuse, stall --------------------------------------------------------------------------- */
+
+static void stalled(const redisAsyncContext *context, int status)
+{
+    Session *session = context->data;
+    EXPECT(session, status == REDIS_ERR && strcmp(context->errstr, "timed out") == 0);
+    for (int i = 0; i < FILLING; i++)
+        close(session->filling[i]);
+    close(session->refusing);
+    begin(session, NULL, port, abandon, abandoned);
+}
+
+static struct sockaddr_in addressOf(int fd)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+        exit(1);
+    return address;
+}
+
+static void stall(Session *session)
+{
+    struct sockaddr_in address = addressOf(session->refusing);
+    redisAsyncContext *context;
+    EXPECT(session, listen(session->refusing, 0) == 0);
+    for (int i = 0; i < FILLING; i++) {
+        session->filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        connect(session->filling[i], (struct sockaddr *)&address, sizeof address);
+    }
+    begin(session, &context, ntohs(address.sin_port), stalled, NULL);
+    EXPECT(session, redisLimit(context, LIMIT_US) == 0);
+}
 
 static void refused(const redisAsyncContext *context, int status)
 {
     Session *session = context->data;
     EXPECT(session, status == REDIS_ERR);
-    close(session->refusing);
-    begin(session, NULL, port, abandon, abandoned);
+    stall(session);
 }
 
 static void refuse(Session *session)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
     session->refusing = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(session->refusing, (struct sockaddr *)&address, size) != 0 ||
-        getsockname(session->refusing, (struct sockaddr *)&address, &size) != 0)
+    if (bind(session->refusing, (struct sockaddr *)&address, sizeof address) != 0)
         exit(1);
+    address = addressOf(session->refusing);
     begin(session, NULL, ntohs(address.sin_port), refused, NULL);
 }
 
