@@ -1,7 +1,8 @@
 #!/bin/bash
 # serve.sh PROGRAM [ARG...] -- run PROGRAM ARG... --port P beside a redis server of its own on P.
 #
-# The server listens on 127.0.0.1 only, keeps nothing on disk, and ends with the program.
+# The server listens on 127.0.0.1 only, keeps nothing on disk, and ends with the program, be it that
+# this script is killed.
 # Exits as the program does; 77: there is no redis-server.
 set -euo pipefail
 
@@ -23,7 +24,8 @@ for ((tries = 0; tries < 50 && ${#ready} == 0; tries++)); do
     port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
     rm -f "$folder/log"
     mkfifo "$folder/log"
-    redis-server --port $port --bind 127.0.0.1 --save "" --appendonly no --daemonize no \
+    setpriv --pdeathsig KILL \
+        redis-server --port $port --bind 127.0.0.1 --save "" --appendonly no --daemonize no \
         --dir "$folder" --logfile "" --timeout 0 >"$folder/log" 2>&1 &
     server=$!
     while IFS= read -r line; do
