@@ -3,6 +3,9 @@
 #                 (make run ARGS="--seconds 5 --capabilities 2" passes arguments on)
 #   make check    install what is missing, build and test everything
 # Beside them:
+#   make redis    install what is missing, run hiredis on Capri against a redis server of its own
+#   make cares    likewise c-ares against a name server of its own (docs/examples/README.md; with
+#                 ARGS="--capabilities 4" only so, else in both ways)
 #   make bench    install the peers, build and measure everything (docs: testsuite/bench/Rows.md;
 #                 ROWS="2 3 8" some rows, PLOT=1 draws docs/performance.svg, CORES="1 2 4" growth)
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
@@ -20,7 +23,7 @@ ROWS =
 CORES =
 PLOT =
 
-.PHONY: help run check bench stress soak mutate fuzz format clean
+.PHONY: help run redis cares check bench stress soak mutate fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -31,6 +34,17 @@ run:
 	@cmake --preset release >build/release.log 2>&1 || { cat build/release.log; exit 1; }
 	@cmake --build --preset release --target httpd
 	@exec build/release/docs/examples/httpd --port $(HOST_PORT) --stats $(ARGS)
+
+client_ways = "--standalone" "--capabilities 2"
+
+redis cares:
+	@testsuite/support/install.sh clients
+	@mkdir -p build
+	@cmake --preset release >build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build --preset release --target $@
+	@for way in $(if $(ARGS),"$(ARGS)",$(client_ways)); do echo "$@ $$way"; \
+	    $(if $(filter redis,$@),docs/examples/redis/serve.sh) build/release/docs/examples/$@ $$way \
+	    || exit 1; done
 
 check:
 	@testsuite/support/install.sh check

@@ -34,7 +34,7 @@ struct EventManager {
     uint32_t poll_count; /* owner adds 1 per poll (relaxed store); watchers see by it who is busy */
     uint32_t fds;        /* anyone, relaxed: fds registered now */
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
-    bool polling;        /* owner: it is inside eventManagerPoll */
+    bool polling;        /* owner: it is inside eventManagerPoll, or closing an fd: it calls back */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */

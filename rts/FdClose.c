@@ -52,13 +52,30 @@ static bool mayLinger(int fd)
            linger.l_linger > 0;
 }
 
+typedef void Leaving(EventManager *manager, int fd, void *sink);
+
+/* Callbacks that are called here are left in their middle as little as those of a poll:
+ * See Note [Safepoints poll]. */
+static void leaveOne(Leaving *leave, EventManager *manager, int fd)
+{
+    Capability *here = scheduleHere();
+    if (here == NULL) {
+        leave(manager, fd, NULL);
+        return;
+    }
+    bool before = here->manager.polling;
+    here->manager.polling = true;
+    leave(manager, fd, here);
+    here->manager.polling = before;
+}
+
 /* Managers with callbacks, other than `but` (which may be NULL). */
-static void leaveOthers(void (*leave)(EventManager *, int, void *), const EventManager *but, int fd)
+static void leaveOthers(Leaving *leave, const EventManager *but, int fd)
 {
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         EventManager *other = &capabilities.items[i]->manager;
         if (UNLIKELY(SEQ_CST_LOAD(&other->registered) != 0) && other != but)
-            leave(other, fd, scheduleHere());
+            leaveOne(leave, other, fd);
     }
 }
 
@@ -67,15 +84,15 @@ static int closeIn(Closing *closing, bool foreign)
     uint32_t word = closing->fd < 0 ? 0 : fdHomeLeave(closing->fd);
     EventManager *left = fdHomeManager(word);
     if (left != NULL)
-        eventManagerClosingFd(left, closing->fd, scheduleHere());
+        leaveOne(eventManagerClosingFd, left, closing->fd);
     leaveOthers(eventManagerClosingFd, left, closing->fd);
     if (!foreign || foreignRun(runClosing, closing) != 0)
         runClosing(closing);
     EventManager *now = fdHomeManager(fdHomeLook(closing->fd)); /* of who came meanwhile */
     if (left != NULL)
-        eventManagerClosedFd(left, closing->fd, scheduleHere());
+        leaveOne(eventManagerClosedFd, left, closing->fd);
     if (now != NULL && now != left)
-        eventManagerClosedFd(now, closing->fd, scheduleHere());
+        leaveOne(eventManagerClosedFd, now, closing->fd);
     leaveOthers(eventManagerClosedFd, left, closing->fd);
     return closing->result;
 }

@@ -47,7 +47,7 @@ static ForkWay stopWorld(void)
         return ForkBroken;
     if (capabilityTableCount() == 0)
         return ForkDown;
-    bool in_poll = own != NULL && (own->current == NULL || own->manager.polling);
+    bool in_poll = own != NULL && scheduleCalledBack(own);
     forking.own = own;
     if (!in_poll && worldStop(own, deadline_ns)) {
         tvarLockAll();

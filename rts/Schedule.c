@@ -339,6 +339,8 @@ void scheduleReady(Thread *thread, Capability *here)
 void scheduleSafepointSlow(Capability *capability)
 {
     Scheduler *scheduler = schedulerOf(capability);
+    if (scheduleCalledBack(capability))
+        return; /* See Note [Safepoints poll] */
     bool told = capabilityAttend(capability, AttentionPoll) != 0;
     uint32_t fired = 0;
     if (told) {
@@ -348,7 +350,7 @@ void scheduleSafepointSlow(Capability *capability)
         fired = lookForPoll(scheduler);
     }
     bool slice = capabilityAttend(capability, AttentionSlice) != 0;
-    if (capability->current != NULL && (fired > 0 || slice))
+    if (fired > 0 || slice)
         yieldSlow(capability, capability->current);
 }
 

@@ -24,6 +24,10 @@
  *   A thread that computes and never parks passes safepoints.  Every SAFEPOINTS_PER_LOOK of them
  *   the clock is read, and a poll that is due is made there: while all cores compute, the Monitor
  *   may wait for some milliseconds until it gets one.
+ *   Those in a manager's callback (it writes a variable, say) are passed by: a poll would overwrite
+ *   the records that are being dispatched and call other callbacks inside of this one, a switch
+ *   would leave the poll, and a lock that the callback holds, in the middle.  The attention stays
+ *   for the next safepoint.
  */
 #ifndef RTS_SCHEDULE_H
 #define RTS_SCHEDULE_H
@@ -136,6 +140,12 @@ static inline void scheduleNewborn(Thread *thread, Capability *here)
     }
 #endif
     scheduleReady(thread, here);
+}
+
+/* scheduleCalledBack -- owner: was what runs called by a manager, be it on a thread's stack? */
+static inline bool scheduleCalledBack(const Capability *capability)
+{
+    return capability->current == NULL || capability->manager.polling;
 }
 
 /* scheduleSafepointSlow -- attention is set, or the clock should be looked at: poll, yield. */

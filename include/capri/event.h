@@ -50,8 +50,9 @@ typedef struct FdKey {
  * Returns  >= 0; a negative result is counted (EventManagerStats.failures) and stops nothing
  * Context  whoever found the event: the thread in eventManagerStep; under capabilities a
  *          capability's OS thread, perhaps on a green thread's stack (a few KiB).  It delays all
- *          other fds of the manager and must not park.  One registration is never called twice at
- *          once.
+ *          other fds of the manager and must not park or yield.  Writing variables, forking threads
+ *          and fd calls that need not wait are welcome: none switches threads there.  One
+ *          registration is never called twice at once.
  */
 typedef int FdCallback(EventManager *manager, FdKey key, uint32_t events, void *env);
 
@@ -87,7 +88,8 @@ CAPRI_EXPORT int registerFd(EventManager *manager, FdCallback *callback, void *e
  *           0  there is none: called for the last time, unregistered, closed, or another manager's.
  *              A call with EventClose may be under way on another thread
  *           -EINPROGRESS  another thread is inside the callback right now; it will not be called
- *              again after that
+ *              again after that.  Nothing tells when it has returned: let env be what outlives it,
+ *              and let the callback compare keys
  * Source    GHC.Event.unregisterFd; differs: what was selected but not begun is not called, and a
  *           number that was closed behind our back is no error.
  */

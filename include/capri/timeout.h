@@ -24,7 +24,8 @@ typedef struct TimeoutKey {
  * Returns  0 or more; a negative result is counted and stops nothing.
  * Context  whoever found the deadline passed: the OS thread that steps the manager, or under
  *          capabilities any capability.  It may register, update and unregister timeouts (its own
- *          manager's or another's); it must not park and should be short: it delays all others.
+ *          manager's or another's), write variables and fork threads; it must not park or yield and
+ *          should be short: it delays all others.
  */
 typedef int TimeoutCallback(EventManager *manager, TimeoutKey key, void *env);
 

@@ -111,6 +111,90 @@ TEST(CapabilityManager, closeFdReachesEveryManager)
     runEverywhere(closeEverywhere);
 }
 
+/* ---- safepoints ------------------------------------------------------------------------------ */
+
+enum { BUSY_PIPES = 50, BUSY_ROUNDS = 50 };
+
+static struct {
+    uint32_t inside, calls, on_threads, closes, begun; /* on one capability: no races */
+    TVar *news;
+} busy;
+
+static void *beOutside(void *env)
+{
+    CHECK_EQ(busy.inside, 0);
+    busy.begun++;
+    return env;
+}
+
+/* Each of its calls has a safepoint at which a poll and the end of the time slice are due. */
+static int passSafepoints(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    char byte;
+    (void)manager;
+    CHECK_EQ(busy.inside++, 0);
+    busy.on_threads += threadSelf() != NULL;
+    OR_SEQ_CST(&capabilities.items[0]->attention, AttentionPoll | AttentionSlice);
+    CHECK_EQ(tvarWriteIO(busy.news, env), 0);
+    CHECK_EQ(threadFork(NULL, beOutside, NULL), 0);
+    threadSafepoint();
+    if (events & EventClose)
+        busy.closes++;
+    else
+        CHECK_EQ(read(key.fd, &byte, 1), 1);
+    busy.calls++;
+    CHECK_EQ(--busy.inside, 0);
+    return 0;
+}
+
+static void *yieldOutside(void *env)
+{
+    (void)env;
+    while (busy.closes < BUSY_PIPES) {
+        CHECK_EQ(busy.inside, 0);
+        CHECK_EQ(threadYield(), 0);
+    }
+    return NULL;
+}
+
+static void *callBusily(void *env)
+{
+    int ends[BUSY_PIPES][2];
+    memset(&busy, 0, sizeof busy);
+    CHECK((busy.news = tvarNew(NULL)) != NULL);
+    Thread *other = greenFork(yieldOutside, NULL);
+    for (int i = 0; i < BUSY_PIPES; i++) {
+        CHECK_EQ(pipe2(ends[i], O_NONBLOCK | O_CLOEXEC), 0);
+        CHECK_EQ(registerFd(capabilityManager(), passSafepoints, NULL, ends[i][0], EventRead,
+                            MultiShot, NULL),
+                 0);
+    }
+    for (uint32_t round = 1; round <= BUSY_ROUNDS; round++) {
+        for (int i = 0; i < BUSY_PIPES; i++)
+            CHECK_EQ(write(ends[i][1], "x", 1), 1);
+        while (busy.calls < round * BUSY_PIPES)
+            CHECK_EQ(threadYield(), 0);
+    }
+    for (int i = 0; i < BUSY_PIPES; i++) {
+        CHECK_EQ(closeFd(ends[i][0]), 0);
+        CHECK_EQ(closeFd(ends[i][1]), 0);
+    }
+    CHECK_EQ(busy.closes, BUSY_PIPES);
+    greenJoin(other);
+    while (busy.begun < busy.calls)
+        CHECK_EQ(threadYield(), 0);
+    tvarFree(busy.news);
+    return env;
+}
+
+/* Goal: a callback is left in its middle for no other callback and no thread. */
+TEST(CapabilityManager, safepointsInCallbacksPass)
+{
+    greenRun(1, callBusily, NULL);
+    CHECK_EQ(busy.calls, (BUSY_ROUNDS + 1) * BUSY_PIPES);
+    CHECK_GE(busy.on_threads, 1); /* a poll out of a yield, or at least closeFd's */
+}
+
 TEST(CapabilityManager, noneElsewhere)
 {
     CHECK(capabilityManager() == NULL);
