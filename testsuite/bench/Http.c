@@ -61,9 +61,5 @@ int main(int argc, char **argv)
             threadForkOn(NULL, (uint32_t)i, acceptConnections, (void *)(intptr_t)listener) == 0);
     }
     sigwait(&stop, &signal);
-    for (uint32_t i = 0; i < 2; i++) {
-        RtsStats st; rtsStats(i, &st);
-        fprintf(stderr, "cap %u switches %lu parks %lu stolen %lu polls %lu sleeps %lu events %lu changes %lu calls %lu rescues %lu wakes %lu woken %lu\n", i, st.switches, st.parks, st.stolen, st.polls, st.sleeps, st.events, st.changes, st.calls, st.rescues, st.wakes_sent, st.woken);
-    }
     exit(0);
 }
