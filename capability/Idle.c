@@ -258,11 +258,11 @@ static void endSearch(Capability *capability, bool found)
         idleWakeOne();
 }
 
-/* Before a look at peers that are awake: what a peer's thread uses is in the other core's caches,
- * what waits for an event of ours is not. */
+/* Before anything is stolen: what a peer's thread uses is in the other core's caches, what waits
+ * for an event of ours is not. */
 static bool pollOwn(Capability *capability)
 {
-    return awakePeers(capability) != 0 && RELAXED_LOAD(&capability->manager.fds) != 0 &&
+    return RELAXED_LOAD(&capability->manager.fds) != 0 && peersHaveSurplus(capability) &&
            eventManagerPoll(&capability->manager, 0, capability) != 0 &&
            capabilityHasReady(capability);
 }

@@ -15,9 +15,9 @@
  *   (pinned runnables are not in the run queue: See Note [Pinned runnables]).
  *
  * Note [Idle search]
- *   While a peer is awake, who runs out of work first polls its own manager without waiting: what
- *   is taken from a peer is in the other core's caches.  A searcher visits its peers from a random
- *   one on.  It takes, in this order: from a peer that is awake and has not polled for
+ *   Who runs out of work while a peer has surplus first polls its own manager without waiting:
+ *   what is taken from a peer is in the other core's caches.  A searcher visits its peers from a
+ *   random one on.  It takes, in this order: from a peer that is awake and has not polled for
  *   STALE_POLL_NS (or whose AttentionPoll the Monitor has set) the events, due timers and open
  *   inbox; half of two or more ready runnables, never the youngest; a lone ready one once the peer
  *   has not switched for STEAL_YOUNGEST_NS.  What it took runs oldest first.  At most half of the

@@ -356,6 +356,31 @@ TEST(Idle, guardSleepsInTicksOverAPendingWakeup)
     end();
 }
 
+/* An event of its own is not left for what a peer has ready. */
+TEST(Idle, ownEventsComeBeforeAPeersSurplus)
+{
+    begin(2, NULL);
+    Capability *self = capabilities.items[0], *peer = capabilities.items[1];
+    int ends[2];
+    WatchNode node = {0};
+    CHECK_EQ(pipe(ends), 0);
+    awaitRead(self, ends[0], &node, 10);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    for (int i = 0; i < 4; i++)
+        capabilityPush(peer, &items[i]);
+    CHECK(idleSearch(self));
+    CHECK_EQ(capabilityPopOld(self), &items[10]);
+    CHECK_EQ(self->stats.stolen, 0);
+    CHECK(idleSearch(self)); /* now there is none */
+    CHECK_EQ(self->stats.stolen, 2);
+    CHECK_EQ(self->manager.stats.polls, 2);
+    while (capabilityPopOld(self) != NULL || capabilityPopOld(peer) != NULL)
+        ;
+    close(ends[0]);
+    close(ends[1]);
+    end();
+}
+
 /* ---- The price of the common cycle. ---- */
 
 /* Goal: nothing ready -> sleep -> event costs one call of poll, no Wakeup.  Method: one pipe; each
