@@ -50,6 +50,7 @@ int parkAbandon(Thread *self)
 int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
 {
     Capability *here = scheduleHere();
+    ASSERT(scheduleMayWait());
     uint64_t number = claimNumber(RELAXED_LOAD(&self->claim));
     if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0)) /* See Note [Cancelling everything] */
         claimTry(&self->claim, number, -ECANCELED);
@@ -100,6 +101,7 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
 int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd)
 {
     uint64_t list = (uint64_t)(uintptr_t)wait->list;
+    ASSERT(scheduleMayWait());
     if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0))
         return -ECANCELED;
     RELAXED_STORE(&self->node.fire, parkListedFired);

@@ -96,6 +96,14 @@ static inline Capability *scheduleHere(void)
     return worker == NULL ? NULL : worker->capability;
 }
 
+/* scheduleMayWait -- false inside a callback that a manager makes: whatever it waited for, its
+ * capability would not look for. */
+static inline bool scheduleMayWait(void)
+{
+    const Capability *here = scheduleHere();
+    return here == NULL || (here->current != NULL && !here->manager.polling);
+}
+
 /* scheduleSelf -- the running green thread, or NULL. */
 Thread *scheduleSelf(void);
 
