@@ -7,7 +7,7 @@
  * SystemCallFault --only tableIsShown --docs FILE
  *   Compares FILE with the table; prints what it must contain.
  *
- * not-under: qemu valgrind
+ * not-under: qemu valgrind tsan
  */
 #include "testsuite/fault/Injector.h"
 #include "testsuite/fault/Table.h"
