@@ -1,7 +1,7 @@
 /* InheritedTest.c -- a standalone manager in the child of a fork: refused, freed, without a word to
  * the parent's.
  *
- * not-under: tsan
+ * not-under: tsan valgrind
  */
 #include "testsuite/support/Caller.h"
 #include "testsuite/support/Runtime.h"
