@@ -11,6 +11,7 @@
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
 #   make soak     the same for 10 minutes (SECONDS=n for another length)
 #   make mutate   every memory order weakened by a step: a model must fail (make check: a quarter)
+#   make faults   every system call fails with every errno (make check: a quarter)
 #   make fuzz     each fuzzing program for an hour (SECONDS=n for another length)
 #   make format   let clang-format decide the spacing
 #   make clean    remove build/
@@ -23,7 +24,7 @@ ROWS =
 CORES =
 PLOT =
 
-.PHONY: help run redis cares check bench stress soak mutate fuzz format clean
+.PHONY: help run redis cares check bench stress soak mutate faults fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -65,6 +66,10 @@ soak:
 mutate:
 	@testsuite/support/install.sh check
 	@cmake --preset dev >/dev/null && cmake --build --preset dev --target mutate
+
+faults:
+	@testsuite/support/install.sh check
+	@cmake --preset dev >/dev/null && cmake --build --preset dev --target faults
 
 fuzz:
 	@testsuite/support/install.sh check

@@ -147,7 +147,9 @@ static void relievePeer(Capability *capability, Capability *peer, int64_t now_ns
 {
     PeerView *view = &capability->peers[peer->index];
     if (hasEvents(peer, now_ns)) {
+        capability->manager.polling = true; /* callbacks are made here */
         uint32_t fired = eventManagerRescue(&peer->manager, capability);
+        capability->manager.polling = false;
         COUNT(&capability->stats.rescued, fired);
         if (readable && fired == 0) {
             view->muted = true;

@@ -85,13 +85,14 @@ void eventManagerStats(EventManager *manager, EventManagerStats *stats)
         .changes = RELAXED_LOAD(&at->changes),
         .wakeups = RELAXED_LOAD(&at->wakeups),
         .stale = RELAXED_LOAD(&at->stale),
-        .failures = RELAXED_LOAD(&at->failures),
+        .failures = RELAXED_LOAD(&at->failures) + RELAXED_LOAD(&manager->timeouts.failed),
     };
 }
 
 void eventManagerWake(EventManager *manager)
 {
-    wakeupSend(&manager->wakeup);
+    if (!eventManagerIsInherited(manager)) /* its eventfd is the parent's as well */
+        wakeupSend(&manager->wakeup);
 }
 
 int eventManagerPollable(EventManager *manager)
@@ -316,6 +317,7 @@ uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const 
 {
     struct pollfd fds[MOST_POLLABLES + 1];
     uint32_t fired = 0;
+    bool before = manager->polling;
     fds[0] = (struct pollfd){.fd = eventManagerPollable(manager), .events = POLLIN};
     *ready = 0;
     ASSERT_CMP(count, <=, MOST_POLLABLES);
@@ -330,12 +332,14 @@ uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const 
         eventManagerDoze(manager, true);
         int found = ppoll(fds, (nfds_t)count + 1, timeout_ns < 0 ? NULL : &timeout, NULL);
         eventManagerDoze(manager, false);
+        manager->polling = true;
         bool news = found > 0 && fds[0].revents != 0 && pollOwn(manager, 0, &fired, sink);
         for (int i = 0; found > 0 && i < count; i++) {
             if (fds[i + 1].revents != 0)
                 *ready |= UINT64_C(1) << i;
         }
         fired += expireOwn(manager, timeout_ns, sink);
+        manager->polling = before;
         if (news || fired > 0 || *ready != 0 || isOver(manager, deadline_ns))
             return fired;
     }

@@ -34,10 +34,11 @@ struct EventManager {
     uint32_t poll_count; /* owner adds 1 per poll (relaxed store); watchers see by it who is busy */
     uint32_t fds;        /* anyone, relaxed: fds registered now */
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
-    bool polling;        /* owner: it is inside eventManagerPoll, or closing an fd: it calls back */
+    bool polling;        /* owner: it calls back: from a poll, even another manager's, or a close */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
+    uint32_t process;    /* constant: event_manager_process when it was made */
     uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique */
     uint32_t registered; /* anyone, seq_cst: registrations now */
     uint32_t stepping;   /* standalone: 1 while somebody steps; See Note [Stepping] */
@@ -48,6 +49,16 @@ struct EventManager {
     CACHE_ALIGNED TimerManager timeouts;
     CACHE_ALIGNED EventManagerStats stats;
 };
+
+/* event_manager_process -- changes in the child of a fork (relaxed), once a standalone manager was
+ * made: See Note [Inherited managers]. */
+extern uint32_t event_manager_process;
+
+/* eventManagerIsInherited -- a standalone manager of the parent's. */
+static inline bool eventManagerIsInherited(const EventManager *manager)
+{
+    return manager->exclusive && UNLIKELY(manager->process != RELAXED_LOAD(&event_manager_process));
+}
 
 /* eventManagerOpen -- backend and clock NULL: the defaults.  0 or -EMFILE, -ENFILE,
  * -ENOMEM, -ENOSYS. */

@@ -197,6 +197,8 @@ int registerFd(EventManager *manager, FdCallback *callback, void *env, int fd, u
     int result = checkArguments(callback, fd, events, lifetime);
     if (result < 0)
         return result;
+    if (eventManagerIsInherited(manager))
+        return -ENOTRECOVERABLE;
     FdSlot *slot = fdTableGet(&manager->table, fd);
     if (slot == NULL)
         return fd >= FD_MAX ? -EMFILE : -ENOMEM;
@@ -224,6 +226,8 @@ int unregisterFd(EventManager *manager, FdKey key)
 {
     FdLeft left = {.why = 0};
     Registration *freed;
+    if (eventManagerIsInherited(manager))
+        return -ENOTRECOVERABLE;
     FdSlot *slot = fdTableFind(&manager->table, key.fd);
     if (slot == NULL)
         return 0;

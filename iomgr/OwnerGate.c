@@ -11,8 +11,10 @@
 #include "internal/Turn.h"
 
 #ifndef SMP_MODEL
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -46,8 +48,11 @@ void ownerGateStart(void)
 
 void smpMembarrier(void)
 {
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0)
-        barf("membarrier failed after it was registered");
+    while (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
+        if (errno != ENOMEM) /* of the moment: the kernel allocates a mask of processors */
+            barf("membarrier failed after it was registered: error %d", errno);
+        sched_yield();
+    }
 }
 
 #endif

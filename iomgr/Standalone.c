@@ -9,12 +9,22 @@
  *             the owner that the rest of iomgr/ speaks of, and it sees what the last one did.
  *   stopping  set by anyone (seq_cst), then a Wakeup; the runner takes it by exchange before each
  *             step.  A stop that comes after the exchange ends the sleep by its Wakeup.
+ *
+ * Note [Inherited managers]
+ *   In the child of a fork the epoll instance, the ring, the eventfd and the timerfd are the same
+ *   as the parent's: a change made by the child, a step or a wake would be made to the parent's
+ *   manager.  What another OS thread was about when the process forked stays half done for ever.
+ *   So a manager belongs to the process that made it; the child may free it, which closes the
+ *   child's numbers and says nothing to the kernel about what is watched (Backend.close), and
+ *   every other call says -ENOTRECOVERABLE.
  */
 #include "iomgr/EventManager.h"
 #include "iomgr/FdAwait.h"
+#include "iomgr/HeapId.h"
 #include "iomgr/Memory.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -23,10 +33,26 @@ typedef struct Standalone {
     Allocator own;        /* constant: manager.allocator points here */
 } Standalone;
 
+uint32_t event_manager_process;
+
 /* ---- making and freeing ---------------------------------------------------------------------- */
+
+static int watch_result; /* constant once watched */
+
+static void becomeChild(void)
+{
+    RELAXED_STORE(&event_manager_process, RELAXED_LOAD(&event_manager_process) + 1);
+    heapIdSurvive();
+}
+
+static void watchForks(void)
+{
+    watch_result = -pthread_atfork(NULL, NULL, becomeChild);
+}
 
 int eventManagerNew(const EventManagerConfig *config, EventManager **manager)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     const EventManagerConfig defaults = {.backend = NULL};
     if (config == NULL)
         config = &defaults;
@@ -34,6 +60,9 @@ int eventManagerNew(const EventManagerConfig *config, EventManager **manager)
     if (manager == NULL || (backend == NULL && config->backend != NULL) ||
         (config->allocator.allocate == NULL) != (config->allocator.release == NULL))
         return -EINVAL;
+    pthread_once(&once, watchForks);
+    if (watch_result < 0)
+        return watch_result;
     Standalone *made = memoryAllocate(&config->allocator, sizeof *made, CACHE_LINE);
     if (made == NULL)
         return -ENOMEM;
@@ -41,6 +70,7 @@ int eventManagerNew(const EventManagerConfig *config, EventManager **manager)
     ownerGateStart();
     int result = eventManagerOpen(&made->manager, backend, NULL, &made->own);
     if (result == 0) {
+        made->manager.process = RELAXED_LOAD(&event_manager_process);
         made->manager.exclusive = true;
         *manager = &made->manager;
         return 0;
@@ -54,6 +84,8 @@ static int beginStep(EventManager *manager)
 {
     if (!manager->exclusive)
         return -EPERM;
+    if (eventManagerIsInherited(manager))
+        return -ENOTRECOVERABLE;
     if (XCHG_ACQUIRE(&manager->stepping, 1) != 0)
         return -EBUSY;
     if (manager->timer_fd >= 0) { /* the foreign loop is awake */
@@ -71,7 +103,9 @@ static void endStep(EventManager *manager)
 int eventManagerFree(EventManager *manager)
 {
     int result = beginStep(manager);
-    if (result < 0)
+    if (result == -ENOTRECOVERABLE && RELAXED_LOAD(&manager->stepping) != 0)
+        return -EBUSY; /* the parent was inside, and so it is half done here */
+    if (result < 0 && result != -ENOTRECOVERABLE)
         return result;
     if (manager->timer_fd >= 0)
         close(manager->timer_fd);
@@ -192,6 +226,8 @@ int eventManagerCloseFd(EventManager *manager, int fd)
 {
     if (!manager->exclusive)
         return -EPERM;
+    if (eventManagerIsInherited(manager))
+        return -ENOTRECOVERABLE;
     if (fd < 0)
         return -EBADF;
     eventManagerClosingFd(manager, fd, NULL);

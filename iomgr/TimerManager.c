@@ -273,6 +273,8 @@ int registerTimeout(EventManager *manager, int64_t delay_us, TimeoutCallback *ca
     TimeoutKey dead = {NULL, 0};
     if (manager == NULL || callback == NULL)
         return -EINVAL;
+    if (eventManagerIsInherited(manager))
+        return -ENOTRECOVERABLE;
     if (delay_us <= 0) {
         if (key != NULL)
             *key = dead;
@@ -328,6 +330,8 @@ int updateTimeout(EventManager *manager, TimeoutKey key, int64_t delay_us)
     uint64_t word, next;
     if (!findRecord(manager, key, &record))
         return -EINVAL;
+    if (eventManagerIsInherited(manager))
+        return -ENOTRECOVERABLE;
     if (record == NULL)
         return 0;
     int64_t deadline_ns = clockDeadline(manager->clock, delay_us);

@@ -32,9 +32,12 @@ void wakeupSend(Wakeup *wakeup)
 {
     const uint64_t one = 1;
     int saved = errno;
-    while (write(wakeup->fd, &one, sizeof one) < 0 && errno == EINTR)
-        continue;
-    /* EAGAIN: the counter is full, so the fd is as readable as can be. */
+    while (write(wakeup->fd, &one, sizeof one) < 0) {
+        if (errno == EAGAIN) /* the counter is full, so the fd is as readable as can be */
+            break;
+        if (errno != EINTR)
+            barf("eventfd %d: a wake-up is lost: error %d", wakeup->fd, errno);
+    }
     errno = saved;
 }
 
@@ -42,7 +45,11 @@ void wakeupDrain(Wakeup *wakeup)
 {
     uint64_t sent;
     int saved = errno;
-    while (read(wakeup->fd, &sent, sizeof sent) < 0 && errno == EINTR)
-        continue;
+    while (read(wakeup->fd, &sent, sizeof sent) < 0) {
+        if (errno == EAGAIN) /* somebody else has */
+            break;
+        if (errno != EINTR)
+            barf("eventfd %d: it stays readable: error %d", wakeup->fd, errno);
+    }
     errno = saved;
 }

@@ -49,13 +49,22 @@ static bool isPlainTcp(int fd)
            !hasUpperProtocol(fd);
 }
 
+/* Only files in memory (tmpfs, memfd, hugetlbfs) have seals, be it none; the kernel looks at the
+ * open file and asks nobody, while statfs(2) of a network's file system asks the server. */
+bool fdAdoptInMemory(int fd)
+{
+    return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
 /* See Note [What is a stream]. */
 uint32_t fdAdoptKind(int fd)
 {
     struct stat about;
     if (fstat(fd, &about) != 0)
         return FdAdopted;
-    if (S_ISREG(about.st_mode) || S_ISDIR(about.st_mode) || S_ISBLK(about.st_mode))
+    if (S_ISREG(about.st_mode))
+        return FdAdopted | FD_KIND_FILE | (fdAdoptInMemory(fd) ? FD_KIND_MEMORY : 0);
+    if (S_ISDIR(about.st_mode) || S_ISBLK(about.st_mode))
         return FdAdopted | FD_KIND_FILE;
     if (!S_ISSOCK(about.st_mode))
         return FdAdopted;

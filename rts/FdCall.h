@@ -32,8 +32,9 @@
 #include <sys/uio.h>
 
 /* More bits of an fd's kind, beside iomgr's FdKind; only the calls of this floor look at it. */
-#define FD_KIND_SOCKET UINT32_C(4) /* a socket: send, not write, so that SIGPIPE stays away */
-#define FD_KIND_FILE UINT32_C(16)  /* a file, directory or disk: See Note [Files] */
+#define FD_KIND_SOCKET UINT32_C(4)  /* a socket: send, not write, so that SIGPIPE stays away */
+#define FD_KIND_FILE UINT32_C(16)   /* a file, directory or disk: See Note [Files] */
+#define FD_KIND_MEMORY UINT32_C(32) /* and a file of tmpfs or the like */
 
 /* FdAttempt -- one try: a count, or -errno.  kind: of the fd, 0 for strangers. */
 typedef ssize_t FdAttempt(int fd, uint32_t kind, void *request);

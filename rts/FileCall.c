@@ -9,8 +9,10 @@
  */
 #include "rts/FileCall.h"
 
+#include "capability/FdHome.h"
 #include "iomgr/Memory.h"
 #include "rts/Errand.h"
+#include "rts/FdAdopt.h"
 #include "rts/FdCall.h"
 #include "rts/Foreign.h"
 #include "rts/Startup.h"
@@ -106,15 +108,26 @@ bool fileCallCached(int fd, int64_t offset, size_t size)
 
 /* ---- 1. at once ---- */
 
+/* An adopted number is closed by closeFd only, which forgets what kind it was. */
+static bool isAdoptedMemory(const FileRequest *request)
+{
+    return (fdHomeKind(fdHomeLook(request->fd)) & FD_KIND_MEMORY) != 0;
+}
+
 /* A count, -E..., or -EAGAIN: it may sleep. */
 static ssize_t tryNow(const FileRequest *request)
 {
     ssize_t n;
+    if (isAdoptedMemory(request))
+        return callPlainly(request);
     do {
         n = request->operation == FileRead ? readNow(request) : writeNow(request);
     } while (n == -EINTR);
     if (LIKELY(n >= 0) || (n != -EOPNOTSUPP && n != -ENOSYS))
         return n;
+    bool is_known = (fdHomeKind(fdHomeLook(request->fd)) & FdAdopted) != 0;
+    if (!is_known && fdAdoptInMemory(request->fd))
+        return callPlainly(request);
     if (request->operation == FileRead && request->offset != FILE_POSITION &&
         fileCallCached(request->fd, request->offset, fdCallSize(request->parts, 1)))
         return callPlainly(request);
@@ -171,8 +184,10 @@ ssize_t fileCall(const FileRequest *request)
 {
     if (scheduleSelf() == NULL)
         return callPlainly(request);
-    if (request->operation != FileRead && request->operation != FileWrite)
-        return callElsewhere(request);
+    if (request->operation != FileRead && request->operation != FileWrite) {
+        bool sleeps = request->operation == FileOpen || !isAdoptedMemory(request);
+        return sleeps ? callElsewhere(request) : callPlainly(request);
+    }
     ssize_t n;
     if (request->count != 1 || request->offset == FILE_POSITION) {
         n = tryNow(request);

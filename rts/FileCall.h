@@ -3,8 +3,11 @@
  * Note [Files]
  *   A regular file is always "ready", and yet read(2) of it sleeps until the disk has answered.  So
  *     1. the kernel is asked with RWF_NOWAIT: what is in the page cache is copied, nothing sleeps.
- *        A file system that does not know the flag (tmpfs) is asked what it has (cachestat), and if
+ *        A file system that does not know the flag is asked what it has (cachestat), and if
  *        that is everything the plain call is made: it sleeps only if the pages went that moment.
+ *        Files in memory (tmpfs) do not know it either: for them the plain call is made, as for
+ *        adopted ones fsync and fstat.  What the kernel has swapped out comes back as the process's
+ *        own memory does.
  *     2. What is left runs on an OS thread of the blocking pool while the green thread is parked.
  *   Opening, fstat and fsync have no form that does not sleep: they go to the pool.  If there is no
  *   OS thread to be had at all, the call is made where it is.

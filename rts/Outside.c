@@ -8,6 +8,7 @@
 
 #include "iomgr/Clock.h"
 #include "iomgr/Memory.h"
+#include "rts/Schedule.h"
 #include "rts/Startup.h"
 #include "rts/Wait.h"
 
@@ -149,6 +150,7 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
                     int64_t deadline_ns)
 {
     int result = startupTouch();
+    ASSERT(scheduleMayWait());
     if (result != 0)
         return result;
     result = -EALREADY;
@@ -198,6 +200,7 @@ void outsideCancelAll(void)
 int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
 {
     struct pollfd wanted = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
+    ASSERT(scheduleMayWait());
     if (fd < 0)
         return -EBADF;
     if (startupIsBroken())
@@ -221,6 +224,7 @@ int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
 int outsideSleep(int64_t deadline_ns)
 {
     struct timespec until = {deadline_ns / 1000000000, deadline_ns % 1000000000};
+    ASSERT(scheduleMayWait());
     if (startupIsBroken())
         return -ENOTRECOVERABLE;
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {

@@ -105,7 +105,11 @@ int overflowWatchHere(void)
         mmap(NULL, SIGNAL_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (wanted.ss_sp == MAP_FAILED)
         return -ENOMEM;
-    sigaltstack(&wanted, NULL);
+    if (sigaltstack(&wanted, NULL) != 0) {
+        int result = -errno;
+        munmap(wanted.ss_sp, SIGNAL_STACK);
+        return result;
+    }
     return 0;
 }
 

@@ -48,6 +48,7 @@ int parkAbandon(Thread *self)
 int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
 {
     Capability *here = scheduleHere();
+    ASSERT(scheduleMayWait());
     uint64_t number = claimNumber(RELAXED_LOAD(&self->claim));
     if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0)) /* See Note [Cancelling everything] */
         claimTry(&self->claim, number, -ECANCELED);

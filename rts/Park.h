@@ -84,6 +84,7 @@ static inline int parkListed(Capability *here, ThreadState why, int fd)
 {
     Thread *self = here->current;
     const ListedWait *wait = scheduleWait(here);
+    ASSERT(!scheduleCalledBack(here));
     if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
         return -ECANCELED;
     RELAXED_STORE(&self->node.fire, parkListedFired);

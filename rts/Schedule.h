@@ -107,6 +107,20 @@ static inline Capability *scheduleHere(void)
     return workerCapability();
 }
 
+/* scheduleCalledBack -- owner: was what runs called by a manager, be it on a thread's stack?
+ * scheduleMayWait -- such a callback may not: whatever it waited for, its capability would not look
+ * for. */
+static inline bool scheduleCalledBack(const Capability *capability)
+{
+    return capability->current == NULL || capability->manager.polling;
+}
+
+static inline bool scheduleMayWait(void)
+{
+    const Capability *here = scheduleHere();
+    return here == NULL || !scheduleCalledBack(here);
+}
+
 /* scheduleSelf -- the running green thread, or NULL. */
 Thread *scheduleSelf(void);
 
@@ -140,12 +154,6 @@ static inline void scheduleNewborn(Thread *thread, Capability *here)
     }
 #endif
     scheduleReady(thread, here);
-}
-
-/* scheduleCalledBack -- owner: was what runs called by a manager, be it on a thread's stack? */
-static inline bool scheduleCalledBack(const Capability *capability)
-{
-    return capability->current == NULL || capability->manager.polling;
 }
 
 /* scheduleSafepointSlow -- attention is set, or the clock should be looked at: poll, yield. */

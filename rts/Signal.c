@@ -23,6 +23,7 @@
 
 #include "internal/SMP.h"
 #include "iomgr/Memory.h"
+#include "iomgr/Wakeup.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
 #include "rts/stm/TVar.h"
@@ -31,7 +32,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -56,7 +56,8 @@ static struct {
     struct sigaction before[SIGNALS]; /* dispositions of the wanted ones */
     sigset_t mask;                    /* the signalfd's */
     bool running;                     /* the reader lives, both fds are open */
-    int signal_fd, wake_fd;           /* constant while running */
+    int signal_fd;                    /* constant while running */
+    Wakeup wake;                      /* likewise */
     uint32_t stopping;                /* signalEnd stores (release), the reader loads (acquire) */
     uint32_t bare[SIGNALS];           /* handlers add, the reader takes: both relaxed */
     pthread_t thread;
@@ -83,10 +84,8 @@ static void passOn(int number, siginfo_t *info, void *context)
         passed.si_value.sival_ptr = (void *)(uintptr_t)both;
     }
     if (syscall(SYS_rt_tgsigqueueinfo, getpid(), reader, number, &passed) != 0) {
-        uint64_t one = 1;
         ADD_RELAXED(&signals.bare[number - 1], 1);
-        if (write(signals.wake_fd, &one, sizeof one) != sizeof one)
-            barf("eventfd: the reader of signals cannot be woken");
+        wakeupSend(&signals.wake);
     }
     errno = kept;
 }
@@ -128,9 +127,7 @@ static void tellAll(const SignalInfo *info)
 /* Under the lock: those of which nothing but the number is known. */
 static void tellBare(void)
 {
-    uint64_t wakes;
-    if (read(signals.wake_fd, &wakes, sizeof wakes) != sizeof wakes)
-        return;
+    wakeupDrain(&signals.wake);
     for (int i = 0; i < SIGNALS; i++) {
         SignalInfo info = {.number = i + 1, .count = XCHG_RELAXED(&signals.bare[i], 0)};
         if (info.count != 0)
@@ -142,7 +139,7 @@ static void *readSignals(void *env)
 {
     struct signalfd_siginfo batch[BATCH];
     struct pollfd ready[2] = {{.fd = signals.signal_fd, .events = POLLIN},
-                              {.fd = signals.wake_fd, .events = POLLIN}};
+                              {.fd = signals.wake.fd, .events = POLLIN}};
     (void)env;
     prctl(PR_SET_NAME, "capri/signals", 0, 0, 0);
     RELEASE_STORE(&signals.reader, (pid_t)syscall(SYS_gettid));
@@ -181,11 +178,9 @@ static __attribute__((noinline)) int openFds(void)
     signals.signal_fd = signalfd(-1, &signals.mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals.signal_fd < 0)
         return -errno;
-    signals.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (signals.wake_fd >= 0)
-        return 0;
-    int failed = -errno;
-    close(signals.signal_fd);
+    int failed = wakeupOpen(&signals.wake);
+    if (failed != 0)
+        close(signals.signal_fd);
     return failed;
 }
 
@@ -199,7 +194,7 @@ static int startReader(void)
     failed = makeReader();
     if (failed != 0) {
         close(signals.signal_fd);
-        close(signals.wake_fd);
+        wakeupClose(&signals.wake);
         return failed;
     }
     while (ACQUIRE_LOAD(&signals.reader) == 0) /* handlers need it */
@@ -209,14 +204,19 @@ static int startReader(void)
 }
 
 /* By the bare system call: ThreadSanitizer takes signalfd(3) for the opening of an fd. */
-static void setMask(int number, bool wanted)
+static __attribute__((noinline)) int setMask(int number, bool wanted)
 {
     if (wanted)
         sigaddset(&signals.mask, number);
     else
         sigdelset(&signals.mask, number);
-    if (syscall(SYS_signalfd4, signals.signal_fd, &signals.mask, SIGNALS / 8, 0) < 0)
-        barf("signalfd: the mask cannot be changed");
+    if (syscall(SYS_signalfd4, signals.signal_fd, &signals.mask, SIGNALS / 8, 0) >= 0)
+        return 0;
+    int failed = -errno;
+    if (!wanted) /* it would go on to take what is the host's */
+        barf("signalfd: signal %d cannot be taken out of the mask: error %d", number, -failed);
+    sigdelset(&signals.mask, number);
+    return failed;
 }
 
 /* ---- watches ---- */
@@ -227,7 +227,9 @@ static __attribute__((noinline)) int wantOne(int number)
                                .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
     if (signals.wanted[number - 1] == 0) {
         sigfillset(&action.sa_mask);
-        setMask(number, true);
+        int failed = setMask(number, true);
+        if (failed != 0)
+            return failed;
         if (sigaction(number, &action, &signals.before[number - 1]) != 0) {
             setMask(number, false);
             return -EINVAL; /* one that the C library keeps for itself */
@@ -392,7 +394,6 @@ void signalRelease(SignalWatch *watch)
 int signalSurvive(void)
 {
     int failed = 0;
-    uint64_t one = 1;
     sigset_t all, before;
     signals.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     for (SignalWatch *watch = signals.watches; watch != NULL; watch = watch->next)
@@ -402,35 +403,33 @@ int signalSurvive(void)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* handlers need what changes now */
     close(signals.signal_fd);
-    close(signals.wake_fd);
+    wakeupClose(&signals.wake);
     signals.running = false;
     failed = startReader();
     for (int number = 1; number <= SIGNALS; number++) {
         if (signals.wanted[number - 1] == 0)
             continue;
         if (failed == 0)
-            setMask(number, true);
-        else
+            failed = setMask(number, true);
+        if (failed != 0)
             sigaction(number, &signals.before[number - 1], NULL);
     }
-    if (failed == 0 && write(signals.wake_fd, &one, sizeof one) != sizeof one) /* see `bare` */
-        barf("eventfd: the reader of signals cannot be woken");
+    if (failed == 0)
+        wakeupSend(&signals.wake); /* see `bare` */
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }
 
 void signalEnd(void)
 {
-    uint64_t one = 1;
     while (signals.watches != NULL)
         signalRelease(signals.watches);
     if (!signals.running)
         return;
     RELEASE_STORE(&signals.stopping, 1);
-    if (write(signals.wake_fd, &one, sizeof one) != sizeof one)
-        barf("eventfd: the reader of signals cannot be woken");
+    wakeupSend(&signals.wake);
     pthread_join(signals.thread, NULL);
     close(signals.signal_fd);
-    close(signals.wake_fd);
+    wakeupClose(&signals.wake);
     signals.running = false;
 }

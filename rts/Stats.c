@@ -21,6 +21,8 @@ int rtsStats(uint32_t capability, RtsStats *stats)
     Capability *it = capabilities.items[capability];
     Scheduler *scheduler = schedulerOf(it);
     EventManager *manager = &it->manager;
+    EventManagerStats of_manager;
+    eventManagerStats(manager, &of_manager);
     *stats = (RtsStats){
         .switches = RELAXED_LOAD(&it->stats.switches),
         .forks = RELAXED_LOAD(&scheduler->forks),
@@ -36,6 +38,7 @@ int rtsStats(uint32_t capability, RtsStats *stats)
         .wakes_sent = RELAXED_LOAD(&it->stats.wakes_sent),
         .woken = RELAXED_LOAD(&it->stats.woken),
         .timers_fired = RELAXED_LOAD(&manager->timers.fired),
+        .failures = of_manager.failures,
         .stacks_live = scheduleStacksLive(),
     };
     return 0;

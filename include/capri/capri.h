@@ -11,6 +11,7 @@
 #include <capri/rts.h>
 #include <capri/signal.h>
 #include <capri/thread.h>
+#include <capri/timeout.h>
 #include <capri/tvar.h>
 
 #endif

@@ -95,7 +95,14 @@ CAPRI_EXPORT int registerFd(EventManager *manager, FdCallback *callback, void *e
  */
 CAPRI_EXPORT int unregisterFd(EventManager *manager, FdKey key) CAPRI_NAME(unregisterFd);
 
-/* ---- standalone managers --------------------------------------------------------------------- */
+/* ---- standalone managers ---------------------------------------------------------------------
+ *
+ * fork(2): a manager belongs to the process that made it.  In the child eventManagerFree gives its
+ * memory and fds back, and the parent notices nothing; eventManagerWake and eventManagerStop do
+ * nothing; every other call, registerFd and registerTimeout too, returns -ENOTRECOVERABLE.  The
+ * child makes managers of its own.  One that was being stepped at that moment cannot be freed there
+ * (-EBUSY).
+ */
 
 /* EventManagerConfig -- all zeroes are the defaults. */
 typedef struct EventManagerConfig {
@@ -155,7 +162,7 @@ typedef struct EventManagerStats {
     uint64_t changes;  /* system calls that changed the kernel's interest */
     uint64_t wakeups;  /* times a wakeup was taken */
     uint64_t stale;    /* events dropped because the number is another file now */
-    uint64_t failures; /* callbacks that returned a negative result */
+    uint64_t failures; /* callbacks of fds and timeouts that returned a negative result */
     uint64_t visits;   /* times somebody else than the owner asked the kernel for events */
 } EventManagerStats;
 

@@ -1,6 +1,7 @@
 /* capri/file.h -- files: reading, writing and opening them holds up no other green thread.
  *
- * What the page cache has is copied at once, without leaving the core.  Anything else is done by an
+ * What the page cache has, and files in memory (tmpfs, memfd_create), is copied at once, without
+ * leaving the core.  Anything else is done by an
  * OS thread of a bounded pool (RtsConfig.blocking_threads) while the green thread is parked; a
  * plain OS thread makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same
  * with regular files, at the file's own position.

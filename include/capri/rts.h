@@ -118,6 +118,7 @@ typedef struct RtsStats {
     uint64_t wakes_sent; /* sleepers woken by this one */
     uint64_t woken;      /* times it was woken by another */
     uint64_t timers_fired;
+    uint64_t failures;    /* callbacks of fds and timeouts that returned a negative result */
     uint64_t stacks_live; /* stacks bound to threads now, whole process (same in each) */
 } RtsStats;
 

@@ -56,9 +56,11 @@
 
 #include "internal/Assert.h"
 #include "iomgr/Memory.h"
+#include "iomgr/Wakeup.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -68,12 +70,27 @@ enum {
     MOST_ENDS = 64,
     MOST_RECORDS = 64,
     CLOSE_TRIES = 100,
+    SUBMIT_TRIES = 16,
     CHANGE_ENTRIES = 2 /* submissions one change needs at most */
 };
 #define CLOSE_WAIT_NS INT64_C(1000000)
 #define EVENTS_ALL (EventRead | EventWrite | EventError)
 
 /* ---- changes ------------------------------------------------------------------------------- */
+
+/* No lock.  The kernel may have no memory for requests just now: who sleeps over the ring is woken
+ * and hands over what is left. */
+static void submitAll(BackendState *state)
+{
+    for (int tries = 0; ringPending(&state->ring) != 0; tries++) {
+        if (tries == SUBMIT_TRIES) {
+            wakeupSend(&(Wakeup){state->wake_fd});
+            return;
+        }
+        if (ringSubmit(&state->ring) < 0)
+            sched_yield();
+    }
+}
 
 /* Let go of the lock; submit what is pending if a sleeper would not, or if it cannot wait.
  * See Note [Batched changes]. */
@@ -82,7 +99,7 @@ static void unlockState(BackendState *state, bool submit)
     submit = submit || state->sleepers > 0;
     spinUnlock(&state->lock);
     if (submit)
-        ringSubmit(&state->ring);
+        submitAll(state);
 }
 
 /* Of kinds that have no inode of their own or may lack a poll function, only epoll can tell. */
@@ -126,7 +143,8 @@ static int changeRequest(BackendState *state, Request *request, int fd, int look
     if (full < 0)
         return full;
     /* See Note [Pinned files]. */
-    if (request->watched && (looked == -EBADF || !isFile(request, file))) {
+    bool known_file = looked == 0 || looked == -EPERM; /* else: not enough memory to tell */
+    if (request->watched && (looked == -EBADF || (known_file && !isFile(request, file)))) {
         requestCancel(state, request, fd);
         request->watched = false;
     }
@@ -292,10 +310,19 @@ static void checkFile(BackendState *state, EventRecord *record, const Seen *seen
     if (seen->fd < 0)
         return;
     ADD_RELAXED(&state->looks, 1);
-    if (syscall(SYS_fstat, seen->fd, &file) < 0 || file.st_dev != seen->device ||
-        file.st_ino != seen->inode)
+    bool looked = syscall(SYS_fstat, seen->fd, &file) == 0;
+    if (looked ? file.st_dev != seen->device || file.st_ino != seen->inode : errno == EBADF)
         record->events = EventGone;
     errno = saved;
+}
+
+/* What poll says when nothing was taken and entering said `entered`. */
+static int explainFailure(int entered)
+{
+    if (entered >= 0 || entered == -EINTR || entered == -ETIME)
+        return 0;
+    bool passes = entered == -EAGAIN || entered == -EBUSY;
+    return passes ? -ENOMEM : entered;
 }
 
 static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *records, int most)
@@ -328,8 +355,7 @@ static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *rec
     unlockState(state, false);
     for (int i = 0; i < taken; i++)
         checkFile(state, &records[i], &seen[i]);
-    bool failed = entered < 0 && entered != -EINTR && entered != -ETIME;
-    return taken == 0 && failed ? -ENOMEM : taken; /* -EAGAIN, -EBUSY: of the moment */
+    return taken == 0 ? explainFailure(entered) : taken;
 }
 
 /* ---- being watched ------------------------------------------------------------------------- */

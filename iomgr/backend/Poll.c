@@ -23,11 +23,11 @@
 #include "internal/Assert.h"
 #include "internal/SMP.h"
 #include "iomgr/Memory.h"
+#include "iomgr/Wakeup.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -58,7 +58,7 @@ struct BackendState {
     pthread_mutex_t lock;
     const Allocator *allocator; /* constant */
     int wake_fd;                /* constant */
-    int nudge;                  /* constant: eventfd, ends the sleep of a running poll */
+    Wakeup nudge;               /* ends the sleep of a running poll */
     uint32_t sleepers;          /* lock: polls that may wait and have made their copy */
     WatchedFd *entries;         /* lock: count of them, in no order */
     uint32_t count, capacity;   /* lock */
@@ -142,8 +142,7 @@ static void closePoll(BackendState *state)
     }
     memoryRelease(allocator, state->entries, state->capacity * sizeof *state->entries, CACHE_LINE);
     memoryRelease(allocator, state->places, state->places_size * sizeof *state->places, CACHE_LINE);
-    if (state->nudge >= 0)
-        close(state->nudge);
+    wakeupClose(&state->nudge);
     pthread_mutex_destroy(&state->lock);
     memoryRelease(allocator, state, sizeof *state, CACHE_LINE);
 }
@@ -156,9 +155,8 @@ static int openPoll(BackendState **state, int wake_fd, const Allocator *allocato
     made->allocator = allocator;
     made->wake_fd = wake_fd;
     pthread_mutex_init(&made->lock, NULL);
-    made->nudge = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (made->nudge < 0) {
-        int result = -errno;
+    int result = wakeupOpen(&made->nudge);
+    if (result < 0) {
         closePoll(made);
         return result;
     }
@@ -205,7 +203,7 @@ static WatchedFd *makeEntry(BackendState *state, int fd)
  * by a system call of which ThreadSanitizer knows nothing. */
 static int statFile(int fd, struct stat *file)
 {
-    return (int)syscall(SYS_fstat, fd, file);
+    return syscall(SYS_fstat, fd, file) < 0 ? -errno : 0;
 }
 
 /* Under lock. known: the caller believes that fd is watched. */
@@ -214,13 +212,14 @@ static int changeEntry(BackendState *state, int fd, WatchMode mode, uint32_t int
 {
     struct stat file;
     WatchedFd *entry = fd < 0 ? NULL : findEntry(state, fd);
-    int failed = fd < 0 || statFile(fd, &file) < 0;
-    if (entry != NULL && (failed || file.st_dev != entry->device || file.st_ino != entry->inode)) {
+    int failed = fd < 0 ? -EBADF : statFile(fd, &file);
+    if (entry != NULL && (failed == -EBADF || (failed == 0 && (file.st_dev != entry->device ||
+                                                               file.st_ino != entry->inode)))) {
         dropEntry(state, entry); /* as epoll would have, when the file was closed */
         entry = NULL;
     }
-    if (failed)
-        return -EBADF;
+    if (failed < 0)
+        return failed;
     if (known && entry == NULL)
         return -ENOENT;
     if (!known && entry != NULL)
@@ -237,13 +236,6 @@ static int changeEntry(BackendState *state, int fd, WatchMode mode, uint32_t int
     return 0;
 }
 
-static void sendNudge(BackendState *state)
-{
-    const uint64_t one = 1;
-    if (write(state->nudge, &one, sizeof one) < 0 && errno != EAGAIN)
-        barf("poll back-end: its eventfd %d cannot be written", state->nudge);
-}
-
 static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t interest,
                       uint64_t cookie, bool known)
 {
@@ -255,7 +247,7 @@ static int changePoll(BackendState *state, int fd, WatchMode mode, uint32_t inte
     bool nudge = result == 0 && state->sleepers > 0;
     pthread_mutex_unlock(&state->lock);
     if (nudge)
-        sendNudge(state);
+        wakeupSend(&state->nudge);
     errno = saved;
     return result;
 }
@@ -281,7 +273,7 @@ static int removePoll(BackendState *state, int fd)
     bool nudge = entry != NULL && state->sleepers > 0; /* its ppoll keeps the file open */
     pthread_mutex_unlock(&state->lock);
     if (nudge)
-        sendNudge(state);
+        wakeupSend(&state->nudge);
     errno = saved;
     return entry == NULL ? -ENOENT : 0;
 }
@@ -291,7 +283,7 @@ static int removePoll(BackendState *state, int fd)
 static void copyArmed(const BackendState *state, Snapshot *snapshot)
 {
     struct pollfd *at = snapshot->fds;
-    *at++ = (struct pollfd){.fd = state->nudge, .events = POLLIN};
+    *at++ = (struct pollfd){.fd = state->nudge.fd, .events = POLLIN};
     *at++ = (struct pollfd){.fd = state->wake_fd, .events = POLLIN};
     snapshot->count = 0;
     for (uint32_t i = 0; i < state->count; i++) {
@@ -351,7 +343,6 @@ static int pollPoll(BackendState *state, int64_t timeout_ns, EventRecord *record
 {
     struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                .tv_nsec = (long)(timeout_ns % 1000000000)};
-    uint64_t nudges;
     int saved = errno;
     ASSERT_CMP(most, >, 0);
     pthread_mutex_lock(&state->lock);
@@ -371,9 +362,8 @@ static int pollPoll(BackendState *state, int64_t timeout_ns, EventRecord *record
     pthread_mutex_lock(&state->lock);
     state->sleepers -= timeout_ns != 0;
     /* One that does not wait leaves the nudge to the sleeper it is meant for. */
-    if (count > 0 && timeout_ns != 0 && snapshot->fds[0].revents != 0 &&
-        read(state->nudge, &nudges, sizeof nudges) < 0 && errno != EAGAIN)
-        barf("poll back-end: its eventfd %d cannot be read", state->nudge);
+    if (count > 0 && timeout_ns != 0 && snapshot->fds[0].revents != 0)
+        wakeupDrain(&state->nudge);
     int taken = count > 0 ? takeReady(state, snapshot, records, most) : 0;
     snapshot->next = state->spare;
     state->spare = snapshot;

@@ -170,9 +170,11 @@ static void writeHeader(Slab *slab, uint32_t index)
 #endif
 }
 
-/* Under the lock: a region of that size, cold or never used; slabs newest first. */
-static Stack *findRegion(size_t region)
+/* Under the lock: a region of that size, cold or never used; slabs newest first.  NULL and *full:
+ * there is none; NULL: one could not be guarded. */
+static Stack *findRegion(size_t region, bool *full)
 {
+    *full = false;
     for (uint32_t i = slabs.count; i-- > 0;) {
         Slab *slab = slabs.list[i];
         uint32_t index;
@@ -191,6 +193,7 @@ static Stack *findRegion(size_t region)
         writeHeader(slab, index);
         return headerOf(slab, index);
     }
+    *full = true;
     return NULL;
 }
 
@@ -198,9 +201,10 @@ Stack *slabTake(size_t size)
 {
     size_t region = size == 0 ? slabs.region : regionFor(size);
     pthread_mutex_lock(&slabs.lock);
-    Stack *stack = findRegion(region);
-    if (stack == NULL && mapSlab(region) != NULL)
-        stack = findRegion(region);
+    bool full;
+    Stack *stack = findRegion(region, &full);
+    if (stack == NULL && full && mapSlab(region) != NULL)
+        stack = findRegion(region, &full);
     pthread_mutex_unlock(&slabs.lock);
     return stack;
 }

@@ -3,12 +3,18 @@
  */
 #include "testsuite/support/Green.h"
 
+#include "capability/FdHome.h"
 #include "internal/SMP.h"
+#include "rts/BlockingPool.h"
+#include "rts/FdAdopt.h"
+#include "rts/FdCall.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILE_BYTES = 700 * 1000 }; /* more than any buffer between two ends, and two pieces */
@@ -239,4 +245,78 @@ GREEN_TEST(FdPread, besideTalk)
     CHECK_GT(greenJoin(talker), 0);
     greenClosePair(ends);
     CHECK_EQ(closeFd(file), 0);
+}
+
+/* ---- files in memory ------------------------------------------------------------------------- */
+
+/* Each call moves 100 bytes at a place where nothing was before: no page, so nothing to be cached.
+ * fd's own position is used as well. */
+static void useMemory(int fd)
+{
+    unsigned char bytes[100], back[sizeof bytes];
+    const int64_t places[] = {5000, 1000000, 123};
+    CHECK_EQ(ftruncate(fd, 2000000), 0);
+    CHECK_EQ(fdPread(fd, back, sizeof back, 1500000), sizeof back);
+    for (size_t i = 0; i < sizeof back; i++)
+        CHECK_EQ(back[i], 0);
+    for (size_t p = 0; p < sizeof places / sizeof places[0]; p++) {
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = byteAt(places[p] + (int64_t)i);
+        CHECK_EQ(fdPwrite(fd, bytes, sizeof bytes, places[p]), sizeof bytes);
+        CHECK_EQ(fdPread(fd, back, sizeof back, places[p]), sizeof back);
+        CHECK_EQ(memcmp(bytes, back, sizeof bytes), 0);
+        CHECK_EQ(fdPreadUntil(fd, back, 50, places[p] + 50, rtsNow() + 1), 50);
+        CHECK_EQ(memcmp(bytes + 50, back, 50), 0);
+    }
+    CHECK_EQ(fdPread(fd, back, sizeof back, 2000000), 0);
+    CHECK_EQ(lseek(fd, 123, SEEK_SET), 123);
+    CHECK_EQ(fdRead(fd, back, sizeof back), sizeof back);
+    CHECK_EQ(memcmp(bytes, back, sizeof bytes), 0);
+}
+
+/* Goal: whatever lies in memory is read and written where the thread is; no OS thread is made. */
+static void expectNoPool(int fd)
+{
+    struct stat about;
+    CHECK_GE(fd, 0);
+    CHECK_EQ(blockingPoolState().threads, 0);
+    useMemory(fd); /* a stranger's */
+    CHECK_EQ(fdAdopt(fd), 0);
+    useMemory(fd);
+    CHECK_EQ(fdFsync(fd), 0);
+    CHECK_EQ(fdStat(fd, &about), 0);
+    CHECK_EQ(about.st_size, 2000000);
+    CHECK_EQ(blockingPoolState().threads, 0);
+    CHECK_EQ(closeFd(fd), 0);
+}
+
+GREEN_TEST(FdPread, ofAnonymousMemoryNeedsNoPool)
+{
+    expectNoPool(memfd_create("capri", MFD_CLOEXEC));
+}
+
+GREEN_TEST(FdPread, ofTmpfsNeedsNoPool)
+{
+    int fd = open("/dev/shm", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    if (fd >= 0 && fdAdoptInMemory(fd))
+        expectNoPool(fd);
+    else if (fd >= 0)
+        close(fd);
+}
+
+/* Goal: what a number was is forgotten with it. */
+GREEN_TEST(FdPread, aNumberOfMemoryIsGivenToADisk)
+{
+    unsigned char bytes[100];
+    int disk = newFile(1000), memory = memfd_create("capri", MFD_CLOEXEC);
+    CHECK_GE(memory, 0);
+    CHECK_EQ(fdAdopt(memory), 0);
+    CHECK_NE(fdHomeKind(fdHomeLook(memory)) & FD_KIND_MEMORY, 0);
+    CHECK_EQ(closeFd(memory), 0);
+    CHECK_EQ(fcntl(disk, F_DUPFD_CLOEXEC, memory), memory);
+    CHECK_EQ(fdHomeKind(fdHomeLook(memory)) & FD_KIND_MEMORY, 0);
+    CHECK_EQ(fdPread(memory, bytes, sizeof bytes, 200), sizeof bytes);
+    CHECK_EQ(bytes[0], byteAt(200));
+    CHECK_EQ(fdAdopt(memory), 0);
+    CHECK_EQ(closeFd(memory) + closeFd(disk), 0);
 }

@@ -7,6 +7,8 @@
 
 #define UNREACHED modelFail(__FILE__, __LINE__, "not reached")
 
+uint32_t event_manager_process;
+
 uint32_t timerHeapExpire(TimerHeap *heap, int64_t now_ns, bool owner, void *sink)
 {
     (void)heap, (void)now_ns, (void)owner, (void)sink;

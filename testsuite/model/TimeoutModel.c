@@ -49,6 +49,8 @@ static int64_t readNow(void *context)
 
 static const Clock standing = {readNow, NULL};
 
+uint32_t event_manager_process;
+
 void eventManagerWake(EventManager *manager)
 {
     MODEL_CHECK(manager == &current->manager);

@@ -27,9 +27,9 @@ run_tests() {
     ctest --preset "$1" --no-tests=error "${@:2}"
 }
 
-real="^(unit|path|conformance|regress|stress|examples)$"
+real="^(unit|path|conformance|regress|stress|examples|fault)$"
 quick="^(unit|path|conformance|regress)$"
-measured="^(unit|path|conformance|regress|examples|lint|instructions)$"
+measured="^(unit|path|conformance|regress|examples|fault|lint|instructions)$"
 
 run_stage() {
     case $1 in

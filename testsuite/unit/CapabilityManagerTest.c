@@ -5,7 +5,9 @@
 #include <capri/event.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 static const char *const backends[] = {"epoll", "poll"};
 
@@ -225,3 +227,101 @@ TEST(CapabilityManager, whatIsLeftGoesWithTheRuntime)
     close(fd);
     close(fd + 1);
 }
+
+/* ---- callbacks that fail, callbacks that wait ------------------------------------------------ */
+
+static int failAlways(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    (void)manager;
+    (void)key;
+    (void)events;
+    ADD_SEQ_CST((uint32_t *)env, 1);
+    return -1;
+}
+
+static int failInTime(EventManager *manager, TimeoutKey key, void *env)
+{
+    (void)manager;
+    (void)key;
+    ADD_SEQ_CST((uint32_t *)env, 1);
+    return -1;
+}
+
+/* Goal: failures of both kinds of callbacks are seen from outside. */
+static void *failTwice(void *env)
+{
+    uint32_t calls = 0;
+    int ends[2];
+    RtsStats stats;
+    EventManager *manager = capabilityManager();
+    (void)env;
+    CHECK_EQ(rtsStats(0, &stats), 0);
+    CHECK_EQ(stats.failures, 0);
+    CHECK_EQ(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    CHECK_EQ(registerFd(manager, failAlways, &calls, ends[1], EventWrite, OneShot, NULL), 0);
+    CHECK_EQ(registerTimeout(manager, 100, failInTime, &calls, NULL), 0);
+    for (stats.failures = 0; stats.failures < 2;) {
+        CHECK_EQ(threadDelay(100), 0);
+        CHECK_EQ(rtsStats(0, &stats), 0);
+    }
+    CHECK_EQ(SEQ_CST_LOAD(&calls), 2);
+    CHECK_EQ(stats.failures, 2);
+    CHECK_EQ(closeFd(ends[0]) + closeFd(ends[1]), 0);
+    return NULL;
+}
+
+TEST(CapabilityManager, failuresAreCounted)
+{
+    greenRun(1, failTwice, NULL);
+}
+
+#ifdef CAPRI_ASSERTIONS
+static int waitInside(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    (void)manager;
+    (void)key;
+    (void)events;
+    (void)env;
+    return threadDelay(1000);
+}
+
+static int waitInTime(EventManager *manager, TimeoutKey key, void *env)
+{
+    (void)manager;
+    (void)key;
+    return threadWaitRead(*(int *)env);
+}
+
+static int silent[2];
+
+static void *registerOne(void *env)
+{
+    EventManager *manager = capabilityManager();
+    CHECK_EQ(pipe2(silent, O_NONBLOCK | O_CLOEXEC), 0);
+    if (env == NULL)
+        CHECK_EQ(registerFd(manager, waitInside, NULL, silent[1], EventWrite, OneShot, NULL), 0);
+    else
+        CHECK_EQ(registerTimeout(manager, 100, waitInTime, &silent[0], NULL), 0);
+    CHECK_EQ(threadDelay(60 * 1000 * 1000), 0); /* it stops before */
+    return NULL;
+}
+
+static void runOne(void *env)
+{
+    greenRun(2, registerOne, env);
+}
+
+/* Goal: with assertions, a callback that waits stops the process: nobody would end its wait. */
+TEST(CapabilityManager, aCallbackThatWaitsIsABug)
+{
+    static char output[2000];
+    if (UNDER_TSAN)
+        SKIP("it starts no OS threads in a child of a process that had some");
+    for (int i = 0; i < 2; i++) {
+        int status = testChild(runOne, i == 0 ? NULL : silent, output, sizeof output);
+        CHECK(WIFSIGNALED(status));
+        CHECK_EQ(WTERMSIG(status), SIGABRT);
+        CHECK(strstr(output, "scheduleMayWait") != NULL);
+    }
+}
+#endif

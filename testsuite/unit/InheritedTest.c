@@ -1,0 +1,139 @@
+/* InheritedTest.c -- a standalone manager in the child of a fork: refused, freed, without a word to
+ * the parent's.
+ *
+ * not-under: tsan valgrind
+ */
+#include "testsuite/support/Caller.h"
+#include "testsuite/support/Runtime.h"
+
+#include <capri/timeout.h>
+
+static const char *const backends[] = {"epoll", "poll", "uring"};
+
+typedef struct Inherited {
+    EventManager *manager;
+    CountingHeap heap;
+    int ends[2];
+    Caller caller;
+    const char *backend;
+} Inherited;
+
+static int noteTime(EventManager *manager, TimeoutKey key, void *env)
+{
+    (void)manager;
+    (void)key;
+    ADD_RELAXED((uint32_t *)env, 1);
+    return 0;
+}
+
+/* A manager of the child's own works. */
+static void useOwn(const char *backend)
+{
+    EventManagerConfig config = {.backend = backend};
+    EventManager *own;
+    Caller caller = {0};
+    int ends[2];
+    CHECK_EQ(eventManagerNew(&config, &own), 0);
+    pipeOpen(ends);
+    CHECK_EQ(callerRegister(own, &caller, ends[0], EventRead, OneShot), 0);
+    byteSend(ends[1]);
+    CHECK_EQ(eventManagerStep(own, -1), 1);
+    CHECK_EQ(caller.calls, 1);
+    CHECK_EQ(eventManagerFree(own), 0);
+    pairClose(ends);
+}
+
+static void tryEverything(void *env)
+{
+    Inherited *it = env;
+    EventManager *manager = it->manager;
+    Caller caller = {0};
+    uint32_t fired = 0;
+    TimeoutKey key;
+    uint32_t fds = fdsOpen();
+    CHECK_EQ(eventManagerStep(manager, 0), -ENOTRECOVERABLE);
+    CHECK_EQ(eventManagerRun(manager), -ENOTRECOVERABLE);
+    CHECK_EQ(eventManagerFd(manager), -ENOTRECOVERABLE);
+    CHECK_EQ(eventManagerCloseFd(manager, it->ends[0]), -ENOTRECOVERABLE);
+    CHECK_EQ(callerRegister(manager, &caller, it->ends[1], EventWrite, OneShot), -ENOTRECOVERABLE);
+    CHECK_EQ(unregisterFd(manager, it->caller.key), -ENOTRECOVERABLE);
+    CHECK_EQ(registerTimeout(manager, 1, noteTime, &fired, &key), -ENOTRECOVERABLE);
+    eventManagerWake(manager);
+    eventManagerStop(manager);
+    useOwn(it->backend);
+    CHECK_EQ(eventManagerFree(manager), 0);
+    CHECK_EQ(it->heap.live_blocks, 0);
+    CHECK_LT(fdsOpen(), fds); /* its copies are closed */
+    CHECK_EQ(fired, 0);
+    CHECK_EQ(it->caller.calls + it->caller.closes + caller.calls, 0);
+}
+
+static void expectChild(void (*body)(void *env), void *env)
+{
+    static char output[2000];
+    int status = testChild(body, env, output, sizeof output);
+    if (status != 0)
+        testFailed(__FILE__, __LINE__, output);
+}
+
+static void inheritOn(const char *backend)
+{
+    static Inherited it;
+    EventManagerStats stats;
+    it = (Inherited){.backend = backend};
+    EventManagerConfig config = {.backend = backend, .allocator = countingAllocator(&it.heap)};
+    CHECK_EQ(eventManagerNew(&config, &it.manager), 0);
+    pipeOpen(it.ends);
+    CHECK_EQ(callerRegister(it.manager, &it.caller, it.ends[0], EventRead, MultiShot), 0);
+    CHECK_EQ(eventManagerStep(it.manager, 0), 0);
+    expectChild(tryEverything, &it);
+    CHECK_EQ(eventManagerStep(it.manager, 0), 0);
+    eventManagerStats(it.manager, &stats);
+    CHECK_EQ(stats.wakeups, 0); /* the child's wakes are nobody's */
+    byteSend(it.ends[1]);
+    CHECK_EQ(eventManagerStep(it.manager, -1), 1); /* the parent's watch is as it was */
+    CHECK_EQ(it.caller.calls, 1);
+    CHECK_EQ(eventManagerCloseFd(it.manager, it.ends[0]), 0);
+    CHECK_EQ(it.caller.closes, 1);
+    CHECK_EQ(eventManagerFree(it.manager), 0);
+    CHECK_EQ(it.heap.live_blocks, 0);
+    close(it.ends[1]);
+}
+
+TEST(Inherited, isRefusedAndFreed)
+{
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
+        inheritOn(backends[i]);
+}
+
+static void findItBusy(void *env)
+{
+    EventManager *manager = env;
+    CHECK_EQ(eventManagerStep(manager, 0), -ENOTRECOVERABLE);
+    CHECK_EQ(eventManagerFree(manager), -EBUSY);
+    useOwn(NULL);
+}
+
+static int forkInside(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    (void)key;
+    (void)events;
+    expectChild(findItBusy, manager);
+    *(int *)env += 1;
+    return 0;
+}
+
+/* Goal: a fork out of a callback finds the manager in the middle of a step. */
+TEST(Inherited, halfDoneIsNotFreed)
+{
+    EventManager *manager;
+    int ends[2], calls = 0;
+    CHECK_EQ(eventManagerNew(NULL, &manager), 0);
+    pipeOpen(ends);
+    byteSend(ends[1]);
+    CHECK_EQ(registerFd(manager, forkInside, &calls, ends[0], EventRead, OneShot, NULL), 0);
+    CHECK_EQ(eventManagerStep(manager, -1), 1);
+    CHECK_EQ(calls, 1);
+    CHECK_EQ(eventManagerFree(manager), 0);
+    pairClose(ends);
+}
