@@ -6,11 +6,9 @@
  * Tests   testsuite/unit/ParkTest.c
  *
  * Note [Cancelling everything]
- *   parkCancelAll sets `cancelled`, then claims every wait that it finds; a waiter reads
- *   `cancelled` before
- *   it parks.  Neither has a full fence, so one may slip through: shutdown calls parkCancelAll
- *              again and
- *   again until no thread lives.
+ *   parkCancelAll sets `park_cancelled`, then claims every wait that it finds; a waiter reads
+ *   it before it parks.  Neither has a full fence, so one may slip through: shutdown calls
+ *   parkCancelAll again and again until no thread lives.
  */
 #include "rts/Park.h"
 
@@ -18,7 +16,7 @@
 
 #include <errno.h>
 
-static uint32_t cancelled; /* set by parkCancelAll, cleared by parkCancelReset; read by waiters */
+uint32_t park_cancelled;
 
 static void nodeFired(WatchNode *node, uint64_t number, int result, void *sink)
 {
@@ -51,7 +49,7 @@ int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
 {
     Capability *here = scheduleHere();
     uint64_t number = claimNumber(RELAXED_LOAD(&self->claim));
-    if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0)) /* See Note [Cancelling everything] */
+    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0)) /* See Note [Cancelling everything] */
         claimTry(&self->claim, number, -ECANCELED);
     if (deadline_ns < 0)
         deadline_ns = 0; /* as long past, and within what the heap can order */
@@ -100,7 +98,7 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
 int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd)
 {
     uint64_t list = (uint64_t)(uintptr_t)wait->list;
-    if (UNLIKELY(RELAXED_LOAD(&cancelled) != 0))
+    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
         return -ECANCELED;
     RELAXED_STORE(&self->node.fire, parkListedFired);
     RELAXED_STORE(&self->node.number, (uint64_t)wait->generation << 48 | list);
@@ -113,12 +111,17 @@ int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd)
     return claimResult(claim);
 }
 
-/* See Note [Listed waits]. */
+/* See Note [Listed waits] and Note [Waiters]. */
 static void cancelListed(Thread *thread, Claim claim)
 {
     uint64_t number = ACQUIRE_LOAD(&thread->node.number);
     if (RELAXED_LOAD(&thread->claim) != claim)
         return;
+    if ((number & WAIT_QUEUE) != 0) {
+        WaitQueue *queue = (WaitQueue *)(uintptr_t)(number & ~WAIT_QUEUE);
+        waitQueueRetract(queue, thread, claim, -ECANCELED, NULL);
+        return;
+    }
     WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);
     watchListRetract(list, watchListGeneration(number), &thread->node, -ECANCELED, NULL);
 }
@@ -135,12 +138,12 @@ static void cancelThread(Thread *thread, void *env)
 
 void parkCancelAll(void)
 {
-    RELAXED_STORE(&cancelled, 1);
+    RELAXED_STORE(&park_cancelled, 1);
     threadPoolEach(cancelThread, NULL);
     outsideCancelAll();
 }
 
 void parkCancelReset(void)
 {
-    RELAXED_STORE(&cancelled, 0);
+    RELAXED_STORE(&park_cancelled, 0);
 }

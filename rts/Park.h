@@ -26,6 +26,7 @@
 #define RTS_PARK_H
 
 #include "rts/Schedule.h"
+#include "rts/WaitQueue.h"
 
 #include <errno.h>
 
@@ -56,9 +57,9 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 /* parkTimerFired -- TimerFire of every thread's timer. */
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 
-/* parkListed -- the running green thread waits for one list in type-stable memory, without a
- * deadline.  See Note [Listed waits].  0 (also if it did not wait), -EALREADY (the list is of
- * another generation), -ECANCELED or what it was fired with. */
+/* parkListed -- the running green thread waits for one list (or WaitQueue: rts/WaitQueue.h) in
+ * type-stable memory, without a deadline.  See Note [Listed waits].  0 (also if it did not wait),
+ * -EALREADY (the list is of another generation), -ECANCELED or what it was fired with. */
 int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd);
 
 /* parkPublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue it. */
@@ -66,6 +67,8 @@ static inline bool parkPublish(Thread *left, const ListedWait *wait)
 {
     WatchList *list = wait->list;
     uint16_t generation = wait->generation;
+    if (((uintptr_t)list & WAIT_QUEUE) != 0)
+        return waitQueuePublish(left);
     if (UNLIKELY(!watchListAdd(list, generation, &left->node))) {
         claimSettle(&left->claim, -EALREADY);
         return false;
@@ -82,5 +85,6 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink);
 /* parkCancelAll -- shutdown: from now on every wait, present and future, ends with -ECANCELED. */
 void parkCancelAll(void);
 void parkCancelReset(void);
+extern uint32_t park_cancelled; /* set and cleared by these; read by waiters (relaxed) */
 
 #endif

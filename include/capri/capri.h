@@ -7,6 +7,7 @@
 #include <capri/event.h>
 #include <capri/fd.h>
 #include <capri/file.h>
+#include <capri/mvar.h>
 #include <capri/process.h>
 #include <capri/rts.h>
 #include <capri/signal.h>

@@ -46,7 +46,8 @@ typedef enum ThreadState {
     ThreadBlockedOnTVar = 6,
     ThreadBlockedOnThread = 7, /* in threadJoin */
     ThreadBlockedOnStack = 8,  /* newborn, waits for memory */
-    ThreadBlockedOnCall = 9    /* a call that may block is made for it on another OS thread */
+    ThreadBlockedOnCall = 9,   /* a call that may block is made for it on another OS thread */
+    ThreadBlockedOnMVar = 10   /* an MVar or a Chan */
 } ThreadState;
 
 typedef struct ThreadStatus {
