@@ -106,45 +106,27 @@ static inline int swap(MVar *mvar, void **value)
 
 static int attemptTake(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
-    if (take(mvarOf(queue), &waiter->value, woken) == 0)
-        return 0;
-    waitQueueAdd(queue, waiter);
-    return WAIT;
+    return take(mvarOf(queue), &waiter->value, woken) == 0 ? 0 : WAIT;
 }
 
 static int attemptPut(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
-    if (put(mvarOf(queue), waiter->value, woken) == 0)
-        return 0;
-    waitQueueAdd(queue, waiter);
-    return WAIT;
+    return put(mvarOf(queue), waiter->value, woken) == 0 ? 0 : WAIT;
 }
 
 static int attemptRead(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
     (void)woken;
-    if (peek(mvarOf(queue), &waiter->value) == 0)
-        return 0;
-    waitQueueAddFront(queue, waiter);
-    return WAIT;
+    return peek(mvarOf(queue), &waiter->value) == 0 ? 0 : WAIT_FRONT;
 }
 
 static int attemptSwap(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
     (void)woken;
-    if (swap(mvarOf(queue), &waiter->value) == 0)
-        return 0;
-    waitQueueAdd(queue, waiter);
-    return WAIT;
+    return swap(mvarOf(queue), &waiter->value) == 0 ? 0 : WAIT;
 }
 
 /* ---- Without waiting ------------------------------------------------------------------------- */
-
-static inline void safepoint(Capability *here)
-{
-    if (LIKELY(here != NULL))
-        scheduleSafepoint(here);
-}
 
 /* A look before the lock: who will have to wait takes it only once, when it has left its stack. */
 static inline int tryTake(MVar *mvar, void **value, Capability *here)
@@ -155,8 +137,7 @@ static inline int tryTake(MVar *mvar, void **value, Capability *here)
         return -EAGAIN;
     waitQueueLock(&mvar->queue);
     int result = take(mvar, &taken, &woken);
-    waitQueueUnlock(&mvar->queue);
-    waitQueueWake(&woken, here);
+    waitQueueFinish(&mvar->queue, &woken, here);
     if (result == 0 && value != NULL)
         *value = taken;
     return result;
@@ -169,8 +150,7 @@ static inline int tryPut(MVar *mvar, void *value, Capability *here)
         return -EAGAIN;
     waitQueueLock(&mvar->queue);
     int result = put(mvar, value, &woken);
-    waitQueueUnlock(&mvar->queue);
-    waitQueueWake(&woken, here);
+    waitQueueFinish(&mvar->queue, &woken, here);
     return result;
 }
 
@@ -201,7 +181,7 @@ int mvarTryTake(MVar *mvar, void **value)
 {
     Capability *here = scheduleHere();
     int result = tryTake(mvar, value, here);
-    safepoint(here);
+    waitQueueSafepoint(here);
     return result;
 }
 
@@ -209,14 +189,14 @@ int mvarTryPut(MVar *mvar, void *value)
 {
     Capability *here = scheduleHere();
     int result = tryPut(mvar, value, here);
-    safepoint(here);
+    waitQueueSafepoint(here);
     return result;
 }
 
 int mvarTryRead(MVar *mvar, void **value)
 {
     int result = tryRead(mvar, value);
-    safepoint(scheduleHere());
+    waitQueueSafepoint(scheduleHere());
     return result;
 }
 
@@ -244,7 +224,7 @@ int mvarTakeUntil(MVar *mvar, void **value, int64_t deadline_ns)
     Capability *here = scheduleHere();
     if (tryTake(mvar, value, here) != 0)
         return await(mvar, MVarTakes, attemptTake, NULL, value, deadline_ns);
-    safepoint(here);
+    waitQueueSafepoint(here);
     return 0;
 }
 
@@ -258,7 +238,7 @@ int mvarPutUntil(MVar *mvar, void *value, int64_t deadline_ns)
     Capability *here = scheduleHere();
     if (tryPut(mvar, value, here) != 0)
         return await(mvar, MVarPuts, attemptPut, value, NULL, deadline_ns);
-    safepoint(here);
+    waitQueueSafepoint(here);
     return 0;
 }
 
@@ -271,7 +251,7 @@ int mvarReadUntil(MVar *mvar, void **value, int64_t deadline_ns)
 {
     if (tryRead(mvar, value) != 0)
         return await(mvar, MVarReads, attemptRead, NULL, value, deadline_ns);
-    safepoint(scheduleHere());
+    waitQueueSafepoint(scheduleHere());
     return 0;
 }
 
@@ -286,7 +266,7 @@ int mvarSwapUntil(MVar *mvar, void *value, void **old, int64_t deadline_ns)
         return await(mvar, MVarSwaps, attemptSwap, value, old, deadline_ns);
     if (old != NULL)
         *old = value;
-    safepoint(scheduleHere());
+    waitQueueSafepoint(scheduleHere());
     return 0;
 }
 

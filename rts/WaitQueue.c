@@ -79,8 +79,7 @@ void waitQueueFree(WaitQueue *queue)
     RELAXED_STORE(&queue->life, RELAXED_LOAD(&queue->life) + 1);
     while (queue->first != NULL)
         waitQueueServe(queue, queue->first, -EINVAL, &woken);
-    waitQueueUnlock(queue);
-    waitQueueWake(&woken, scheduleHere());
+    waitQueueFinish(queue, &woken, scheduleHere());
     poolGive(&objects, queue);
 }
 
@@ -93,7 +92,20 @@ void waitQueueLockSlow(WaitQueue *queue)
     } while (XCHG_ACQUIRE(&queue->lock, 1) != 0);
 }
 
-void waitQueueAddFront(WaitQueue *queue, Waiter *waiter)
+/* Q1. */
+static inline void addWaiter(WaitQueue *queue, Waiter *waiter)
+{
+    waiter->next = NULL;
+    waiter->prev = queue->last;
+    if (queue->last == NULL)
+        queue->first = waiter;
+    else
+        queue->last->next = waiter;
+    queue->last = waiter;
+    RELAXED_STORE(&waiter->place, WaiterQueued);
+}
+
+static void addInFront(WaitQueue *queue, Waiter *waiter)
 {
     waiter->prev = NULL;
     waiter->next = queue->first;
@@ -157,22 +169,43 @@ void waitQueueWakeAll(Waiter *first, Capability *here)
     }
 }
 
-/* One attempt, with the lock. */
-static int attemptOnce(Waiter *waiter, Woken *woken)
+/* With the lock: attempt, or join the queue. */
+static int attemptOrJoin(Waiter *waiter, Woken *woken)
 {
     WaitQueue *queue = waiter->queue;
     if (UNLIKELY(RELAXED_LOAD(&queue->life) != waiter->life))
         return -EINVAL;
-    return waiter->attempt(queue, waiter, woken);
+    int result = waiter->attempt(queue, waiter, woken);
+    if (LIKELY(result == WAIT)) {
+        addWaiter(queue, waiter);
+    } else if (result == WAIT_FRONT) {
+        addInFront(queue, waiter);
+        return WAIT;
+    }
+    return result;
+}
+
+int waitQueueTry(Waiter *waiter)
+{
+    Woken woken = {NULL, NULL};
+    waitQueueLock(waiter->queue);
+    int result = waiter->attempt(waiter->queue, waiter, &woken);
+    waitQueueFinish(waiter->queue, &woken, scheduleHere());
+    return result;
+}
+
+int waitQueueDo(Waiter *waiter, ThreadState why, int64_t deadline_ns)
+{
+    int result = waitQueueTry(waiter);
+    return result == WAIT ? waitQueueAwait(waiter, why, deadline_ns) : result;
 }
 
 static int beginWait(Waiter *waiter, Capability *here)
 {
     Woken woken = {NULL, NULL};
     waitQueueLock(waiter->queue);
-    int result = attemptOnce(waiter, &woken);
-    waitQueueUnlock(waiter->queue);
-    waitQueueWake(&woken, here);
+    int result = attemptOrJoin(waiter, &woken);
+    waitQueueFinish(waiter->queue, &woken, here);
     return result;
 }
 
@@ -182,7 +215,7 @@ bool waitQueuePublish(Thread *left)
     Waiter *waiter = (Waiter *)(void *)RELAXED_LOAD(&left->node.next);
     WaitQueue *queue = waiter->queue;
     waitQueueLock(queue);
-    int result = attemptOnce(waiter, &woken);
+    int result = attemptOrJoin(waiter, &woken);
     if (result != WAIT)
         claimSettle(&left->claim, result);
     waitQueueUnlock(queue); /* from here, if it waits, the thread may run elsewhere */
@@ -204,8 +237,7 @@ static int endWait(Waiter *waiter, int result, Capability *here)
             if (waiter->left != NULL)
                 waiter->left(queue, &woken);
         }
-        waitQueueUnlock(queue);
-        waitQueueWake(&woken, here);
+        waitQueueFinish(queue, &woken, here);
     }
     while (ACQUIRE_LOAD(&waiter->place) != WaiterOwn) /* Q3, Q5 */
         turnWait(&spins);
@@ -284,8 +316,7 @@ bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result,
         if (waiter->left != NULL)
             waiter->left(queue, &woken);
     }
-    waitQueueUnlock(queue);
-    waitQueueWake(&woken, here);
+    waitQueueFinish(queue, &woken, here);
     return found;
 }
 

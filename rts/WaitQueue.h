@@ -53,8 +53,9 @@ typedef struct WaitQueue {
 
 enum { WAIT_QUEUE_BYTES = 64 };
 
-/* An attempt's answer: not possible now, the waiter has been added.  Others: 0, -E... */
-enum { WAIT = 1 };
+/* An attempt's answer: not possible now, wait behind all others or before them.  Others: 0, -E...,
+ * or what the object means by it. */
+enum { WAIT = 1, WAIT_FRONT = 2 };
 
 /* Set in Thread.node.number: a queue, not a WatchList. */
 #define WAIT_QUEUE 1ull
@@ -66,7 +67,7 @@ typedef struct Woken {
     Waiter *first, *last;
 } Woken;
 
-/* attempt -- under the lock: do the operation (0 or -E...), or add the waiter and say WAIT.
+/* attempt -- under the lock: do the operation, or say WAIT.
  * left    -- under the lock: a waiter has left undone; who may go on now?  NULL: nobody can. */
 typedef int WaitAttempt(WaitQueue *queue, Waiter *waiter, Woken *woken);
 typedef void WaitLeft(WaitQueue *queue, Woken *woken);
@@ -124,21 +125,6 @@ static inline void waitQueueUnlock(WaitQueue *queue)
     RELEASE_STORE(&queue->lock, 0);
 }
 
-/* waitQueueAdd, waitQueueAddFront -- under the lock, in an attempt: Q1. */
-static inline void waitQueueAdd(WaitQueue *queue, Waiter *waiter)
-{
-    waiter->next = NULL;
-    waiter->prev = queue->last;
-    if (queue->last == NULL)
-        queue->first = waiter;
-    else
-        queue->last->next = waiter;
-    queue->last = waiter;
-    RELAXED_STORE(&waiter->place, WaiterQueued);
-}
-
-void waitQueueAddFront(WaitQueue *queue, Waiter *waiter);
-
 /* waitQueueServe -- under the lock: take `waiter` off; true: the caller has won it (Q2), gives it
  * what it waits for, and later calls waitQueueWake.  False: it had given up (Q3). */
 bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken);
@@ -151,6 +137,25 @@ static inline void waitQueueWake(const Woken *woken, Capability *here)
     if (woken->first != NULL)
         waitQueueWakeAll(woken->first, here);
 }
+
+/* waitQueueFinish -- the lock's end: unlock, then wake. */
+static inline void waitQueueFinish(WaitQueue *queue, const Woken *woken, Capability *here)
+{
+    waitQueueUnlock(queue);
+    waitQueueWake(woken, here);
+}
+
+/* waitQueueSafepoint -- the end of an operation that did not wait. */
+static inline void waitQueueSafepoint(Capability *here)
+{
+    if (LIKELY(here != NULL))
+        scheduleSafepoint(here);
+}
+
+/* waitQueueTry -- attempt once, whatever it says.   waitQueueDo -- likewise; WAIT: await.  It is no
+ * safepoint: who has got a lock should not yield. */
+int waitQueueTry(Waiter *waiter);
+int waitQueueDo(Waiter *waiter, ThreadState why, int64_t deadline_ns);
 
 /* waitQueueAwait -- attempt, and if that says WAIT, park until somebody serves the waiter.  Returns
  * what the attempt said, what it was served with, -ETIMEDOUT, -ECANCELED, -EINVAL (the object was

@@ -16,12 +16,9 @@ static uint32_t left_calls; /* one capability */
 
 static int alwaysWait(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
+    (void)queue;
     (void)woken;
-    if (waiter->kind % 2 == 0)
-        waitQueueAdd(queue, waiter);
-    else
-        waitQueueAddFront(queue, waiter);
-    return WAIT;
+    return waiter->kind % 2 == 0 ? WAIT : WAIT_FRONT;
 }
 
 static void countLeft(WaitQueue *queue, Woken *woken)
