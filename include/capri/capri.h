@@ -4,6 +4,7 @@
 
 #include <capri/address.h>
 #include <capri/allocator.h>
+#include <capri/chan.h>
 #include <capri/event.h>
 #include <capri/fd.h>
 #include <capri/file.h>
