@@ -149,6 +149,13 @@ static inline int tryPut(MVar *mvar, void *value, Capability *here)
     if (isFull(mvar))
         return -EAGAIN;
     waitQueueLock(&mvar->queue);
+    Waiter *first = mvar->queue.first;
+    if (first != NULL && first->kind == MVarTakes && LIKELY(first->number == 0)) {
+        Thread *taker = waitQueueHandOver(&mvar->queue, first, value);
+        waitQueueUnlock(&mvar->queue);
+        scheduleReady(taker, here);
+        return 0;
+    }
     int result = put(mvar, value, &woken);
     waitQueueFinish(&mvar->queue, &woken, here);
     return result;
@@ -212,8 +219,12 @@ static int await(MVar *mvar, MVarWaits kind, WaitAttempt *attempt, void *brings,
                  int64_t deadline_ns)
 {
     Waiter waiter;
+    Capability *here = scheduleHere();
+    Thread *self = here == NULL ? NULL : (Thread *)here->current;
     waitQueueWaiter(&waiter, &mvar->queue, attempt, NULL, kind, brings);
-    int result = waitQueueAwait(&waiter, ThreadBlockedOnMVar, deadline_ns);
+    int result = LIKELY(self != NULL && deadline_ns == DEADLINE_NEVER)
+                     ? waitQueueAwaitListed(&waiter, self, here, ThreadBlockedOnMVar)
+                     : waitQueueAwait(&waiter, ThreadBlockedOnMVar, deadline_ns);
     if (result == 0 && value != NULL)
         *value = waiter.value;
     return result;

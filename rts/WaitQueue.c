@@ -117,7 +117,7 @@ static void addInFront(WaitQueue *queue, Waiter *waiter)
     RELAXED_STORE(&waiter->place, WaiterQueued);
 }
 
-static inline void unlinkWaiter(WaitQueue *queue, Waiter *waiter)
+static void unlinkWaiter(WaitQueue *queue, Waiter *waiter)
 {
     ASSERT_CMP(RELAXED_LOAD(&waiter->place), ==, WaiterQueued);
     if (waiter->prev == NULL)
@@ -170,7 +170,7 @@ void waitQueueWakeAll(Waiter *first, Capability *here)
 }
 
 /* With the lock: attempt, or join the queue. */
-static int attemptOrJoin(Waiter *waiter, Woken *woken)
+static ALWAYS_INLINE int attemptOrJoin(Waiter *waiter, Woken *woken)
 {
     WaitQueue *queue = waiter->queue;
     if (UNLIKELY(RELAXED_LOAD(&queue->life) != waiter->life))
@@ -272,16 +272,21 @@ static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t dea
     return endWait(waiter, result, scheduleHere());
 }
 
-static int awaitListed(Thread *self, Waiter *waiter, ThreadState why)
+int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why)
 {
     static const ListedWait wait = {.list = (WatchList *)(uintptr_t)WAIT_QUEUE};
     if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
         return -ECANCELED;
+    waiter->life = RELAXED_LOAD(&waiter->queue->life);
+    waiter->thread = self;
+    waiter->number = 0;
+    waiter->parked = true;
+    RELAXED_STORE(&waiter->place, WaiterOwn);
     RELAXED_STORE(&self->node.next, (WatchNode *)(void *)waiter);
     RELAXED_STORE(&self->node.number, (uint64_t)(uintptr_t)waiter->queue | WAIT_QUEUE);
     claimList(&self->claim);
     threadSetStatus(self, why, -1);
-    scheduleParkListed(scheduleHere(), &wait);
+    scheduleParkListed(here, &wait);
     threadSetStatus(self, ThreadRunning, -1);
     Claim claim = RELAXED_LOAD(&self->claim);
     ASSERT_CMP(claimState(claim), ==, ClaimFired);
@@ -291,16 +296,13 @@ static int awaitListed(Thread *self, Waiter *waiter, ThreadState why)
 int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)
 {
     Thread *self = scheduleSelf();
+    if (self != NULL && deadline_ns == DEADLINE_NEVER)
+        return waitQueueAwaitListed(waiter, self, scheduleHere(), why);
     waiter->life = RELAXED_LOAD(&waiter->queue->life);
     waiter->thread = self;
-    waiter->parked = true;
     RELAXED_STORE(&waiter->place, WaiterOwn);
-    if (UNLIKELY(self == NULL))
-        return awaitOutside(waiter, deadline_ns);
-    if (deadline_ns != DEADLINE_NEVER)
-        return awaitTimed(self, waiter, why, deadline_ns);
-    waiter->number = 0;
-    return awaitListed(self, waiter, why);
+    return self == NULL ? awaitOutside(waiter, deadline_ns)
+                        : awaitTimed(self, waiter, why, deadline_ns);
 }
 
 bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Capability *here)

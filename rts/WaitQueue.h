@@ -17,7 +17,7 @@
  *     Queued  Queued  Own     waiter   relaxed  Q4: under the lock, its claim went elsewhere
  *     Taken   Taken   Own     server   release  Q5: without the lock: the server's last touch
  *   A listed waiter's claim is settled under the lock by who takes it off; it runs again when it
- *   has been queued, after Q5.  All others wait for Own (acquire) before their frame may go: they
+ *   has been queued, after Q5, or after a hand-over that goes from Queued to Own at once.  All others wait for Own (acquire) before their frame may go: they
  *   may be running already.
  *   A canceller finds a listed waiter through its thread, `number` = the queue with WAIT_QUEUE set
  *   and `next` = the Waiter.  Under the queue's lock it looks at the claim again: if it is that
@@ -129,6 +129,23 @@ static inline void waitQueueUnlock(WaitQueue *queue)
  * what it waits for, and later calls waitQueueWake.  False: it had given up (Q3). */
 bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken);
 
+/* waitQueueHandOver -- under the lock: likewise for the first waiter if it is listed, with its value;
+ * the caller makes the thread ready, without the lock.  Q2 and Q5 in one: it is not running. */
+static inline Thread *waitQueueHandOver(WaitQueue *queue, Waiter *waiter, void *value)
+{
+    Thread *thread = waiter->thread;
+    Waiter *next = waiter->next;
+    queue->first = next;
+    if (LIKELY(next == NULL))
+        queue->last = NULL;
+    else
+        next->prev = NULL;
+    waiter->value = value;
+    RELAXED_STORE(&waiter->place, WaiterOwn);
+    claimSettle(&thread->claim, 0);
+    return thread;
+}
+
 /* waitQueueWake -- without the lock: Q5, make them ready.  here: as for scheduleReady. */
 void waitQueueWakeAll(Waiter *first, Capability *here);
 
@@ -161,6 +178,9 @@ int waitQueueDo(Waiter *waiter, ThreadState why, int64_t deadline_ns);
  * what the attempt said, what it was served with, -ETIMEDOUT, -ECANCELED, -EINVAL (the object was
  * freed), -ENOMEM. */
 int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns);
+
+/* waitQueueAwaitListed -- likewise, on the running green thread, without a deadline. */
+int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why);
 
 /* waitQueuePublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue
  * it. */
