@@ -17,8 +17,8 @@
  *     Queued  Queued  Own     waiter   relaxed  Q4: under the lock, its claim went elsewhere
  *     Taken   Taken   Own     server   release  Q5: without the lock: the server's last touch
  *   A listed waiter's claim is settled under the lock by who takes it off; it runs again when it
- *   has been queued, after Q5, or after a hand-over that goes from Queued to Own at once.  All others wait for Own (acquire) before their frame may go: they
- *   may be running already.
+ *   has been queued, after Q5, or after a hand-over that goes from Queued to Own at once.  All
+ *   others wait for Own (acquire) before their frame may go: they may be running already.
  *   A canceller finds a listed waiter through its thread, `number` = the queue with WAIT_QUEUE set
  *   and `next` = the Waiter.  Under the queue's lock it looks at the claim again: if it is that
  *   same wait, the wait is not over, because who ends it settles the claim under this lock; so the
