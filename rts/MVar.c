@@ -56,7 +56,7 @@ static inline int take(MVar *mvar, void **value, Woken *woken)
     *value = mvar->value;
     for (Waiter *putter; (putter = mvar->queue.first) != NULL;) {
         if (waitQueueServe(&mvar->queue, putter, 0, woken)) {
-            mvar->value = putter->value;
+            mvar->value = RELAXED_LOAD(&putter->value);
             return 0;
         }
     }
@@ -70,10 +70,10 @@ static inline int put(MVar *mvar, void *value, Woken *woken)
         return -EAGAIN;
     for (Waiter *waiter; (waiter = mvar->queue.first) != NULL;) {
         uint32_t kind = waiter->kind;
-        void *brought = waiter->value;
+        void *brought = RELAXED_LOAD(&waiter->value);
         if (!waitQueueServe(&mvar->queue, waiter, 0, woken))
             continue;
-        waiter->value = value;
+        RELAXED_STORE(&waiter->value, value);
         if (kind == MVarTakes)
             return 0;
         if (kind == MVarSwaps)
@@ -106,24 +106,36 @@ static inline int swap(MVar *mvar, void **value)
 
 static int attemptTake(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
-    return take(mvarOf(queue), &waiter->value, woken) == 0 ? 0 : WAIT;
+    void *value = NULL;
+    if (take(mvarOf(queue), &value, woken) != 0)
+        return WAIT;
+    RELAXED_STORE(&waiter->value, value);
+    return 0;
 }
 
 static int attemptPut(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
-    return put(mvarOf(queue), waiter->value, woken) == 0 ? 0 : WAIT;
+    return put(mvarOf(queue), RELAXED_LOAD(&waiter->value), woken) == 0 ? 0 : WAIT;
 }
 
 static int attemptRead(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
+    void *value = NULL;
     (void)woken;
-    return peek(mvarOf(queue), &waiter->value) == 0 ? 0 : WAIT_FRONT;
+    if (peek(mvarOf(queue), &value) != 0)
+        return WAIT_FRONT;
+    RELAXED_STORE(&waiter->value, value);
+    return 0;
 }
 
 static int attemptSwap(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
+    void *value = RELAXED_LOAD(&waiter->value);
     (void)woken;
-    return swap(mvarOf(queue), &waiter->value) == 0 ? 0 : WAIT;
+    if (swap(mvarOf(queue), &value) != 0)
+        return WAIT;
+    RELAXED_STORE(&waiter->value, value);
+    return 0;
 }
 
 /* ---- Without waiting ------------------------------------------------------------------------- */
@@ -226,7 +238,7 @@ static int await(MVar *mvar, MVarWaits kind, WaitAttempt *attempt, void *brings,
                      ? waitQueueAwaitListed(&waiter, self, here, ThreadBlockedOnMVar)
                      : waitQueueAwait(&waiter, ThreadBlockedOnMVar, deadline_ns);
     if (result == 0 && value != NULL)
-        *value = waiter.value;
+        *value = RELAXED_LOAD(&waiter.value);
     return result;
 }
 

@@ -63,7 +63,7 @@ void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 int parkListed(Thread *self, const ListedWait *wait, ThreadState why, int fd);
 
 /* parkPublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue it. */
-static ALWAYS_INLINE bool parkPublish(Thread *left, const ListedWait *wait)
+static inline __attribute__((always_inline)) bool parkPublish(Thread *left, const ListedWait *wait)
 {
     WatchList *list = wait->list;
     uint16_t generation = wait->generation;

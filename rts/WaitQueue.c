@@ -138,7 +138,7 @@ bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken)
     } else {
         ClaimOutcome outcome = claimTry(waiter->claim, waiter->number, result);
         if (outcome == ClaimLost) {
-            RELEASE_STORE(&waiter->place, WaiterOwn); /* Q3 */
+            RELAXED_STORE(&waiter->place, WaiterOwn); /* Q3 */
             return false;
         }
         waiter->parked = outcome == ClaimWonParked;
@@ -239,7 +239,7 @@ static int endWait(Waiter *waiter, int result, Capability *here)
         }
         waitQueueFinish(queue, &woken, here);
     }
-    while (ACQUIRE_LOAD(&waiter->place) != WaiterOwn) /* Q3, Q5 */
+    while (ACQUIRE_LOAD(&waiter->place) != WaiterOwn) /* Q5 */
         turnWait(&spins);
     return result;
 }

@@ -13,12 +13,12 @@
  *     place   from    to      by       order    when
  *     Own     Own     Queued  waiter   relaxed  Q1: under the lock, after the attempt said WAIT
  *     Queued  Queued  Taken   server   relaxed  Q2: under the lock, and the claim was won
- *     Queued  Queued  Own     server   release  Q3: under the lock, the claim was lost: off it goes
+ *     Queued  Queued  Own     server   relaxed  Q3: under the lock, the claim was lost: off it goes
  *     Queued  Queued  Own     waiter   relaxed  Q4: under the lock, its claim went elsewhere
  *     Taken   Taken   Own     server   release  Q5: without the lock: the server's last touch
  *   A listed waiter's claim is settled under the lock by who takes it off; it runs again when it
  *   has been queued, after Q5, or after a hand-over that goes from Queued to Own at once.  All
- *   others wait for Own (acquire) before their frame may go: they may be running already.
+ *   others wait for Own (acquire, Q5) before their frame may go: they may be running already.
  *   A canceller finds a listed waiter through its thread, `number` = the queue with WAIT_QUEUE set
  *   and `next` = the Waiter.  Under the queue's lock it looks at the claim again: if it is that
  *   same wait, the wait is not over, because who ends it settles the claim under this lock; so the
@@ -79,7 +79,7 @@ struct Waiter {
     WaitLeft *left;
     uint32_t kind;   /* the object's: what it waits for */
     uint32_t life;   /* of the queue, when it began to wait */
-    void *value;     /* brought along, then what the server brings */
+    void *value;     /* brought along, then what the server brings (before Q5) */
     Thread *thread;  /* NULL: a plain OS thread */
     Claim *claim;    /* as number: not listed */
     uint64_t number; /* 0: listed */
@@ -95,7 +95,7 @@ static inline void waitQueueWaiter(Waiter *waiter, WaitQueue *queue, WaitAttempt
     waiter->attempt = attempt;
     waiter->left = left;
     waiter->kind = kind;
-    waiter->value = value;
+    RELAXED_STORE(&waiter->value, value);
 }
 
 void waitQueueStart(const Allocator *allocator);
@@ -129,8 +129,8 @@ static inline void waitQueueUnlock(WaitQueue *queue)
  * what it waits for, and later calls waitQueueWake.  False: it had given up (Q3). */
 bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken);
 
-/* waitQueueHandOver -- under the lock: likewise for the first waiter if it is listed, with its value;
- * the caller makes the thread ready, without the lock.  Q2 and Q5 in one: it is not running. */
+/* waitQueueHandOver -- under the lock: likewise for the first waiter if it is listed, with its
+ * value; the caller makes the thread ready, without the lock.  Q2, Q5 in one: it is not running. */
 static inline Thread *waitQueueHandOver(WaitQueue *queue, Waiter *waiter, void *value)
 {
     Thread *thread = waiter->thread;
@@ -140,7 +140,7 @@ static inline Thread *waitQueueHandOver(WaitQueue *queue, Waiter *waiter, void *
         queue->last = NULL;
     else
         next->prev = NULL;
-    waiter->value = value;
+    RELAXED_STORE(&waiter->value, value);
     RELAXED_STORE(&waiter->place, WaiterOwn);
     claimSettle(&thread->claim, 0);
     return thread;

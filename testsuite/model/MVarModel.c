@@ -143,6 +143,15 @@ static void swap3(void *at)
     note(result, old);
 }
 
+/* Its Waiter is at another address than the one before: the explorer knows that by what it held. */
+static __attribute__((noinline)) void takeDeeper(void *at)
+{
+    char room[1024];
+    __asm__ volatile("" : : "r"(room));
+    take(at);
+    __asm__ volatile("" : : "r"(room));
+}
+
 static void takeTwice(void *at)
 {
     State *state = at;
@@ -151,7 +160,7 @@ static void takeTwice(void *at)
     MODEL_CHECK(result == 0 || result == -ECANCELED);
     if (result == 0)
         MODEL_CHECK(MODEL_READ(state->cells[(uintptr_t)value]) == 1);
-    take(at);
+    takeDeeper(at);
 }
 
 /* The timer of actor 0's wait 1, whenever it knows of that wait. */
