@@ -18,6 +18,7 @@
 #include "rts/Signal.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/WaitQueue.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
 
@@ -51,6 +52,7 @@ static ForkWay stopWorld(void)
     forking.own = own;
     if (!in_poll && worldStop(own, deadline_ns)) {
         tvarLockAll();
+        waitQueueLockAll();
         return own != NULL ? ForkGreen : ForkOutside;
     }
     if (!in_poll)
@@ -68,6 +70,7 @@ static void prepareFork(void)
 static void resumeParent(void)
 {
     if (forking.way == ForkGreen || forking.way == ForkOutside) {
+        waitQueueUnlockAll();
         tvarUnlockAll();
         worldGo(forking.own);
     }
@@ -98,6 +101,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     heapIdSurvive();
     fdHomeSurvive();
     outsideSurvive();
+    waitQueueSurvive();
     starvedSurvive();
     threadSurvive();
     threadPoolSurvive(survivor);

@@ -24,12 +24,12 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef struct Outsider {
+struct Outsider {
     WatchNode node;
     Claim claim;
-    struct Outsider *next;     /* under lock: free list */
-    struct Outsider *next_all; /* constant once published */
-} Outsider;
+    Outsider *next;     /* under lock: free list */
+    Outsider *next_all; /* constant once published */
+};
 
 static struct {
     SpinLock lock;
@@ -100,7 +100,7 @@ static void giveBack(Outsider *outsider)
 }
 
 /* The futex is the claim's low half: both machines are little-endian. */
-static void wakeClaim(Claim *claim)
+void outsideWake(Claim *claim)
 {
     syscall(SYS_futex, (uint32_t *)(void *)claim, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
@@ -110,7 +110,7 @@ static void outsiderFired(WatchNode *node, uint64_t number, int result, void *si
     Outsider *outsider = (Outsider *)(void *)((char *)node - offsetof(Outsider, node));
     (void)sink;
     if (claimTry(&outsider->claim, number, result) != ClaimLost)
-        wakeClaim(&outsider->claim);
+        outsideWake(&outsider->claim);
 }
 
 /* Nanoseconds from now until deadline_ns as a timespec for the kernel; false: it has passed. */
@@ -146,36 +146,61 @@ static int sleepOnClaim(Claim *claim, int64_t deadline_ns)
     return claimResult(word);
 }
 
-int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
-                    int64_t deadline_ns)
+Outsider *outsideBegin(int *result)
 {
-    int result = startupTouch();
+    *result = startupTouch();
     ASSERT(scheduleMayWait());
-    if (result != 0)
-        return result;
-    result = -EALREADY;
+    if (*result != 0)
+        return NULL;
     ADD_SEQ_CST(&outsiders.waiting, 1);
     Outsider *outsider = borrow();
     if (outsider == NULL) {
         ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
-        return -ENOMEM;
+        *result = -ENOMEM;
+        return NULL;
     }
-    uint64_t number = claimBegin(&outsider->claim);
-    RELAXED_STORE(&outsider->node.fire, outsiderFired);
-    RELAXED_STORE(&outsider->node.number, number);
-    if (!watchListAdd(list, generation, &outsider->node)) {
-        claimEnd(&outsider->claim);
-    } else {
-        if (changed != NULL && changed(env)) {
-            claimTry(&outsider->claim, number, 0);
-        } else if (SEQ_CST_LOAD(&outsiders.cancelled) != 0) {
-            claimTry(&outsider->claim, number, -ECANCELED);
-        }
-        result = sleepOnClaim(&outsider->claim, deadline_ns);
-        watchListRemove(list, generation, &outsider->node, NULL);
-    }
+    claimBegin(&outsider->claim);
+    return outsider;
+}
+
+Claim *outsideClaim(Outsider *outsider)
+{
+    return &outsider->claim;
+}
+
+int outsidePark(Outsider *outsider, int64_t deadline_ns)
+{
+    Claim *claim = &outsider->claim;
+    if (SEQ_CST_LOAD(&outsiders.cancelled) != 0)
+        claimTry(claim, claimNumber(RELAXED_LOAD(claim)), -ECANCELED);
+    return sleepOnClaim(claim, deadline_ns);
+}
+
+void outsideDone(Outsider *outsider)
+{
+    claimEnd(&outsider->claim);
     giveBack(outsider);
     ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
+}
+
+int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
+                    int64_t deadline_ns)
+{
+    int result;
+    Outsider *outsider = outsideBegin(&result);
+    if (outsider == NULL)
+        return result;
+    result = -EALREADY;
+    uint64_t number = claimNumber(RELAXED_LOAD(&outsider->claim));
+    RELAXED_STORE(&outsider->node.fire, outsiderFired);
+    RELAXED_STORE(&outsider->node.number, number);
+    if (watchListAdd(list, generation, &outsider->node)) {
+        if (changed != NULL && changed(env))
+            claimTry(&outsider->claim, number, 0);
+        result = outsidePark(outsider, deadline_ns);
+        watchListRemove(list, generation, &outsider->node, NULL);
+    }
+    outsideDone(outsider);
     return result;
 }
 
@@ -193,7 +218,7 @@ void outsideCancelAll(void)
     for (Outsider *at = ACQUIRE_LOAD(&outsiders.all); at != NULL; at = at->next_all) {
         Claim word = SEQ_CST_LOAD(&at->claim);
         if (claimTry(&at->claim, claimNumber(word), -ECANCELED) != ClaimLost)
-            wakeClaim(&at->claim);
+            outsideWake(&at->claim);
     }
 }
 

@@ -10,11 +10,22 @@
 
 #include "iomgr/FdTable.h"
 #include "iomgr/WatchList.h"
+#include "rts/Wait.h"
 
 #include <capri/allocator.h>
 
 int outsideStart(const Allocator *allocator);
 void outsideEnd(void);
+
+/* Waiting step by step: begin (NULL: *result says why not; its claim is Armed), publish the claim,
+ * park (0, -E... it was claimed with, -ETIMEDOUT, -ECANCELED), and in any case done.
+ * outsideWake -- who has won the claim; the Outsider may be somebody else's by then. */
+typedef struct Outsider Outsider;
+Outsider *outsideBegin(int *result);
+Claim *outsideClaim(Outsider *outsider);
+int outsidePark(Outsider *outsider, int64_t deadline_ns);
+void outsideDone(Outsider *outsider);
+void outsideWake(Claim *claim);
 
 /* outsideWaitList -- parkOnList for a plain OS thread. */
 int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,

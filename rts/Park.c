@@ -96,12 +96,17 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
     scheduleReady(thread, sink);
 }
 
-/* See Note [Listed waits]. */
+/* See Note [Listed waits] and Note [Waiters]. */
 static void cancelListed(Thread *thread, Claim claim)
 {
     uint64_t number = ACQUIRE_LOAD(&thread->node.number);
     if (RELAXED_LOAD(&thread->claim) != claim)
         return;
+    if ((number & WAIT_QUEUE) != 0) {
+        WaitQueue *queue = (WaitQueue *)(uintptr_t)(number & ~WAIT_QUEUE);
+        waitQueueRetract(queue, thread, claim, -ECANCELED, NULL);
+        return;
+    }
     WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);
     watchListRetract(list, watchListGeneration(number), &thread->node, -ECANCELED, NULL);
 }

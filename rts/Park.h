@@ -26,6 +26,7 @@
 #define RTS_PARK_H
 
 #include "rts/Schedule.h"
+#include "rts/WaitQueue.h"
 
 #include <errno.h>
 
@@ -57,10 +58,12 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
 void parkTimerFired(Timer *timer, uint64_t number, void *sink);
 
 /* parkPublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue it. */
-static inline bool parkPublish(Thread *left, const ListedWait *wait)
+static inline __attribute__((always_inline)) bool parkPublish(Thread *left, const ListedWait *wait)
 {
     WatchList *list = wait->list;
     uint16_t generation = wait->generation;
+    if (((uintptr_t)list & WAIT_QUEUE) != 0)
+        return waitQueuePublish(left);
     if (UNLIKELY(!watchListAdd(list, generation, &left->node))) {
         claimSettle(&left->claim, -EALREADY);
         return false;

@@ -21,6 +21,7 @@
 #include "rts/Process.h"
 #include "rts/Resize.h"
 #include "rts/Signal.h"
+#include "rts/WaitQueue.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
 
@@ -176,8 +177,10 @@ static void stopRooms(int steps)
         stackPoolEnd();
     if (steps > 2)
         fdHomeFree();
-    if (steps > 1)
+    if (steps > 1) {
+        waitQueueEnd();
         tvarEnd();
+    }
     if (steps > 0) {
         blockingPoolEnd();
         outsideEnd();
@@ -202,6 +205,7 @@ static int startRooms(const RtsConfig *config)
             break;
         case 1:
             tvarStart(allocator);
+            waitQueueStart(allocator);
             break;
         case 2:
             result = fdHomeStart(allocator);

@@ -4,10 +4,16 @@
 
 #include <capri/address.h>
 #include <capri/allocator.h>
+#include <capri/chan.h>
 #include <capri/event.h>
 #include <capri/fd.h>
 #include <capri/file.h>
+#include <capri/gather.h>
+#include <capri/lock.h>
+#include <capri/mvar.h>
+#include <capri/once.h>
 #include <capri/process.h>
+#include <capri/qsem.h>
 #include <capri/rts.h>
 #include <capri/signal.h>
 #include <capri/thread.h>

@@ -46,7 +46,9 @@ typedef enum ThreadState {
     ThreadBlockedOnTVar = 6,
     ThreadBlockedOnThread = 7, /* in threadJoin */
     ThreadBlockedOnStack = 8,  /* newborn, waits for memory */
-    ThreadBlockedOnCall = 9    /* a call that may block is made for it on another OS thread */
+    ThreadBlockedOnCall = 9,   /* a call that may block is made for it on another OS thread */
+    ThreadBlockedOnMVar = 10,  /* or on a Chan */
+    ThreadBlockedOnLock = 11   /* capri/lock.h, capri/qsem.h, capri/gather.h, capri/once.h */
 } ThreadState;
 
 typedef struct ThreadStatus {

@@ -15,6 +15,7 @@
 #include "rts/stm/Delay.h"
 #include "rts/stm/TVar.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/QueueStubs.h"
 #include "testsuite/model/TVarStubs.h"
 
 #include <errno.h>

@@ -11,6 +11,7 @@
 #include "rts/Park.h"
 #include "rts/Startup.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/QueueStubs.h"
 
 #include <errno.h>
 #include <stdlib.h>

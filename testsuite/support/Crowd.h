@@ -107,7 +107,9 @@ static inline const char *crowdStateName(ThreadState state)
                                         "blocked on a variable",
                                         "blocked on a thread",
                                         "blocked on a stack",
-                                        "blocked on a call"};
+                                        "blocked on a call",
+                                        "blocked on an MVar",
+                                        "blocked on a lock"};
     return (size_t)state < sizeof names / sizeof *names ? names[state] : "in no known state";
 }
 

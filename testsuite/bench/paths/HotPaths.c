@@ -17,6 +17,7 @@
 #include "capability/Monitor.h"
 #include "internal/Assert.h"
 #include "rts/Schedule.h"
+#include "testsuite/bench/paths/Steady.h"
 
 #include <capri/capri.h>
 
@@ -36,7 +37,6 @@
 #endif
 
 enum {
-    CLOCK_STEP_NS = 100,
     FORK_THREADS = 1000,
     RING_THREADS = 503,
     BATCH_FDS = 64,
@@ -45,51 +45,6 @@ enum {
     DELAY_US = 10,
     BUFFER_SIZE = 64
 };
-
-static void require(bool holds, const char *what)
-{
-    if (holds)
-        return;
-    fprintf(stderr, "HotPaths: %s\n", what);
-    exit(1);
-}
-
-/* ---- a world that stands still: See Note [Counting the same twice] ------------------------ */
-
-static int64_t now_ns; /* the one worker */
-
-static int64_t readSteady(void *context)
-{
-    (void)context;
-    return now_ns += CLOCK_STEP_NS;
-}
-
-static int pollSteady(BackendState *state, int64_t timeout_ns, EventRecord *records, int most)
-{
-    int count = backendEPoll.poll(state, 0, records, most);
-    require(count != 0 || timeout_ns >= 0, "everybody sleeps and nothing will wake them");
-    if (count == 0)
-        now_ns += timeout_ns;
-    return count;
-}
-
-static const Clock steady_clock = {readSteady, NULL};
-static Backend steady_backend; /* as epoll, but for `poll` */
-
-static void beginSteady(EventManager *manager)
-{
-    now_ns = clockRead(&clockMonotonic);
-    steady_backend = backendEPoll;
-    steady_backend.poll = pollSteady;
-    manager->backend = &steady_backend;
-    manager->clock = &steady_clock;
-}
-
-static void endSteady(EventManager *manager)
-{
-    manager->backend = &backendEPoll;
-    manager->clock = &clockMonotonic;
-}
 
 /* ---- threads ------------------------------------------------------------------------------ */
 
@@ -181,6 +136,37 @@ static void runRing(uint32_t count)
         joinThread(ring[i].thread);
     for (uint32_t i = 0; i < RING_THREADS; i++)
         tvarFree(ring[i].own);
+}
+
+typedef struct Pair {
+    MVar *mine, *other;
+    uint32_t left;
+} Pair;
+
+static void *playMVar(void *env)
+{
+    Pair *self = env;
+    for (; self->left > 0; self->left--) {
+        void *ball;
+        require(mvarTake(self->mine, &ball) == 0, "mvarTake failed");
+        require(mvarPut(self->other, ball) == 0, "mvarPut failed");
+    }
+    return NULL;
+}
+
+/* Two threads, one ball, a box for each: count takes that park, and as many puts. */
+static void runMVar(uint32_t count)
+{
+    MVar *one = mvarNewEmpty(), *two = mvarNewEmpty();
+    require(one != NULL && two != NULL, "mvarNewEmpty failed");
+    Pair first = {one, two, count / 2}, second = {two, one, count / 2};
+    Thread *threads[] = {forkThread(playMVar, &first), forkThread(playMVar, &second)};
+    threadYield();
+    mvarPut(one, NULL);
+    joinThread(threads[0]);
+    joinThread(threads[1]);
+    mvarFree(one);
+    mvarFree(two);
 }
 
 /* ---- descriptors -------------------------------------------------------------------------- */
@@ -383,6 +369,7 @@ static const Path paths[] = {
     {"fork_join", runForkJoin, 3000, 1},
     {"fork_many", runForkMany, 3000, FORK_THREADS},
     {"ring", runRing, 6000, 1},
+    {"mvar", runMVar, 6000, 2},
     {"read_ready", runReadReady, 3000, 1},
     {"write", runWrite, 3000, 1},
     {"read_park", runReadPark, 2000, 2},

@@ -1,0 +1,97 @@
+/* Condition.c -- waiting for something that a Mutex guards.
+ *
+ * Owns    its queue.
+ * After   rts/Mutex.c, rts/WaitQueue.c.
+ * Tests   testsuite/unit/ConditionTest.c, testsuite/stress/Locks.c
+ *
+ * Note [Condition wait]
+ *   The mutex is handed on under the condition's own lock, in the section that adds the waiter: who
+ *   has the mutex next and signals comes to this lock later and finds it.  Locks are taken in that
+ *   order only.  What was not added (cancelled, freed) has not given the mutex away.
+ */
+#include "rts/Mutex.h"
+#include "rts/Park.h"
+
+#include <errno.h>
+
+struct Condition {
+    WaitQueue queue;
+};
+
+Condition *conditionNew(void)
+{
+    return waitQueueNew();
+}
+
+void conditionFree(Condition *condition)
+{
+    waitQueueFree(condition == NULL ? NULL : &condition->queue);
+}
+
+/* value: the mutex until it has been given away.  See Note [Condition wait]. */
+static int attemptWait(WaitQueue *queue, Waiter *waiter, Woken *woken)
+{
+    Mutex *mutex = waiter->value;
+    (void)queue;
+    waiter->value = NULL;
+    waitQueueLock(&mutex->queue);
+    mutexHandOn(mutex, woken);
+    waitQueueUnlock(&mutex->queue);
+    return WAIT;
+}
+
+/* A green thread whose wait was cancelled gets the mutex all the same: its holders are being told
+ * to end as well.  A plain OS thread does not: when it looks, the runtime may be gone with it. */
+static int lockAgain(Mutex *mutex, int result)
+{
+    bool outside = scheduleSelf() == NULL;
+    if (outside && result == -ECANCELED)
+        return result;
+    for (;;) {
+        int locked = mutexLock(mutex);
+        if (locked == 0)
+            return result;
+        if (locked != -ENOMEM && (outside || locked != -ECANCELED))
+            return locked;
+        threadYield();
+    }
+}
+
+int conditionWaitUntil(Condition *condition, Mutex *mutex, int64_t deadline_ns)
+{
+    Waiter waiter;
+    if (RELAXED_LOAD(&mutex->holder) != holderSelf())
+        return -EPERM;
+    waitQueueWaiter(&waiter, &condition->queue, attemptWait, NULL, 0, mutex);
+    int result = waitQueueAwait(&waiter, ThreadBlockedOnLock, deadline_ns);
+    return waiter.value != NULL ? result : lockAgain(mutex, result);
+}
+
+int conditionWait(Condition *condition, Mutex *mutex)
+{
+    return conditionWaitUntil(condition, mutex, DEADLINE_NEVER);
+}
+
+/* Wake `most` of them. */
+static int wakeSome(Condition *condition, int most)
+{
+    Woken woken = {NULL, NULL};
+    Capability *here = scheduleHere();
+    int count = 0;
+    waitQueueLock(&condition->queue);
+    while (count < most && condition->queue.first != NULL)
+        count += waitQueueServe(&condition->queue, condition->queue.first, 0, &woken);
+    waitQueueFinish(&condition->queue, &woken, here);
+    waitQueueSafepoint(here);
+    return count;
+}
+
+int conditionSignal(Condition *condition)
+{
+    return wakeSome(condition, 1);
+}
+
+int conditionBroadcast(Condition *condition)
+{
+    return wakeSome(condition, INT32_MAX);
+}

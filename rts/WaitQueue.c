@@ -1,0 +1,332 @@
+/* WaitQueue.c -- who waits for an MVar, a lock, a semaphore: a fair queue under a lock of its own.
+ *
+ * Owns    WaitQueue.first, last, life; Waiter.place, next, prev.
+ * Before  rts/MVar.c and its like: what is waited for.
+ * After   rts/Park.c: waiting.   rts/Schedule.c: who was served is ready.
+ * Tests   testsuite/unit/WaitQueueTest.c, testsuite/model/MVarModel.c
+ *
+ * See Note [Waiters] and Note [Interruptible waits].
+ */
+#include "rts/WaitQueue.h"
+
+#include "rts/Outside.h"
+#include "rts/Park.h"
+#include "rts/Pool.h"
+#include "rts/Startup.h"
+
+#include <errno.h>
+#include <string.h>
+
+static Pool objects;
+
+void waitQueueStart(const Allocator *allocator)
+{
+    poolOpen(&objects, allocator, WAIT_QUEUE_BYTES, offsetof(WaitQueue, link));
+}
+
+void waitQueueEnd(void)
+{
+    poolClose(&objects);
+}
+
+void waitQueueLockAll(void)
+{
+    poolLock(&objects);
+}
+
+void waitQueueUnlockAll(void)
+{
+    poolUnlock(&objects);
+}
+
+static void surviveItem(void *item)
+{
+    WaitQueue *queue = item;
+    RELAXED_STORE(&queue->lock, 0);
+    queue->first = queue->last = NULL;
+}
+
+void waitQueueSurvive(void)
+{
+    poolSurvive(&objects);
+    poolEach(&objects, surviveItem);
+}
+
+/* Late sources may hold the lock of an earlier life: it is left as it is. */
+void *waitQueueNew(void)
+{
+    bool outside = scheduleHere() == NULL;
+    if (outside && startupEnter() != 0)
+        return NULL;
+    WaitQueue *queue = poolTake(&objects);
+    if (queue != NULL) {
+        RELAXED_STORE(&queue->state, 0);
+        RELAXED_STORE(&queue->spare, 0);
+        queue->first = queue->last = NULL;
+        memset(queue + 1, 0, WAIT_QUEUE_BYTES - sizeof *queue);
+    }
+    if (outside)
+        startupLeave();
+    return queue;
+}
+
+void waitQueueFree(WaitQueue *queue)
+{
+    Woken woken = {NULL, NULL};
+    if (queue == NULL)
+        return;
+    waitQueueLock(queue);
+    RELAXED_STORE(&queue->life, RELAXED_LOAD(&queue->life) + 1);
+    while (queue->first != NULL)
+        waitQueueServe(queue, queue->first, -EINVAL, &woken);
+    waitQueueFinish(queue, &woken, scheduleHere());
+    poolGive(&objects, queue);
+}
+
+void waitQueueLockSlow(WaitQueue *queue)
+{
+    int spins = 0;
+    do {
+        while (RELAXED_LOAD(&queue->lock) != 0)
+            turnWait(&spins);
+    } while (XCHG_ACQUIRE(&queue->lock, 1) != 0);
+}
+
+/* Q1. */
+static inline void addWaiter(WaitQueue *queue, Waiter *waiter)
+{
+    waiter->next = NULL;
+    waiter->prev = queue->last;
+    if (queue->last == NULL)
+        queue->first = waiter;
+    else
+        queue->last->next = waiter;
+    queue->last = waiter;
+    RELAXED_STORE(&waiter->place, WaiterQueued);
+}
+
+static void addInFront(WaitQueue *queue, Waiter *waiter)
+{
+    waiter->prev = NULL;
+    waiter->next = queue->first;
+    if (queue->first == NULL)
+        queue->last = waiter;
+    else
+        queue->first->prev = waiter;
+    queue->first = waiter;
+    RELAXED_STORE(&waiter->place, WaiterQueued);
+}
+
+static void unlinkWaiter(WaitQueue *queue, Waiter *waiter)
+{
+    ASSERT_CMP(RELAXED_LOAD(&waiter->place), ==, WaiterQueued);
+    if (waiter->prev == NULL)
+        queue->first = waiter->next;
+    else
+        waiter->prev->next = waiter->next;
+    if (waiter->next == NULL)
+        queue->last = waiter->prev;
+    else
+        waiter->next->prev = waiter->prev;
+}
+
+bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken)
+{
+    unlinkWaiter(queue, waiter);
+    if (LIKELY(waiter->number == 0)) {
+        claimSettle(&waiter->thread->claim, result);
+    } else {
+        ClaimOutcome outcome = claimTry(waiter->claim, waiter->number, result);
+        if (outcome == ClaimLost) {
+            RELAXED_STORE(&waiter->place, WaiterOwn); /* Q3 */
+            return false;
+        }
+        waiter->parked = outcome == ClaimWonParked;
+    }
+    RELAXED_STORE(&waiter->place, WaiterTaken); /* Q2 */
+    waiter->next = NULL;
+    if (woken->first == NULL)
+        woken->first = waiter;
+    else
+        woken->last->next = waiter;
+    woken->last = waiter;
+    return true;
+}
+
+void waitQueueWakeAll(Waiter *first, Capability *here)
+{
+    for (Waiter *at = first; at != NULL;) {
+        Waiter *next = at->next;
+        Thread *thread = at->thread;
+        Claim *claim = at->claim;
+        bool parked = at->parked;
+        RELEASE_STORE(&at->place, WaiterOwn); /* Q5 */
+        if (thread == NULL)
+            outsideWake(claim);
+        else if (parked)
+            scheduleReady(thread, here);
+        at = next;
+    }
+}
+
+/* With the lock: attempt, or join the queue. */
+static ALWAYS_INLINE int attemptOrJoin(Waiter *waiter, Woken *woken)
+{
+    WaitQueue *queue = waiter->queue;
+    if (UNLIKELY(RELAXED_LOAD(&queue->life) != waiter->life))
+        return -EINVAL;
+    int result = waiter->attempt(queue, waiter, woken);
+    if (LIKELY(result == WAIT)) {
+        addWaiter(queue, waiter);
+    } else if (result == WAIT_FRONT) {
+        addInFront(queue, waiter);
+        return WAIT;
+    }
+    return result;
+}
+
+int waitQueueTry(Waiter *waiter)
+{
+    Woken woken = {NULL, NULL};
+    waitQueueLock(waiter->queue);
+    int result = waiter->attempt(waiter->queue, waiter, &woken);
+    waitQueueFinish(waiter->queue, &woken, scheduleHere());
+    return result;
+}
+
+int waitQueueDo(Waiter *waiter, ThreadState why, int64_t deadline_ns)
+{
+    int result = waitQueueTry(waiter);
+    return result == WAIT ? waitQueueAwait(waiter, why, deadline_ns) : result;
+}
+
+static int beginWait(Waiter *waiter, Capability *here)
+{
+    Woken woken = {NULL, NULL};
+    waitQueueLock(waiter->queue);
+    int result = attemptOrJoin(waiter, &woken);
+    waitQueueFinish(waiter->queue, &woken, here);
+    return result;
+}
+
+bool waitQueuePublish(Thread *left)
+{
+    Woken woken = {NULL, NULL};
+    Waiter *waiter = (Waiter *)(void *)RELAXED_LOAD(&left->node.next);
+    WaitQueue *queue = waiter->queue;
+    waitQueueLock(queue);
+    int result = attemptOrJoin(waiter, &woken);
+    if (result != WAIT)
+        claimSettle(&left->claim, result);
+    waitQueueUnlock(queue); /* from here, if it waits, the thread may run elsewhere */
+    waitQueueWake(&woken, scheduleHere());
+    return result == WAIT;
+}
+
+/* The claim is won, by whoever: take the waiter off if it is still there. */
+static int endWait(Waiter *waiter, int result, Capability *here)
+{
+    WaitQueue *queue = waiter->queue;
+    int spins = 0;
+    if (result != 0) {
+        Woken woken = {NULL, NULL};
+        waitQueueLock(queue);
+        if (RELAXED_LOAD(&waiter->place) == WaiterQueued) {
+            unlinkWaiter(queue, waiter);
+            RELAXED_STORE(&waiter->place, WaiterOwn); /* Q4 */
+            if (waiter->left != NULL)
+                waiter->left(queue, &woken);
+        }
+        waitQueueFinish(queue, &woken, here);
+    }
+    while (ACQUIRE_LOAD(&waiter->place) != WaiterOwn) /* Q5 */
+        turnWait(&spins);
+    return result;
+}
+
+static int awaitOutside(Waiter *waiter, int64_t deadline_ns)
+{
+    int result;
+    Outsider *outsider = outsideBegin(&result);
+    if (outsider == NULL)
+        return result;
+    waiter->claim = outsideClaim(outsider);
+    waiter->number = claimNumber(RELAXED_LOAD(waiter->claim));
+    result = beginWait(waiter, NULL);
+    if (result == WAIT)
+        result = endWait(waiter, outsidePark(outsider, deadline_ns), NULL);
+    outsideDone(outsider);
+    return result;
+}
+
+static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t deadline_ns)
+{
+    waiter->claim = &self->claim;
+    waiter->number = parkBegin(self);
+    int result = beginWait(waiter, scheduleHere());
+    if (result != WAIT) {
+        parkAbandon(self);
+        return result;
+    }
+    result = parkUntil(self, why, -1, deadline_ns);
+    return endWait(waiter, result, scheduleHere());
+}
+
+int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why)
+{
+    ASSERT(!scheduleCalledBack(here));
+    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
+        return -ECANCELED;
+    waiter->life = RELAXED_LOAD(&waiter->queue->life);
+    waiter->thread = self;
+    waiter->number = 0;
+    waiter->parked = true;
+    RELAXED_STORE(&waiter->place, WaiterOwn);
+    RELAXED_STORE(&self->node.next, (WatchNode *)(void *)waiter);
+    RELAXED_STORE(&self->node.number, (uint64_t)(uintptr_t)waiter->queue | WAIT_QUEUE);
+    claimList(&self->claim);
+    threadSetStatus(self, why, -1);
+    *scheduleWait(here) = (ListedWait){.list = (WatchList *)(uintptr_t)WAIT_QUEUE};
+    return scheduleParkListed(here);
+}
+
+int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)
+{
+    Thread *self = scheduleSelf();
+    if (self != NULL && deadline_ns == DEADLINE_NEVER)
+        return waitQueueAwaitListed(waiter, self, scheduleHere(), why);
+    waiter->life = RELAXED_LOAD(&waiter->queue->life);
+    waiter->thread = self;
+    RELAXED_STORE(&waiter->place, WaiterOwn);
+    return self == NULL ? awaitOutside(waiter, deadline_ns)
+                        : awaitTimed(self, waiter, why, deadline_ns);
+}
+
+bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Capability *here)
+{
+    Woken woken = {NULL, NULL};
+    Waiter *waiter = NULL;
+    waitQueueLock(queue);
+    if (RELAXED_LOAD(&thread->claim) == claim)
+        waiter = (Waiter *)(void *)RELAXED_LOAD(&thread->node.next);
+    bool found = waiter != NULL && RELAXED_LOAD(&waiter->place) == WaiterQueued;
+    if (found) {
+        waitQueueServe(queue, waiter, result, &woken);
+        if (waiter->left != NULL)
+            waiter->left(queue, &woken);
+    }
+    waitQueueFinish(queue, &woken, here);
+    return found;
+}
+
+bool waitQueueSane(const WaitQueue *queue)
+{
+    uint32_t bound = 1u << 24;
+    const Waiter *before = NULL;
+    for (const Waiter *at = queue->first; at != NULL; at = at->next) {
+        if (at->prev != before || at->queue != queue || at->place != WaiterQueued || --bound == 0)
+            return false;
+        before = at;
+    }
+    return queue->last == before && queue->lock == 0;
+}
