@@ -223,6 +223,18 @@ static void joinAndRelease(void *at)
     threadRelease(&state->thread);
 }
 
+/* Who finds that it has ended, while another one still waits for that, has its result. */
+static void lookAndRelease(void *at)
+{
+    State *state = at;
+    if (watchListGeneration(ACQUIRE_LOAD(&state->thread.ended)) == 1) {
+        void *result = NULL;
+        MODEL_CHECK(threadJoin(&state->thread, &result) == 0);
+        MODEL_CHECK(result == (void *)1 && MODEL_READ(state->touched) == 1);
+    }
+    release(at);
+}
+
 static void checkFreed(void *at)
 {
     State *state = at;
@@ -245,6 +257,14 @@ static const Model models[] = {
     {"endAgainstTwoReleases", SIZE, 3, setUpTwo, {end, release, release}, checkFreed, NULL, 0},
     {"endAgainstJoin", SIZE, 2, setUpOne, {end, joinAndRelease}, checkFreed, NULL, 0},
     {"joinAgainstRelease", SIZE, 3, setUpTwo, {end, joinAndRelease, release}, checkFreed, NULL, 0},
+    {"joinAgainstLook",
+     SIZE,
+     3,
+     setUpTwo,
+     {end, joinAndRelease, lookAndRelease},
+     checkFreed,
+     NULL,
+     0},
     {"retainAgainstRelease", SIZE, 2, setUpOne, {retainAndEnd, release}, checkKept, NULL, 0},
     {"retainDetached", SIZE, 1, setUpNone, {retainAndEnd}, checkKept, NULL, 0},
 };
