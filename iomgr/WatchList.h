@@ -86,13 +86,13 @@ static inline bool watchListHasWatchers(WatchList *list)
     return (SEQ_CST_LOAD(list) & ~WATCH_GENERATION) != 0;
 }
 
-/* watchListFetch -- a hint: the list will be fired soon; brings the newest node and what it is
- * embedded in nearer. */
+/* watchListFetch -- a hint: the list will be fired soon; brings the newest node and the line before
+ * it nearer, where the struct around it begins. */
 static inline void watchListFetch(WatchList *list)
 {
     uintptr_t node = (uintptr_t)watchListHead(RELAXED_LOAD(list));
     __builtin_prefetch((const void *)node); /* any address will do, NULL too */
-    __builtin_prefetch((const void *)(node - CACHE_LINE / 2));
+    __builtin_prefetch((const void *)(node - CACHE_LINE));
 }
 
 /* watchListAdd -- publish a filled node (fire, number).  False: the generation has passed. */

@@ -104,7 +104,7 @@ static inline void parkFire(WatchNode *taken, Capability *here)
     if (LIKELY(RELAXED_LOAD(&taken->next) == NULL &&
                RELAXED_LOAD(&taken->fire) == parkListedFired)) {
         Thread *thread = threadOfNode(taken);
-        RELEASE_STORE(&taken->linked, 0);
+        RELAXED_STORE(&taken->linked, 0); /* the queue publishes it */
         claimSettle(&thread->claim, 0);
         scheduleReady(thread, here);
     } else {

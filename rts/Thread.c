@@ -263,7 +263,7 @@ Thread *threadEnded(Thread *thread, void *result, Capability *capability)
     thread->fn_or_result = result;
     threadSetStatus(thread, ThreadFinished, -1);
     COUNT(&schedulerOf(capability)->ended, 1);
-    if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_ACQ_REL(&thread->ended, &nobody, ENDED)))
+    if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_RELEASE(&thread->ended, &nobody, ENDED)))
         return endSlow(thread, capability);
     startupThreadEnded();
     return NULL;
