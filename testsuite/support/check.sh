@@ -29,7 +29,7 @@ run_tests() {
 
 real="^(unit|path|conformance|regress|stress|examples|fault)$"
 quick="^(unit|path|conformance|regress)$"
-measured="^(unit|path|conformance|regress|examples|fault|lint|instructions)$"
+measured="^(unit|path|conformance|regress|examples|lint|instructions)$"
 
 run_stage() {
     case $1 in
