@@ -12,6 +12,7 @@
 #include "rts/Pool.h"
 #include "rts/Startup.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/PoolStubs.h"
 
 enum { ACTORS = 4 };
 
@@ -177,52 +178,10 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
     return 0;
 }
 
-int startupEnter(void)
-{
-    UNREACHED;
-    return 0;
-}
-
-void startupLeave(void)
-{
-}
-
-void poolOpen(Pool *pool, const Allocator *allocator, size_t item_size, size_t link_offset)
-{
-    (void)pool, (void)allocator, (void)item_size, (void)link_offset;
-}
-
-void poolClose(Pool *pool)
-{
-    (void)pool;
-}
-
-void *poolTake(Pool *pool)
-{
-    (void)pool;
-    UNREACHED;
-    return NULL;
-}
-
 /* The memory stays as it is. */
 void poolGive(Pool *pool, void *item)
 {
     (void)pool, (void)item;
-}
-
-void poolLock(Pool *pool)
-{
-    (void)pool;
-}
-
-void poolUnlock(Pool *pool)
-{
-    (void)pool;
-}
-
-void poolSurvive(Pool *pool)
-{
-    (void)pool;
 }
 
 void poolEach(Pool *pool, void (*visit)(void *item))
