@@ -45,7 +45,7 @@ int sceneFiles(void)
 {
     char path[64];
     snprintf(path, sizeof path, "/tmp/capri-fault-%d", (int)getpid());
-    int fd = fdOpen(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    int fd = fdOpen(path, O_RDWR | O_CREAT | O_TRUNC, 0600); /* one that died may have left it */
     unlink(path);
     if (fd < 0)
         return fd;
