@@ -62,7 +62,7 @@ static bool closeUnless(WatchList *list, uint16_t generation, uint64_t but, uint
             return false;
         if (old & (WATCH_BUSY | WATCH_LOCK))
             turnWait(&spins);
-        else if (CAS_ACQ_REL(list, &old, wordOf(generation, NULL)))
+        else if (CAS_SEQ_CST(list, &old, wordOf(generation, NULL)))
             return true;
     }
 }
@@ -176,7 +176,7 @@ static WatchNode *releaseBusy(WatchList *list, uint64_t word)
 static bool takeOut(WatchList *list, uint16_t generation, WatchNode *node, bool own, void *sink)
 {
     int spins = 0;
-    uint64_t old = RELAXED_LOAD(list);
+    uint64_t old = SEQ_CST_LOAD(list); /* who looks for an interrupt's sake: [StoreLoad] */
     for (;;) {
         if (watchListGeneration(old) != generation || watchListHead(old) == NULL)
             return false;
@@ -198,9 +198,14 @@ static bool takeOut(WatchList *list, uint16_t generation, WatchNode *node, bool 
     return true;
 }
 
+bool watchListTakeOut(WatchList *list, uint16_t generation, WatchNode *node, void *sink)
+{
+    return takeOut(list, generation, node, false, sink);
+}
+
 bool watchListRetract(WatchList *list, uint16_t generation, WatchNode *node, int result, void *sink)
 {
-    if (!takeOut(list, generation, node, false, sink))
+    if (!watchListTakeOut(list, generation, node, sink))
         return false;
     RELAXED_STORE(&node->next, NULL);
     watchListFire(node, result, sink);

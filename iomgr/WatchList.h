@@ -135,7 +135,7 @@ static inline bool watchListCloseUnmarked(WatchList *list, uint16_t generation, 
 {
     uint64_t old = RELAXED_LOAD(list);
     *taken = watchListHead(old);
-    if (LIKELY((old & WATCH_FLAGS) == 0 && CAS_ACQ_REL(list, &old, (uint64_t)generation << 48)))
+    if (LIKELY((old & WATCH_FLAGS) == 0 && CAS_SEQ_CST(list, &old, (uint64_t)generation << 48)))
         return true;
     return watchListCloseUnmarkedSlow(list, generation, taken);
 }
@@ -192,6 +192,10 @@ bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void
  * not there. */
 bool watchListRetract(WatchList *list, uint16_t generation, WatchNode *node, int result,
                       void *sink);
+
+/* watchListTakeOut -- likewise, but who has taken it out fires it, or what it stands for, as it
+ * sees fit. */
+bool watchListTakeOut(WatchList *list, uint16_t generation, WatchNode *node, void *sink);
 
 /* watchListSane -- walker for tests: list is finite and every node says it is linked. */
 bool watchListSane(WatchList *list);

@@ -9,6 +9,7 @@
  *   has the mutex next and signals comes to this lock later and finds it.  Locks are taken in that
  *   order only.  What was not added (cancelled, freed) has not given the mutex away.
  */
+#include "rts/Interrupt.h"
 #include "rts/Mutex.h"
 #include "rts/Park.h"
 
@@ -40,21 +41,29 @@ static int attemptWait(WaitQueue *queue, Waiter *waiter, Woken *woken)
     return WAIT;
 }
 
+static int lockUntilDone(Mutex *mutex, bool outside)
+{
+    for (;;) {
+        int locked = mutexLock(mutex);
+        if (locked == 0 || (locked != -ENOMEM && (outside || locked != -ECANCELED)))
+            return locked;
+        threadYield();
+    }
+}
+
 /* A green thread whose wait was cancelled gets the mutex all the same: its holders are being told
  * to end as well.  A plain OS thread does not: when it looks, the runtime may be gone with it. */
 static int lockAgain(Mutex *mutex, int result)
 {
-    bool outside = scheduleSelf() == NULL;
+    Thread *self = scheduleSelf();
+    bool outside = self == NULL;
     if (outside && result == -ECANCELED)
         return result;
-    for (;;) {
-        int locked = mutexLock(mutex);
-        if (locked == 0)
-            return result;
-        if (locked != -ENOMEM && (outside || locked != -ECANCELED))
-            return locked;
-        threadYield();
-    }
+    MaskingState before = outside ? Unmasked : interruptMask(self, MaskedUninterruptible);
+    int locked = lockUntilDone(mutex, outside);
+    if (!outside)
+        interruptMask(self, before);
+    return locked == 0 ? result : locked;
 }
 
 int conditionWaitUntil(Condition *condition, Mutex *mutex, int64_t deadline_ns)

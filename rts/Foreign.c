@@ -5,8 +5,9 @@
  * After   rts/BlockingPool.c: the OS thread.
  * Tests   testsuite/unit/ForeignTest.c
  *
- * The wait cannot be interrupted: the call's arguments live on the parked thread's stack.  A
- * cancelled wait therefore waits again, on `ended`, which the OS thread stores last.
+ * The wait cannot be interrupted: the call's arguments live on the parked thread's stack.  It is
+ * masked, and where the runtime is cancelled it waits again, on `ended`, which the OS thread stores
+ * last.
  */
 #include "rts/Foreign.h"
 
@@ -38,9 +39,12 @@ int foreignRun(void (*fn)(void *env), void *env)
     ASSERT(scheduleSelf() != NULL);
     if (blockingPoolSubmit(&call.job) != 0)
         return -EAGAIN;
+    Thread *self = scheduleSelf();
+    MaskingState before = interruptMask(self, MaskedUninterruptible);
     while (parkOnList(&call.done, 0, NULL, NULL, ThreadBlockedOnCall, DEADLINE_NEVER) == -ECANCELED)
         threadYield();
     while (ACQUIRE_LOAD(&call.ended) == 0)
         threadYield();
+    interruptMask(self, before);
     return 0;
 }

@@ -18,6 +18,7 @@
 #include "rts/Signal.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
@@ -52,6 +53,7 @@ static ForkWay stopWorld(void)
     forking.own = own;
     if (!in_poll && worldStop(own, deadline_ns)) {
         tvarLockAll();
+        timeoutRunLockAll();
         waitQueueLockAll();
         return own != NULL ? ForkGreen : ForkOutside;
     }
@@ -71,6 +73,7 @@ static void resumeParent(void)
 {
     if (forking.way == ForkGreen || forking.way == ForkOutside) {
         waitQueueUnlockAll();
+        timeoutRunUnlockAll();
         tvarUnlockAll();
         worldGo(forking.own);
     }
@@ -112,6 +115,9 @@ static int beginAnew(Capability *kept, Thread *survivor)
     kept->current = survivor;
     keepScheduler(schedulerOf(kept), survivor);
     result = tvarSurvive(&kept->manager.timers);
+    int limited = timeoutRunSurvive(survivor, &kept->manager.timers);
+    if (result == 0)
+        result = limited;
     workerSurvive(survivor != NULL ? kept : NULL);
     monitorSurvive();
     startupSurvive(survivor != NULL, wanted);

@@ -45,13 +45,29 @@ int parkAbandon(Thread *self)
     return claimEnd(&self->claim) ? 0 : claimResult(ACQUIRE_LOAD(&self->claim));
 }
 
+bool parkIsRefusedSlow(Thread *self)
+{
+    if (RELAXED_LOAD(&park_cancelled) != 0) /* See Note [Cancelling everything] */
+        return true;
+    return !threadIsDeaf(self) && interruptRaise(self);
+}
+
+/* The same for a wait that has begun: it is claimed. */
+static __attribute__((noinline)) void refuse(Thread *self, uint64_t number, Capability *here)
+{
+    if (RELAXED_LOAD(&park_cancelled) != 0)
+        claimTry(&self->claim, number, -ECANCELED);
+    else
+        interruptRefuse(self, number, here);
+}
+
 int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
 {
     Capability *here = scheduleHere();
     ASSERT(scheduleMayWait());
     uint64_t number = claimNumber(RELAXED_LOAD(&self->claim));
-    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0)) /* See Note [Cancelling everything] */
-        claimTry(&self->claim, number, -ECANCELED);
+    if (UNLIKELY((RELAXED_LOAD(&park_cancelled) | RELAXED_LOAD(&self->interrupts)) != 0))
+        refuse(self, number, here);
     if (deadline_ns < 0)
         deadline_ns = 0; /* as long past, and within what the heap can order */
     if (deadline_ns != DEADLINE_NEVER &&
@@ -104,7 +120,9 @@ static void cancelListed(Thread *thread, Claim claim)
         return;
     if ((number & WAIT_QUEUE) != 0) {
         WaitQueue *queue = (WaitQueue *)(uintptr_t)(number & ~WAIT_QUEUE);
-        waitQueueRetract(queue, thread, claim, -ECANCELED, NULL);
+        Woken woken = {NULL, NULL};
+        waitQueueRetract(queue, thread, claim, -ECANCELED, &woken);
+        waitQueueWake(&woken, NULL);
         return;
     }
     WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);

@@ -25,6 +25,7 @@
 #ifndef RTS_PARK_H
 #define RTS_PARK_H
 
+#include "rts/Interrupt.h"
 #include "rts/Schedule.h"
 #include "rts/WaitQueue.h"
 
@@ -71,6 +72,17 @@ static inline __attribute__((always_inline)) bool parkPublish(Thread *left, cons
     /* From here the thread may run elsewhere. */
     if (UNLIKELY(listedWaitIsOver(wait)))
         watchListRetract(list, generation, &left->node, 0, scheduleHere());
+    interruptMeet(left);
+    return true;
+}
+
+/* parkCommit -- AfterCommit: likewise. */
+static inline __attribute__((always_inline)) bool parkCommit(Thread *left)
+{
+    if (UNLIKELY(!claimCommit(&left->claim, threadIsDeaf(left))))
+        return false;
+    /* From here the thread may run elsewhere. */
+    interruptMeet(left);
     return true;
 }
 
@@ -83,17 +95,27 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink);
  * -ECANCELED or what it was fired with. */
 extern uint32_t park_cancelled; /* set by parkCancelAll, cleared by parkCancelReset */
 
+/* parkIsRefused -- self is about to begin a listed wait: it is cancelled, or an interrupt is
+ * raised. */
+bool parkIsRefusedSlow(Thread *self);
+
+static inline bool parkIsRefused(Thread *self)
+{
+    return UNLIKELY((RELAXED_LOAD(&park_cancelled) | RELAXED_LOAD(&self->interrupts)) != 0) &&
+           parkIsRefusedSlow(self);
+}
+
 static inline int parkListed(Capability *here, ThreadState why, int fd)
 {
     Thread *self = here->current;
     const ListedWait *wait = scheduleWait(here);
     ASSERT(!scheduleCalledBack(here));
-    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
+    if (UNLIKELY(parkIsRefused(self)))
         return -ECANCELED;
     RELAXED_STORE(&self->node.fire, parkListedFired);
     RELAXED_STORE(&self->node.number,
                   (uint64_t)wait->generation << 48 | (uint64_t)(uintptr_t)wait->list);
-    claimList(&self->claim);
+    claimList(&self->claim, threadIsDeaf(self));
     threadSetStatus(self, why, fd);
     return scheduleParkListed(here);
 }

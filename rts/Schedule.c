@@ -20,6 +20,7 @@
 #include "rts/World.h"
 #include "rts/context/Context.h"
 
+#include <errno.h>
 #include <sched.h>
 
 enum {
@@ -157,7 +158,7 @@ static ALWAYS_INLINE void afterSwitch(Capability *capability)
     else if (after == AfterEnd && LIKELY(RELAXED_LOAD(&starved_count) == 0))
         stackGive(&scheduler->stacks, scheduler->left_stack, scheduler->last_look_ns);
     else if ((after != AfterList || !parkPublish(scheduler->left, &scheduler->wait)) &&
-             (after != AfterCommit || !claimCommit(&scheduler->left->claim)))
+             (after != AfterCommit || !parkCommit(scheduler->left)))
         finishSlow(capability, after);
 }
 
@@ -304,6 +305,8 @@ int scheduleYield(void)
         return 0;
     }
     Thread *self = here->current;
+    if (UNLIKELY(interruptPoint(self) != 0))
+        return -ECANCELED;
 #ifndef CAPRI_MIGRATE
     if (LIKELY(yieldBySwap(here, self)))
         return 0;
@@ -422,9 +425,8 @@ NO_INSTRUMENT static void threadMain(void *pass)
     afterSwitch(capability);
     Thread *self = capability->current;
     for (;;) {
-        ThreadFn *fn = (ThreadFn *)self->fn_or_result;
         threadSetStatus(self, ThreadRunning, -1);
-        void *result = fn(self->env);
+        void *result = interruptRun(self);
         capability = scheduleHere();
         if (UNLIKELY(capability == NULL))
             startupBrokenEnd();

@@ -21,6 +21,7 @@
 #include "rts/Process.h"
 #include "rts/Resize.h"
 #include "rts/Signal.h"
+#include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
@@ -179,6 +180,7 @@ static void stopRooms(int steps)
         fdHomeFree();
     if (steps > 1) {
         waitQueueEnd();
+        timeoutRunEnd();
         tvarEnd();
     }
     if (steps > 0) {
@@ -205,6 +207,7 @@ static int startRooms(const RtsConfig *config)
             break;
         case 1:
             tvarStart(allocator);
+            timeoutRunStart(allocator);
             waitQueueStart(allocator);
             break;
         case 2:

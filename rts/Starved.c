@@ -79,7 +79,7 @@ static Thread *dequeue(WatchNode *which, size_t region, uint64_t *number)
 
 static void endStarved(Scheduler *scheduler, Thread *thread)
 {
-    thread->node.tag |= TAG_NO_STACK;
+    RELAXED_STORE(&thread->node.tag, thread->node.tag | TAG_NO_STACK);
     Thread *joiner = threadEnded(thread, NULL, capabilityOf(scheduler));
     if (joiner != NULL)
         scheduleReady(joiner, capabilityOf(scheduler));
@@ -107,7 +107,7 @@ void starvedAdd(Scheduler *scheduler, Thread *thread)
     }
     threadSetStatus(thread, ThreadBlockedOnStack, -1);
     enqueue(thread, number);
-    if (!claimCommit(&thread->claim))
+    if (!claimCommit(&thread->claim, CLAIM_DEAF))
         scheduleReady(thread, capabilityOf(scheduler));
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         if (capabilities.items[i] != capabilityOf(scheduler))

@@ -11,6 +11,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "iomgr/Memory.h"
+#include "rts/Interrupt.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
 
@@ -100,12 +101,14 @@ void threadSurvived(Thread *thread)
 {
     uint64_t ended = RELAXED_LOAD(&thread->ended);
     forgetWaits(thread);
+    interruptSurvived(thread);
     RELAXED_STORE(&thread->ended, ended & (WATCH_GENERATION | WATCH_MARK));
 }
 
 bool threadLost(Thread *thread)
 {
     forgetWaits(thread);
+    RELAXED_STORE(&thread->interrupts, 0);
     if (RELAXED_LOAD(&thread->handles) == 0) {
         RELAXED_STORE(&thread->id, 0);
         memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
@@ -146,11 +149,18 @@ static inline void beginThread(Thread *thread, uint64_t id, uint32_t tag, Thread
     thread->runnable.run = scheduleRunNewborn;
     claimReset(&thread->claim);
     thread->fn_or_result = (void *)fn;
-    thread->env = env;
+    RELAXED_STORE(&thread->node.fire, (WatchFire *)(uintptr_t)env);
     RELAXED_STORE(&thread->ended, handle ? 0 : WATCH_MARK);
     RELAXED_STORE(&thread->handles, handle ? 1u : 0u);
     threadSetStatus(thread, ThreadReady, -1);
     RELEASE_STORE(&thread->id, id);
+}
+
+/* What a child takes over from who forks it: the masking state. */
+static inline uint32_t inherited(Capability *here)
+{
+    const Thread *parent = here == NULL ? NULL : here->current;
+    return parent == NULL ? 0 : parent->node.tag & TAG_MASKING;
 }
 
 static int makeThread(Capability *here, const ThreadAttributes *attributes, ThreadFn *fn, void *env,
@@ -163,7 +173,7 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     Thread *thread = takeDescriptor(here, &id);
     if (thread == NULL)
         return -ENOMEM;
-    beginThread(thread, id, (uint32_t)tag, fn, env, handle);
+    beginThread(thread, id, (uint32_t)tag | inherited(here), fn, env, handle);
     if (attributes != NULL && attributes->label != NULL &&
         threadLabel(thread, attributes->label) != 0) {
         freeThread(thread, here);
@@ -211,7 +221,7 @@ int threadFork(Thread **handle, ThreadFn *fn, void *env)
     Thread *thread = threadCacheTake(cache);
     if (UNLIKELY(thread == NULL))
         return -ENOMEM;
-    beginThread(thread, threadCacheId(cache), 0, fn, env, handle != NULL);
+    beginThread(thread, threadCacheId(cache), inherited(here), fn, env, handle != NULL);
     if (handle != NULL)
         *handle = thread;
     COUNT(&schedulerOf(here)->forks, 1);
@@ -247,7 +257,9 @@ static __attribute__((noinline)) Thread *endSlow(Thread *thread, Capability *cap
 {
     Thread *joiner = NULL;
     WatchNode *joiners;
+    uint64_t id = RELAXED_LOAD(&thread->id);
     if (watchListCloseUnmarked(&thread->ended, 1, &joiners)) { /* publishes the result */
+        interruptEnd(thread, id, capability);
         joiner = wakeJoiners(joiners, capability);
     } else { /* a joiner whose handle was given back under its feet is woken all the same */
         watchListFire(joiners, 0, capability);
@@ -260,11 +272,13 @@ static __attribute__((noinline)) Thread *endSlow(Thread *thread, Capability *cap
 Thread *threadEnded(Thread *thread, void *result, Capability *capability)
 {
     WatchList nobody = 0;
+    uint64_t id = RELAXED_LOAD(&thread->id);
     thread->fn_or_result = result;
     threadSetStatus(thread, ThreadFinished, -1);
     COUNT(&schedulerOf(capability)->ended, 1);
-    if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_RELEASE(&thread->ended, &nobody, ENDED)))
+    if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_SEQ_CST(&thread->ended, &nobody, ENDED)))
         return endSlow(thread, capability);
+    interruptEnd(thread, id, capability); /* by then the descriptor may be another thread's */
     startupThreadEnded();
     return NULL;
 }
@@ -295,6 +309,14 @@ Thread *threadRetain(Thread *thread)
     return thread;
 }
 
+/* Why it has no result. */
+static int unrunError(const Thread *thread)
+{
+    if ((thread->node.tag & TAG_NOT_BEGUN) != 0)
+        return -EINTR;
+    return thread->node.tag & TAG_LOST ? -ESRCH : -ENOMEM;
+}
+
 int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
 {
     Capability *here = scheduleHere();
@@ -313,9 +335,11 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
         }
         if (status != 0 && status != -EALREADY)
             return status;
+        if (UNLIKELY(!hasEnded(thread))) /* woken for nothing: See Note [Interrupted lists] */
+            return threadJoinUntil(thread, result, deadline_ns);
     }
-    if (UNLIKELY((thread->node.tag & (TAG_NO_STACK | TAG_LOST)) != 0))
-        return thread->node.tag & TAG_LOST ? -ESRCH : -ENOMEM;
+    if (UNLIKELY((thread->node.tag & TAG_UNRUN) != 0))
+        return unrunError(thread);
     if (result != NULL)
         *result = thread->fn_or_result;
     return 0;
@@ -323,8 +347,7 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
 
 int threadJoin(Thread *thread, void **result)
 {
-    if (LIKELY(thread != NULL && hasEnded(thread) &&
-               (thread->node.tag & (TAG_NO_STACK | TAG_LOST)) == 0)) {
+    if (LIKELY(thread != NULL && hasEnded(thread) && (thread->node.tag & TAG_UNRUN) == 0)) {
         if (result != NULL)
             *result = thread->fn_or_result;
         return 0;
@@ -337,11 +360,14 @@ int threadYield(void)
     return scheduleYield();
 }
 
-void threadSafepoint(void)
+int threadSafepoint(void)
 {
     Capability *here = scheduleHere();
-    if (here != NULL)
-        scheduleSafepoint(here);
+    if (UNLIKELY(here == NULL))
+        return 0;
+    Thread *self = here->current; /* whatever capability it runs on afterwards */
+    scheduleSafepoint(here);
+    return self == NULL ? 0 : interruptPoint(self);
 }
 
 Thread *threadSelf(void)
@@ -366,6 +392,8 @@ ThreadStatus threadStatus(const Thread *thread)
     ThreadStatus status = {.state = (ThreadState)(word & 0xff), .fd = -1};
     if (status.state == ThreadBlockedOnRead || status.state == ThreadBlockedOnWrite)
         status.fd = (int)(word >> 8);
+    if (status.state == ThreadFinished && (RELAXED_LOAD(&thread->node.tag) & TAG_DIED) != 0)
+        status.state = ThreadDied;
     if (status.state == ThreadRunning) {
         status.state = ThreadReady;
         for (uint32_t i = 0; i < capabilityTableCount(); i++) {

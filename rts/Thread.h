@@ -28,34 +28,43 @@
 
 #include <capri/thread.h>
 
+/* First of the pending interrupts, and a lock bit: See Note [Interrupt words] in Interrupt.h. */
+typedef uintptr_t Interrupts;
+
 struct Thread {
-    Runnable runnable;  /* whatever queue holds it */
-    Claim claim;        /* see Wait.h */
-    void *sp;           /* thread: where to go on, once it has begun */
-    void *fn_or_result; /* thread: its body, then its result (published by `ended`) */
-    void *env;          /* thread: its body's argument until it starts */
-    WatchList ended;    /* joiners; see Note [Thread references] */
-    uint32_t handles;   /* likewise */
-    uint32_t status;    /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
-    WatchNode node;     /* thread (and the list it is in); node.tag: see below */
-    Stack *stack;       /* thread: bound at the first run, NULL before and after */
-    uint64_t id;        /* constant while it lives; 0: free descriptor (relaxed) */
-    Timer timer;        /* thread (and the heap that holds its entry) */
-    char *label;        /* under the label lock; NULL: none */
+    Runnable runnable;     /* whatever queue holds it */
+    Claim claim;           /* see Wait.h */
+    void *sp;              /* thread: where to go on, once it has begun */
+    void *fn_or_result;    /* thread: its body, then its result (published by `ended`) */
+    Interrupts interrupts; /* see Interrupt.h */
+    WatchList ended;       /* joiners; see Note [Thread references] */
+    uint32_t handles;      /* likewise */
+    uint32_t status;       /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
+    WatchNode node;        /* thread (and the list it is in); node.tag: see below; node.fire of a
+                           newborn: its body's argument */
+    Stack *stack;          /* thread: bound at the first run, NULL before and after */
+    uint64_t id;           /* constant while it lives; 0: free descriptor (relaxed) */
+    Timer timer;           /* thread (and the heap that holds its entry) */
+    char *label;           /* under the label lock; NULL: none */
 };
 
 _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
 
 /* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0:
- * default);
- * 14: it could not get a stack; 15: it was lost in a fork.  Constant once it is queued, but for the
- * last two. */
+ * default); constant once it is queued.  14: it could not get a stack; 15: it was lost in a fork.
+ * 16, 17: its MaskingState, which it changes itself while it runs; 18: it died of an interrupt; 19:
+ * before it began.  Changes are relaxed stores: threadStatus looks. */
 enum {
     TAG_PINNED = 0xff,
     TAG_STACK_SHIFT = 8,
     TAG_STACK = 0x3f << 8,
     TAG_NO_STACK = 1 << 14,
-    TAG_LOST = 1 << 15
+    TAG_LOST = 1 << 15,
+    TAG_MASKING_SHIFT = 16,
+    TAG_MASKING = 3 << 16,
+    TAG_DIED = 1 << 18,
+    TAG_NOT_BEGUN = 1 << 19,
+    TAG_UNRUN = TAG_NO_STACK | TAG_LOST | TAG_NOT_BEGUN
 };
 
 enum { THREAD_CACHE_MOST = 2048 }; /* descriptors a capability keeps */
@@ -142,6 +151,18 @@ static inline Thread *threadOfNode(WatchNode *node)
 static inline Thread *threadOfTimer(Timer *timer)
 {
     return (Thread *)(void *)((char *)timer - offsetof(Thread, timer));
+}
+
+/* threadEnv -- of a newborn: its body's argument. */
+static inline void *threadEnv(Thread *newborn)
+{
+    return (void *)(uintptr_t)RELAXED_LOAD(&newborn->node.fire);
+}
+
+/* threadIsDeaf -- CLAIM_DEAF if it is masked uninterruptibly, else 0; the thread itself. */
+static inline Claim threadIsDeaf(const Thread *self)
+{
+    return self->node.tag >> (TAG_MASKING_SHIFT - 2) & CLAIM_DEAF;
 }
 
 static inline void threadSetStatus(Thread *thread, ThreadState state, int fd)

@@ -15,7 +15,7 @@ int threadDelayUntil(int64_t deadline_ns)
     if (self == NULL)
         return outsideSleep(deadline_ns);
     if (deadline_ns <= clockRead(scheduleHere()->manager.clock))
-        return 0;
+        return interruptPoint(self);
     parkBegin(self);
     int result = parkUntil(self, ThreadBlockedOnDelay, -1, deadline_ns);
     return result == -ETIMEDOUT ? 0 : result;
@@ -25,7 +25,7 @@ int threadDelay(int64_t delay_us)
 {
     Capability *here = scheduleHere();
     if (delay_us <= 0)
-        return 0;
+        return here == NULL || here->current == NULL ? 0 : interruptPoint(here->current);
     return threadDelayUntil(
         clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us));
 }

@@ -220,6 +220,8 @@ bool waitQueuePublish(Thread *left)
         claimSettle(&left->claim, result);
     waitQueueUnlock(queue); /* from here, if it waits, the thread may run elsewhere */
     waitQueueWake(&woken, scheduleHere());
+    if (result == WAIT)
+        interruptMeet(left);
     return result == WAIT;
 }
 
@@ -275,7 +277,7 @@ static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t dea
 int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why)
 {
     ASSERT(!scheduleCalledBack(here));
-    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
+    if (UNLIKELY(parkIsRefused(self)))
         return -ECANCELED;
     waiter->life = RELAXED_LOAD(&waiter->queue->life);
     waiter->thread = self;
@@ -284,7 +286,7 @@ int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadS
     RELAXED_STORE(&waiter->place, WaiterOwn);
     RELAXED_STORE(&self->node.next, (WatchNode *)(void *)waiter);
     RELAXED_STORE(&self->node.number, (uint64_t)(uintptr_t)waiter->queue | WAIT_QUEUE);
-    claimList(&self->claim);
+    claimList(&self->claim, threadIsDeaf(self));
     threadSetStatus(self, why, -1);
     *scheduleWait(here) = (ListedWait){.list = (WatchList *)(uintptr_t)WAIT_QUEUE};
     return scheduleParkListed(here);
@@ -302,20 +304,19 @@ int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)
                         : awaitTimed(self, waiter, why, deadline_ns);
 }
 
-bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Capability *here)
+bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Woken *woken)
 {
-    Woken woken = {NULL, NULL};
     Waiter *waiter = NULL;
     waitQueueLock(queue);
     if (RELAXED_LOAD(&thread->claim) == claim)
         waiter = (Waiter *)(void *)RELAXED_LOAD(&thread->node.next);
     bool found = waiter != NULL && RELAXED_LOAD(&waiter->place) == WaiterQueued;
     if (found) {
-        waitQueueServe(queue, waiter, result, &woken);
+        waitQueueServe(queue, waiter, result, woken);
         if (waiter->left != NULL)
-            waiter->left(queue, &woken);
+            waiter->left(queue, woken);
     }
-    waitQueueFinish(queue, &woken, here);
+    waitQueueUnlock(queue);
     return found;
 }
 

@@ -187,8 +187,8 @@ int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadS
 bool waitQueuePublish(Thread *left);
 
 /* waitQueueRetract -- a stranger ends the listed wait `claim` of `thread`, which is one for
- * `queue`.  False: it is over, or has not begun yet. */
-bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Capability *here);
+ * `queue`, and later calls waitQueueWake.  False: it is over, or has not begun yet. */
+bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Woken *woken);
 
 /* waitQueueSane -- walker for tests; nobody else is at it. */
 bool waitQueueSane(const WaitQueue *queue);

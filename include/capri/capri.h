@@ -9,12 +9,14 @@
 #include <capri/fd.h>
 #include <capri/file.h>
 #include <capri/gather.h>
+#include <capri/interrupt.h>
 #include <capri/lock.h>
 #include <capri/mvar.h>
 #include <capri/once.h>
 #include <capri/process.h>
 #include <capri/qsem.h>
 #include <capri/rts.h>
+#include <capri/scope.h>
 #include <capri/signal.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>

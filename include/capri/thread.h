@@ -44,11 +44,13 @@ typedef enum ThreadState {
     ThreadBlockedOnWrite = 4,
     ThreadBlockedOnDelay = 5,
     ThreadBlockedOnTVar = 6,
-    ThreadBlockedOnThread = 7, /* in threadJoin */
-    ThreadBlockedOnStack = 8,  /* newborn, waits for memory */
-    ThreadBlockedOnCall = 9,   /* a call that may block is made for it on another OS thread */
-    ThreadBlockedOnMVar = 10,  /* or on a Chan */
-    ThreadBlockedOnLock = 11   /* capri/lock.h, capri/qsem.h, capri/gather.h, capri/once.h */
+    ThreadBlockedOnThread = 7,   /* in threadJoin */
+    ThreadBlockedOnStack = 8,    /* newborn, waits for memory */
+    ThreadBlockedOnCall = 9,     /* a call that may block is made for it on another OS thread */
+    ThreadBlockedOnMVar = 10,    /* or on a Chan */
+    ThreadBlockedOnLock = 11,    /* capri/lock.h, capri/qsem.h, capri/gather.h, capri/once.h */
+    ThreadBlockedOnThrowTo = 12, /* in threadThrowTo */
+    ThreadDied = 13 /* its body returned with an interrupt it had not caught, or never began */
 } ThreadState;
 
 typedef struct ThreadStatus {
@@ -81,8 +83,9 @@ CAPRI_EXPORT int threadForkWith(Thread **handle, const ThreadAttributes *attribu
  *
  * result   receives what its body returned; may be NULL.
  * Returns  0; -ENOMEM: the thread never ran for want of a stack; -ESRCH: it was lost in a fork,
- *          this is the child; -ECANCELED: the runtime is being cancelled; -EDEADLK: thread is the
- *          caller; -EINVAL.
+ *          this is the child; -EINTR: it was interrupted before it began; -ECANCELED: the caller
+ *          was interrupted, or the runtime is being cancelled; -EDEADLK: thread is the caller;
+ *          -EINVAL.
  * Promise  any number of joiners; the handle stays valid until threadRelease.
  */
 CAPRI_EXPORT int threadJoin(Thread *thread, void **result) CAPRI_NAME(threadJoin);
@@ -98,14 +101,15 @@ CAPRI_EXPORT void threadRelease(Thread *thread) CAPRI_NAME(threadRelease);
 CAPRI_EXPORT Thread *threadRetain(Thread *thread) CAPRI_NAME(threadRetain);
 
 /* threadYield -- let every other ready thread of this capability run first.
- * Returns 0; on a plain OS thread: sched_yield.  Source: GHC.Conc.yield (old end of the queue
- * next). */
+ * Returns 0; -ECANCELED: an interrupt was raised, see capri/interrupt.h.  On a plain OS thread:
+ * sched_yield.  Source: GHC.Conc.yield (old end of the queue next). */
 CAPRI_EXPORT int threadYield(void) CAPRI_NAME(threadYield);
 
 /* threadSafepoint -- for long computations: polls when a poll is due, yields when the time slice is
  * over.
- * Costs a load when nothing is due.  No-op on a plain OS thread. */
-CAPRI_EXPORT void threadSafepoint(void) CAPRI_NAME(threadSafepoint);
+ * Costs a load when nothing is due.  No-op on a plain OS thread.  Returns 0; -ECANCELED: an
+ * interrupt was raised. */
+CAPRI_EXPORT int threadSafepoint(void) CAPRI_NAME(threadSafepoint);
 
 /* threadSelf -- the calling green thread, NULL on a plain OS thread.  Borrowed: valid until it
  * ends. */
@@ -131,7 +135,7 @@ CAPRI_EXPORT int threadCapability(void) CAPRI_NAME(threadCapability);
 /* threadDelay -- park for at least delay_us microseconds of monotonic time.
  *
  * delay_us  <= 0 returns at once; huge values saturate.
- * Returns   0, or -ECANCELED if the runtime was cancelled meanwhile.
+ * Returns   0, or -ECANCELED if it was interrupted, or the runtime was cancelled, meanwhile.
  * Promise   never early; late by a wake-up (about 25 us) when idle, more while its core is busy.
  * Source    GHC.Conc.threadDelay; differs: a result code instead of an exception.
  */

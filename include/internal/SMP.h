@@ -108,6 +108,14 @@ void smpMembarrier(void); /* iomgr/OwnerGate.c */
 #define RELEASE_STORE(p, v) SMP_STORE(p, v, RELEASE, "RELEASE_STORE")
 #define SEQ_CST_STORE(p, v) SMP_STORE(p, v, SEQ_CST, "SEQ_CST_STORE")
 
+/* A seq_cst store whose OS thread makes a locked read-modify-write before its next look at what
+ * others store: on x86-64 that one has the store drained, too. */
+#if defined(__x86_64__) && !defined(SMP_MODEL)
+#define SEQ_CST_STORE_AHEAD(p, v) RELEASE_STORE(p, v)
+#else
+#define SEQ_CST_STORE_AHEAD(p, v) SEQ_CST_STORE(p, v)
+#endif
+
 /* Exchange: returns the old value. */
 #define XCHG_RELAXED(p, v) SMP_RMW(p, v, SMP_OP_XCHG, RELAXED, "XCHG_RELAXED")
 #define XCHG_ACQUIRE(p, v) SMP_RMW(p, v, SMP_OP_XCHG, ACQUIRE, "XCHG_ACQUIRE")

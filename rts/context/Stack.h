@@ -40,6 +40,14 @@
 
 typedef struct Slab Slab;
 
+/* The interrupt that was raised last in the thread that is bound to a stack; under the lock of its
+ * interrupts. */
+typedef struct Caught {
+    int code;
+    uint32_t count; /* of all that were raised on this stack */
+    void *payload;
+} Caught;
+
 typedef struct Stack {
     struct Stack *next;  /* in a cache or a batch */
     struct Stack *batch; /* depot: next batch, in a batch's first stack */
@@ -49,6 +57,7 @@ typedef struct Stack {
     int64_t since_ns;    /* depot: when the batch came, in its first stack */
     bool standard;       /* constant: of the default size */
     void *owner;         /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
+    Caught caught;       /* its thread's */
     StackTools tools;
 } CACHE_ALIGNED Stack;
 

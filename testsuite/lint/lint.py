@@ -14,6 +14,8 @@ import re
 import subprocess
 import sys
 
+from names import EXPORT_PREFIXES
+
 # ---- The rules, as data --------------------------------------------------------------------------
 
 TOP_LEVEL = {
@@ -56,24 +58,6 @@ ATOMICS_ALLOWED = ["include/internal/SMP.h", "include/internal/ck/", "testsuite/
 THREAD_LOCAL = r"\b(_Thread_local|__thread|thread_local)\b"
 THREAD_LOCAL_ALLOWED = ["rts/Self.c", "capability/Worker.c"]
 
-# An exported function's name begins with its file's noun (FdTable.c: fdTable...) or one of these.
-EXPORT_PREFIXES = {
-    "iomgr/Assert.c": ["barf"],
-    "iomgr/FdAwait.c": ["eventManager"],
-    "iomgr/FdRegister.c": ["registerFd", "unregisterFd"],
-    "iomgr/OwnerGate.c": ["smpMembarrier"],
-    "iomgr/Standalone.c": ["eventManager"],
-    "iomgr/TimerManager.c": ["registerTimeout", "updateTimeout", "unregisterTimeout"],
-    "rts/Errno.c": ["errnoLocation"],
-    "rts/FdClose.c": ["closeFd"],
-    "rts/Resize.c": ["resize", "capabilitySetCount"],
-    "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
-    "rts/Stats.c": ["rtsStats"],
-    "rts/ThreadPool.c": ["threadCache"],
-    "rts/Wait.c": ["claim"],
-    "rts/context/Slab.c": ["stack"],
-    "rts/stm/Delay.c": ["registerDelay"],
-}
 HEADER_MENTIONS = ["Owns", "Tests"]  # the first comment of a file on a floor names one of them
 PATH_HOPS = 6
 UNFINISHED = r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b"

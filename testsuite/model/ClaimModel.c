@@ -85,7 +85,7 @@ static void begin(State *state)
 static bool park(State *state)
 {
     MODEL_WRITE(state->stack, 1);
-    if (claimCommit(&state->claim))
+    if (claimCommit(&state->claim, 0))
         return true;
     MODEL_CHECK(MODEL_READ(state->stack) == 1);
     MODEL_WRITE(state->stack, 2);

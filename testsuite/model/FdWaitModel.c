@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "testsuite/model/FdWaitStage.h"
+#include "testsuite/model/InterruptStubs.h"
 #include "testsuite/model/QueueStubs.h"
 
 /* ---- The threads ----------------------------------------------------------------------------- */

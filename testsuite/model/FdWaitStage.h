@@ -181,7 +181,7 @@ static bool isQueued(void *at)
 
 Capability *schedulePark(Capability *capability)
 {
-    if (claimCommit(&current->thread.claim)) {
+    if (claimCommit(&current->thread.claim, 0)) {
         current->parks++;
         modelBlock(isQueued, current);
     }

@@ -6,6 +6,7 @@
  * See testsuite/model/WaitStage.h for who plays.
  */
 #include "rts/MVar.h"
+#include "testsuite/model/InterruptStubs.h"
 #include "testsuite/model/WaitStage.h"
 
 #include <errno.h>

@@ -9,11 +9,17 @@ bool waitQueuePublish(Thread *left)
     return false;
 }
 
-bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Capability *here)
+bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Woken *woken)
 {
-    (void)queue, (void)thread, (void)claim, (void)result, (void)here;
+    (void)queue, (void)thread, (void)claim, (void)result, (void)woken;
     modelFail(__FILE__, __LINE__, "not reached");
     return false;
+}
+
+void waitQueueWakeAll(Waiter *first, Capability *here)
+{
+    (void)first, (void)here;
+    modelFail(__FILE__, __LINE__, "not reached");
 }
 
 #endif

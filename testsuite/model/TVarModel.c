@@ -15,6 +15,7 @@
 #include "rts/stm/Delay.h"
 #include "rts/stm/TVar.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/InterruptStubs.h"
 #include "testsuite/model/QueueStubs.h"
 #include "testsuite/model/TVarStubs.h"
 
@@ -55,7 +56,7 @@ static bool isQueued(void *at)
 Capability *schedulePark(Capability *here)
 {
     MODEL_WRITE(current->stack, 1);
-    if (claimCommit(&current->thread.claim)) {
+    if (claimCommit(&current->thread.claim, 0)) {
         current->parks++;
         modelBlock(isQueued, current);
     } else {
@@ -162,7 +163,7 @@ static void setUpListed(void *at)
     current->parks = 1;
     current->thread.node.fire = parkListedFired;
     current->thread.node.number = (uintptr_t)&current->tvar.watchers;
-    claimList(&current->thread.claim);
+    claimList(&current->thread.claim, 0);
 }
 
 static void setUpListedTimed(void *at)
@@ -312,7 +313,7 @@ static void awaitTimedAfterListed(void *at)
 {
     State *state = at;
     RELAXED_STORE(&state->thread.node.number, (uintptr_t)&state->tvar.watchers);
-    claimList(&state->thread.claim);
+    claimList(&state->thread.claim, 0);
     claimSettle(&state->thread.claim, 0);
     MODEL_CHECK(awaitVersion(state, 0) == -ECANCELED);
 }

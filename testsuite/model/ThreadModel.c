@@ -1,7 +1,7 @@
 /* ThreadModel.c -- every interleaving of a thread's end with joins, releases and retains.
  *
  * not-under: tsan asan valgrind
- * model-sources: rts/Thread.c rts/Park.c rts/Wait.c iomgr/WatchList.c
+ * model-sources: rts/Thread.c rts/Interrupt.c rts/Park.c rts/Wait.c iomgr/WatchList.c
  *
  * The descriptor goes back to a cache once, when nobody can reach it any more, and after all that
  * was done with it: `free` writes it with plain stores.
@@ -11,6 +11,7 @@
 #include "rts/Park.h"
 #include "rts/Startup.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/OutsideStubs.h"
 #include "testsuite/model/QueueStubs.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@ typedef struct State {
     uint32_t freed;   /* times it was given back */
     uint32_t queued;  /* times the joiner was made ready */
     uint64_t parks;
+    Interrupt interrupt;
     void *result; /* what the joiner got */
     Capability capability;
 } State;
@@ -235,6 +237,13 @@ static void lookAndRelease(void *at)
     release(at);
 }
 
+/* Somebody who keeps his handle throws to it. */
+static void throwAndKeep(void *at)
+{
+    State *state = at;
+    interruptPost(&state->thread, &state->interrupt, NULL);
+}
+
 static void checkFreed(void *at)
 {
     State *state = at;
@@ -247,6 +256,14 @@ static void checkKept(void *at)
     State *state = at;
     MODEL_CHECK(state->freed == 0 && state->thread.handles == 1);
     MODEL_CHECK(watchListGeneration(state->thread.ended) == 1);
+}
+
+/* What was thrown to who has ended is over. */
+static void checkOver(void *at)
+{
+    State *state = at;
+    checkKept(at);
+    MODEL_CHECK(state->interrupt.place == InterruptRaised && state->thread.interrupts == 0);
 }
 
 #define SIZE sizeof(State)
@@ -266,6 +283,8 @@ static const Model models[] = {
      NULL,
      0},
     {"retainAgainstRelease", SIZE, 2, setUpOne, {retainAndEnd, release}, checkKept, NULL, 0},
+    {"endAgainstThrow", SIZE, 2, setUpOne, {end, throwAndKeep}, checkOver, NULL, 0},
+    {"endMarkedAgainstThrow", SIZE, 3, setUpTwo, {end, throwAndKeep, release}, checkOver, NULL, 0},
     {"retainDetached", SIZE, 1, setUpNone, {retainAndEnd}, checkKept, NULL, 0},
 };
 

@@ -66,10 +66,11 @@ Capability *schedulePark(Capability *capability)
 {
     Actor *me = self();
     MODEL_WRITE(me->stack, 1);
-    if (claimCommit(&me->thread.claim)) {
-        me->parks++;
+    me->parks++;
+    if (parkCommit(&me->thread)) {
         modelBlock(isQueued, me);
     } else {
+        me->parks--;
         MODEL_WRITE(me->stack, 2);
     }
     return capability;

@@ -109,7 +109,9 @@ static inline const char *crowdStateName(ThreadState state)
                                         "blocked on a stack",
                                         "blocked on a call",
                                         "blocked on an MVar",
-                                        "blocked on a lock"};
+                                        "blocked on a lock",
+                                        "blocked on a throw",
+                                        "dead"};
     return (size_t)state < sizeof names / sizeof *names ? names[state] : "in no known state";
 }
 
@@ -120,7 +122,7 @@ static inline void crowdNameStuck(const Crowd *crowd)
     for (size_t i = 0; i < crowd->count; i++) {
         ThreadStatus status = threadStatus(crowd->threads[i]);
         char label[64];
-        if (status.state == ThreadFinished || ++stuck > 100)
+        if (status.state == ThreadFinished || status.state == ThreadDied || ++stuck > 100)
             continue;
         threadLabelOf(crowd->threads[i], label, sizeof label);
         fprintf(stderr, "thread %llu \"%s\" (number %zu) is %s %d\n",

@@ -82,7 +82,8 @@ static inline void *greenRun(uint32_t capabilities_wanted, ThreadFn *fn, void *e
  * comes by itself may be through before he is looked at.  Never: the program's time limit. */
 static inline void greenUntil(const Thread *thread, ThreadState state)
 {
-    for (ThreadState now; (now = threadStatus(thread).state) != state && now != ThreadFinished;)
+    for (ThreadState now;
+         (now = threadStatus(thread).state) != state && now != ThreadFinished && now != ThreadDied;)
         threadYield();
 }
 

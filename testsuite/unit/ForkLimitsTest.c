@@ -7,6 +7,7 @@
  */
 #include "testsuite/support/Forked.h"
 
+#include <capri/scope.h>
 #include <capri/tvar.h>
 
 /* ---- a runaway ------------------------------------------------------------------------------- */
@@ -178,4 +179,53 @@ TEST(Fork, manyForksLeaveNothing)
     greenJoin(greenFork(descendOften, NULL));
     greenStop();
     CHECK_EQ(counting.out_bytes, 0);
+}
+
+/* ---- within a limit -------------------------------------------------------------------------- */
+
+/* The child has the limit, too, and what was thrown by threads that it has not is gone. */
+static void *forkWithinALimit(void *env)
+{
+    (void)env;
+    pid_t child = forkFlushed();
+    CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);
+    return (void *)(intptr_t)child;
+}
+
+static void *throwToForker(void *env)
+{
+    int result = threadThrowTo(env, 1, NULL);
+    CHECK(result == 0 || result == -ECANCELED);
+    return NULL;
+}
+
+static void *forkLimited(void *env)
+{
+    void *child;
+    threadMaskUninterruptible();
+    Thread *thrower;
+    ThreadAttributes attributes = {.label = "thrower"};
+    CHECK_EQ(threadForkWith(&thrower, &attributes, throwToForker, threadSelf()), 0);
+    greenUntil(thrower, ThreadBlockedOnThrowTo);
+    pid_t first = forkFlushed();
+    if (first == 0) {
+        CHECK_EQ(threadRestore(Unmasked), 0); /* who threw is not here */
+        CHECK_EQ(threadJoin(thrower, NULL), -ESRCH);
+        _exit(CODE);
+    }
+    CHECK_EQ(threadRestore(Unmasked), -ECANCELED);
+    CHECK_EQ(threadCaught(NULL, NULL), 1);
+    greenJoin(thrower);
+    expectExit(first, CODE);
+    CHECK_EQ(timeoutRun(20000, forkWithinALimit, NULL, &child), -ETIMEDOUT);
+    if (child == NULL)
+        _exit(CODE);
+    expectExit((pid_t)(intptr_t)child, CODE);
+    return env;
+}
+
+TEST(ForkLimits, interruptsOfTheSurvivor)
+{
+    greenRun(1, forkLimited, NULL);
+    greenRun(2, forkLimited, NULL);
 }

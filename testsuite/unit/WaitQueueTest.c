@@ -76,9 +76,11 @@ static void *retractEach(void *env)
         Guest *guest = &guests[order[i]];
         Thread *thread = guest->thread;
         Claim claim = claimOf(guest), other = claimWord(claimNumber(claim) + 1, 0, ClaimListed);
-        CHECK(!waitQueueRetract(queue, thread, other, -EINTR, scheduleHere())); /* another wait */
-        CHECK(waitQueueRetract(queue, thread, claim, -EINTR, scheduleHere()));
-        CHECK(!waitQueueRetract(queue, thread, claim, -EBADF, scheduleHere())); /* it is over */
+        Woken woken = {NULL, NULL};
+        CHECK(!waitQueueRetract(queue, thread, other, -EINTR, &woken)); /* another wait */
+        CHECK(waitQueueRetract(queue, thread, claim, -EINTR, &woken));
+        CHECK(!waitQueueRetract(queue, thread, claim, -EBADF, &woken)); /* it is over */
+        waitQueueWake(&woken, scheduleHere());
         checkOrder(queue, rest[i]);
         CHECK_EQ(left_calls, i + 1);
         greenJoin(thread);
@@ -96,19 +98,20 @@ TEST(WaitQueue, letsAnyoneBeTakenOut)
 /* A canceller of an earlier wait that still knows the thread by an older queue. */
 static void *retractLate(void *env)
 {
+    Woken woken = {NULL, NULL};
     Guest guests[1];
     WaitQueue *first = waitQueueNew(), *second = waitQueueNew();
     (void)env;
     invite(guests, first, 0);
     Thread *thread = guests[0].thread;
     Claim claim = claimOf(&guests[0]);
-    CHECK(!waitQueueRetract(second, thread, claim + (1 << 20), -EINTR, scheduleHere()));
+    CHECK(!waitQueueRetract(second, thread, claim + (1 << 20), -EINTR, &woken));
     CHECK_EQ(threadStatus(thread).state, ThreadBlockedOnMVar);
     waitQueueFree(first);
     greenJoin(thread);
     CHECK_EQ(guests[0].result, -EINVAL);
     invite(guests, second, 0);
-    CHECK(!waitQueueRetract(first, thread, claim, -EINTR, scheduleHere()));
+    CHECK(!waitQueueRetract(first, thread, claim, -EINTR, &woken));
     checkOrder(second, "0");
     waitQueueFree(second);
     greenJoin(guests[0].thread);
@@ -130,7 +133,7 @@ static void *lateComer(void *env)
     waiter.life = queue->life;
     waitQueueFree(queue);
     RELAXED_STORE(&waiter.thread->node.next, (WatchNode *)(void *)&waiter);
-    claimList(&waiter.thread->claim);
+    claimList(&waiter.thread->claim, 0);
     CHECK(!waitQueuePublish(waiter.thread));
     CHECK_EQ(claimResult(RELAXED_LOAD(&waiter.thread->claim)), -EINVAL);
     return NULL;

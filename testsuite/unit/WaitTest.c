@@ -27,7 +27,7 @@ TEST(Wait, isWonOnceBeforeTheWaiterParks)
     CHECK_EQ(claimTry(&claim, number, -EBADF), ClaimWonArmed);
     CHECK_EQ(claimTry(&claim, number, 0), ClaimLost);
     CHECK(claimFired(&claim));
-    CHECK(!claimCommit(&claim)); /* the scheduler queues it instead */
+    CHECK(!claimCommit(&claim, 0)); /* the scheduler queues it instead */
     CHECK_EQ(claimResult(claim), -EBADF);
     CHECK_EQ(claimNumber(claim), number);
 }
@@ -36,7 +36,7 @@ TEST(Wait, isWonOnceAfterTheWaiterParked)
 {
     Claim claim = 0;
     uint64_t number = claimBegin(&claim);
-    CHECK(claimCommit(&claim));
+    CHECK(claimCommit(&claim, 0));
     CHECK_EQ(claimState(claim), ClaimParked);
     CHECK_EQ(claimTry(&claim, number, -ETIMEDOUT), ClaimWonParked);
     CHECK_EQ(claimTry(&claim, number, 0), ClaimLost);
@@ -55,7 +55,7 @@ TEST(Wait, isLostUnderAnotherNumber)
     CHECK_EQ(claimTry(&claim, first, 0), ClaimLost);
     CHECK_EQ(claimTry(&claim, second + 1, 0), ClaimLost);
     CHECK_EQ(claim, armed);
-    CHECK(claimCommit(&claim));
+    CHECK(claimCommit(&claim, 0));
     CHECK_EQ(claimTry(&claim, first, 0), ClaimLost);
     CHECK_EQ(claimState(claim), ClaimParked);
     CHECK_EQ(claimTry(&claim, second, 0), ClaimWonParked);
@@ -149,7 +149,7 @@ TEST(Wait, hasOneWinnerAmongThreads)
         bool ends = round % 3 == 0, mine;
         uint64_t number = claimBegin(&race.claim);
         RELEASE_STORE(&race.number, number);
-        mine = ends ? claimEnd(&race.claim) : claimCommit(&race.claim);
+        mine = ends ? claimEnd(&race.claim) : claimCommit(&race.claim, 0);
         while (SEQ_CST_LOAD(&race.done) != SOURCES)
             sched_yield();
         CHECK_EQ(race.won_armed + race.won_parked, ends && mine ? 0 : 1);

@@ -1,0 +1,141 @@
+/* Interrupt.h -- what was thrown to a thread and has not been raised yet.
+ *
+ * Note [Interrupt words]
+ *   Thread.interrupts = oldest of the pending interrupts, which form a ring | UNCAUGHT | LOCK
+ *     from      on      to          by        order     meaning
+ *     p         lock    p,LOCK      anybody   seq_cst   (T1) the ring, each Interrupt in it, and
+ *                                                       Stack.caught of that thread are the
+ *                                                       locker's
+ *     p,LOCK    unlock  p'          locker    release
+ *   Under the lock who throws looks whether the thread is in a wait, Parked or Listed, that is not
+ *   deaf, and claims it (not an Armed one: that may yet turn out to be none);
+ *   otherwise the Interrupt stays pending.  The thread, or whoever commits it, looks at the word
+ *   once the wait is published, and claims it likewise.  T1 and the thread's publishing (C1, W1)
+ *   are seq_cst, and so are the looks after them: See Note [StoreLoad].  One of the two finds the
+ *   other.  For a WaitQueue its lock is what both pass.
+ *   Whoever wins the claim raises the oldest that is pending: off the ring, into Stack.caught, and
+ *   UNCAUGHT is set until the thread has asked for it, or ends.
+ *   So a wait ended by an interrupt has one raised, and the thread, which asks under the lock,
+ *   finds it.
+ *     Interrupt.place   Own       Pending   thrower  relaxed   under the lock
+ *                       Pending   Raised    raiser   relaxed   under the lock; then its sender's
+ *                                                              claim is won, the last touch
+ *                       Pending   Own       thrower  relaxed   under the lock: withdrawn
+ *   An ended thread raises nothing: it closes its `ended` list (seq_cst), looks at the word and
+ *   lets go of everything that was thrown to its id; who throws locks, then looks at `ended`.  By
+ *   then the descriptor may be another thread's.
+ *   threadThrowTo holds the locks of both threads, in the order of their addresses: so of two that
+ *   throw to each other one finds itself interrupted before it has thrown.
+ *
+ * Note [Interrupted lists]
+ *   A listed wait (See Note [Listed waits]) is claimed by taking its node out of the list.  The
+ *   list was named by the thread's node before the claim word was looked at again, so it is that
+ *   wait's; but the node that is found there may be a later wait's, in the same list.  Who has
+ *   taken a node out owns that wait, so its claim word stands still: if it is a listed one that is
+ *   not deaf, it is interrupted; else it is woken for nothing.
+ */
+#ifndef RTS_INTERRUPT_H
+#define RTS_INTERRUPT_H
+
+#include "rts/Schedule.h"
+#include "rts/WaitQueue.h"
+
+#include <capri/interrupt.h>
+
+typedef struct Interrupt Interrupt;
+
+typedef enum InterruptPlace {
+    InterruptOwn = 0,
+    InterruptPending = 1,
+    InterruptRaised = 2 /* or its thread has ended */
+} InterruptPlace;
+
+/* Where it was thrown from keeps it until it is not Pending any more. */
+struct Interrupt {
+    Interrupt *next, *prev; /* Pending: under the target's lock */
+    uint64_t id;            /* likewise: of the thread it was thrown to */
+    void *payload;          /* constant while Pending, as are: */
+    int code;
+    uint32_t place; /* See Note [Interrupt words] */
+    Thread *sender; /* a green thread that waits for it */
+    Claim *claim;   /* as number: who waits; NULL: nobody */
+    uint64_t number;
+};
+
+/* interruptPost -- throw, without waiting; anybody who knows that target's descriptor is not given
+ * back meanwhile.  code and payload are set, claim is NULL. */
+void interruptPost(Thread *target, Interrupt *interrupt, Capability *here);
+
+/* interruptWithdraw -- Own again.  True: it had been raised. */
+bool interruptWithdraw(Thread *target, Interrupt *interrupt);
+
+/* interruptMeetSlow -- the wait of `thread` has been published, something has been thrown to it:
+ * end the wait if it may be ended.  The thread may run elsewhere already.
+ * interruptMeet -- likewise, after the look. */
+void interruptMeetSlow(Thread *thread);
+
+static inline void interruptMeet(Thread *thread)
+{
+    if (UNLIKELY(SEQ_CST_LOAD(&thread->interrupts) != 0))
+        interruptMeetSlow(thread);
+}
+
+/* interruptRefuse -- self is about to park in its wait `number`: claim it, if something is pending
+ * and may be raised. */
+void interruptRefuse(Thread *self, uint64_t number, Capability *here);
+
+/* interruptRaise -- self: take the oldest pending interrupt.  False: none is. */
+bool interruptRaise(Thread *self);
+
+/* interruptPoint -- self: where interrupts come unless it is masked.  0 or -ECANCELED. */
+int interruptPointSlow(Thread *self);
+
+static inline int interruptPoint(Thread *self)
+{
+    return LIKELY(RELAXED_LOAD(&self->interrupts) == 0) ? 0 : interruptPointSlow(self);
+}
+
+/* interruptEndSlow -- the thread that was `id` has ended: See Note [Interrupt words].
+ * interruptEnd -- likewise, after the look. */
+void interruptEndSlow(Thread *thread, uint64_t id, Capability *here);
+
+static inline void interruptEnd(Thread *thread, uint64_t id, Capability *here)
+{
+    if (UNLIKELY(SEQ_CST_LOAD(&thread->interrupts) != 0))
+        interruptEndSlow(thread, id, here);
+}
+
+/* interruptSurvived -- the child of a fork, on the thread that survives. */
+void interruptSurvived(Thread *thread);
+
+/* interruptMask -- self: change the masking state; returns the one before.  Raises nothing. */
+MaskingState interruptMask(Thread *self, MaskingState state);
+
+/* interruptCount -- self: how many have been raised in it (modulo 2^32).
+ * interruptIsUncaught -- self: has one been raised since that count, and the last not been caught?
+ * interruptForget -- self: if that one has this payload, it is caught. */
+uint32_t interruptCount(Thread *self);
+bool interruptIsUncaught(Thread *self, uint32_t since);
+void interruptForget(Thread *self, const void *payload);
+
+/* interruptLast -- self, its body has returned: did it die of an interrupt?  Nothing is uncaught
+ * afterwards. */
+void interruptLast(Thread *self);
+
+/* interruptRun -- the newborn's body on its stack, unless an interrupt comes first.  Returns its
+ * result. */
+static inline void *interruptRun(Thread *newborn)
+{
+    ThreadFn *fn = (ThreadFn *)newborn->fn_or_result;
+    void *env = threadEnv(newborn);
+    void *result = NULL;
+    if (LIKELY(interruptPoint(newborn) == 0))
+        result = fn(env);
+    else
+        RELAXED_STORE(&newborn->node.tag, newborn->node.tag | TAG_NOT_BEGUN);
+    if (UNLIKELY(RELAXED_LOAD(&newborn->interrupts) != 0))
+        interruptLast(newborn);
+    return result;
+}
+
+#endif

@@ -1,0 +1,188 @@
+/* Scope.c -- threads that do not outlive the call that forked them.
+ *
+ * Owns    Scope, its children.
+ * After   rts/Thread.c: forking and joining.   rts/Interrupt.c: telling the rest to end.
+ * Tests   testsuite/unit/ScopeTest.c
+ *
+ * Note [Scope children]
+ *   A child is in the scope's list from before it is forked until it has been joined by who runs
+ *   the scope, and its interrupt is posted at most once, under the scope's lock and while its
+ *   handle is held.  It is withdrawn before the child's memory goes: the ended thread may not have
+ *   let go of it yet.
+ *   `failure` is set once; who sets it posts to all that are there, and who adds a child later
+ *   finds it.
+ */
+#include "rts/Interrupt.h"
+#include "rts/Startup.h"
+
+#include "internal/SpinLock.h"
+#include "iomgr/Memory.h"
+#include <capri/scope.h>
+#include <errno.h>
+
+typedef struct Child {
+    struct Child *next; /* under the scope's lock */
+    Scope *scope;       /* constant, as are: */
+    ScopeChildFn *fn;
+    void *env;
+    Thread *thread;      /* under the lock; NULL: not forked yet */
+    Interrupt interrupt; /* posted: see Note [Scope children] */
+    bool posted;         /* under the lock */
+} Child;
+
+struct Scope {
+    SpinLock lock;
+    int failure;         /* under the lock; 0: none yet */
+    Child *children;     /* likewise: newest first */
+    Thread *owner;       /* constant; NULL: a plain OS thread */
+    Interrupt interrupt; /* the owner's */
+    bool body_ended;     /* under the lock */
+    bool posted;         /* likewise: the owner's interrupt */
+};
+
+static void postTo(Child *child)
+{
+    if (child->posted || child->thread == NULL || child->thread == scheduleSelf())
+        return;
+    child->posted = true;
+    interruptPost(child->thread, &child->interrupt, scheduleHere());
+}
+
+/* With the lock. */
+static void endAll(Scope *scope)
+{
+    for (Child *child = scope->children; child != NULL; child = child->next)
+        postTo(child);
+    if (!scope->posted && !scope->body_ended && scope->owner != NULL &&
+        scope->owner != scheduleSelf()) {
+        scope->posted = true;
+        interruptPost(scope->owner, &scope->interrupt, scheduleHere());
+    }
+}
+
+static void fail(Scope *scope, int failure)
+{
+    spinLock(&scope->lock);
+    if (scope->failure == 0) {
+        scope->failure = failure;
+        endAll(scope);
+    }
+    spinUnlock(&scope->lock);
+}
+
+static void *runChild(void *env)
+{
+    Child *child = env;
+    int result = child->fn(child->env);
+    interruptForget(scheduleSelf(), child->scope);
+    if (result < 0)
+        fail(child->scope, result);
+    return NULL;
+}
+
+static void unlist(Scope *scope, Child *child)
+{
+    spinLock(&scope->lock);
+    Child **at = &scope->children;
+    while (*at != child)
+        at = &(*at)->next;
+    *at = child->next;
+    spinUnlock(&scope->lock);
+    memoryRelease(startupAllocator(), child, sizeof *child, CACHE_LINE);
+}
+
+int scopeFork(Scope *scope, const ThreadAttributes *attributes, ScopeChildFn *fn, void *env)
+{
+    Thread *thread;
+    if (scope == NULL || fn == NULL)
+        return -EINVAL;
+    Child *child = memoryAllocate(startupAllocator(), sizeof *child, CACHE_LINE);
+    if (child == NULL)
+        return -ENOMEM;
+    *child = (Child){.scope = scope, .fn = fn, .env = env};
+    child->interrupt = (Interrupt){.code = InterruptScope, .payload = scope};
+    spinLock(&scope->lock);
+    int result = scope->failure != 0 ? -ECANCELED : 0;
+    child->next = scope->children;
+    scope->children = child;
+    spinUnlock(&scope->lock);
+    if (result == 0)
+        result = threadForkWith(&thread, attributes, runChild, child);
+    if (result != 0) {
+        unlist(scope, child);
+        return result;
+    }
+    spinLock(&scope->lock);
+    child->thread = thread;
+    if (scope->failure != 0)
+        postTo(child);
+    spinUnlock(&scope->lock);
+    return 0;
+}
+
+void scopeCancel(Scope *scope)
+{
+    fail(scope, -ECANCELED);
+}
+
+/* Some child that can be joined, or NULL: all have been.  One that is just being forked by another
+ * child comes before that one in the list. */
+static Child *someChild(Scope *scope)
+{
+    spinLock(&scope->lock);
+    Child *child = scope->children;
+    while (child != NULL && child->thread == NULL)
+        child = child->next;
+    spinUnlock(&scope->lock);
+    return child;
+}
+
+/* Until all have ended.  False: the caller was interrupted meanwhile. */
+static bool joinAll(Scope *scope)
+{
+    Thread *self = scope->owner;
+    MaskingState before = self == NULL ? Unmasked : threadMaskingState();
+    bool undisturbed = true;
+    for (Child *child; (child = someChild(scope)) != NULL;) {
+        int result = threadJoin(child->thread, NULL);
+        if (result == -ECANCELED) { /* by whatever: they end, and that is waited for */
+            undisturbed = false;
+            fail(scope, -ECANCELED);
+            if (self == NULL || threadIsDeaf(self))
+                threadYield(); /* the runtime is being cancelled */
+            else
+                interruptMask(self, MaskedUninterruptible);
+            continue;
+        }
+        Thread *thread = child->thread;
+        interruptWithdraw(thread, &child->interrupt);
+        unlist(scope, child);
+        threadRelease(thread);
+    }
+    if (self != NULL)
+        interruptMask(self, before);
+    return undisturbed;
+}
+
+int scopeRun(ScopeFn *fn, void *env)
+{
+    Scope scope = {.lock = SPIN_LOCK_INIT, .owner = scheduleSelf()};
+    if (fn == NULL)
+        return -EINVAL;
+    scope.interrupt = (Interrupt){.code = InterruptScope, .payload = &scope};
+    int result = fn(&scope, env);
+    if (result < 0)
+        fail(&scope, result);
+    spinLock(&scope.lock);
+    scope.body_ended = true;
+    bool posted = scope.posted;
+    spinUnlock(&scope.lock);
+    if (posted) {
+        interruptWithdraw(scope.owner, &scope.interrupt);
+        interruptForget(scope.owner, &scope);
+    }
+    bool undisturbed = joinAll(&scope);
+    if (!undisturbed)
+        return -ECANCELED;
+    return scope.failure != 0 ? scope.failure : result;
+}
