@@ -17,6 +17,7 @@
 #include "rts/Resize.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/ThreadSlot.h"
 #include "rts/World.h"
 #include "rts/context/Context.h"
 
@@ -425,6 +426,8 @@ NO_INSTRUMENT static void threadMain(void *pass)
         ThreadFn *fn = (ThreadFn *)self->fn_or_result;
         threadSetStatus(self, ThreadRunning, -1);
         void *result = fn(self->env);
+        if (UNLIKELY(self->stack->slots != NULL))
+            threadSlotEndAll(self->stack);
         capability = scheduleHere();
         if (UNLIKELY(capability == NULL))
             startupBrokenEnd();

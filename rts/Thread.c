@@ -13,6 +13,7 @@
 #include "iomgr/Memory.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/ThreadSlot.h"
 
 #include "internal/SpinLock.h"
 #include "internal/Turn.h"
@@ -106,6 +107,9 @@ void threadSurvived(Thread *thread)
 bool threadLost(Thread *thread)
 {
     forgetWaits(thread);
+    if (thread->stack != NULL)
+        threadSlotLost(thread->stack);
+    thread->stack = NULL;
     if (RELAXED_LOAD(&thread->handles) == 0) {
         RELAXED_STORE(&thread->id, 0);
         memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
@@ -116,7 +120,6 @@ bool threadLost(Thread *thread)
         return false; /* its result stays */
     thread->node.tag |= TAG_LOST;
     thread->fn_or_result = NULL;
-    thread->stack = NULL;
     threadSetStatus(thread, ThreadFinished, -1);
     RELAXED_STORE(&thread->ended, ENDED);
     return false;

@@ -47,9 +47,10 @@ typedef struct Stack {
     uint32_t index;      /* constant: number in the slab */
     uint32_t count;      /* depot: length of the batch, in its first stack */
     int64_t since_ns;    /* depot: when the batch came, in its first stack */
-    bool standard;       /* constant: of the default size */
     void *owner;         /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
+    void *slots;         /* the bound thread: See Note [Thread slots]; NULL in between */
     StackTools tools;
+    bool standard; /* constant: of the default size */
 } CACHE_ALIGNED Stack;
 
 /* A capability's cache of warm default-sized stacks; its OS thread only. */
