@@ -31,6 +31,18 @@
 int startupEnter(void);
 void startupLeave(void);
 
+/* startupVisit, startupVisitEnd -- likewise, from anywhere: a green thread is inside already. */
+static inline int startupVisit(void)
+{
+    return workerCapability() != NULL ? 0 : startupEnter();
+}
+
+static inline void startupVisitEnd(void)
+{
+    if (workerCapability() == NULL)
+        startupLeave();
+}
+
 /* startupAllocator -- the runtime's allocator. */
 const Allocator *startupAllocator(void);
 

@@ -35,6 +35,7 @@ static struct {
 void threadOutsideDrain(void)
 {
     threadCacheDrain(&outside.cache);
+    outside.cache.next_id = outside.cache.last_id = 0; /* See Note [Weak handles] */
 }
 
 static Thread *takeDescriptor(Capability *here, uint64_t *id)
@@ -53,10 +54,11 @@ static Thread *takeDescriptor(Capability *here, uint64_t *id)
 
 static __attribute__((noinline)) void freeThreadSlow(Thread *thread, Capability *here)
 {
-    if (thread->label != NULL) {
-        memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
-        thread->label = NULL;
-    }
+    spinLock(&label_lock); /* a stranger may look: See Note [Weak handles] */
+    char *label = thread->label;
+    thread->label = NULL;
+    spinUnlock(&label_lock);
+    memoryRelease(startupAllocator(), label, LABEL_SIZE, 1);
     if (here != NULL) {
         threadCacheGive(&schedulerOf(here)->threads, thread);
         return;
@@ -112,6 +114,7 @@ bool threadLost(Thread *thread)
     thread->stack = NULL;
     if (RELAXED_LOAD(&thread->handles) == 0) {
         RELAXED_STORE(&thread->id, 0);
+        RELAXED_STORE(&thread->ended, ENDED);
         memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
         thread->label = NULL;
         return true;
@@ -150,8 +153,8 @@ static inline void beginThread(Thread *thread, uint64_t id, uint32_t tag, Thread
     claimReset(&thread->claim);
     thread->fn_or_result = (void *)fn;
     thread->env = env;
-    RELAXED_STORE(&thread->ended, handle ? 0 : WATCH_MARK);
     RELAXED_STORE(&thread->handles, handle ? 1u : 0u);
+    RELEASE_STORE(&thread->ended, handle ? 0 : WATCH_MARK); /* See Note [Weak handles] */
     threadSetStatus(thread, ThreadReady, -1);
     RELEASE_STORE(&thread->id, id);
 }
@@ -166,12 +169,12 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     Thread *thread = takeDescriptor(here, &id);
     if (thread == NULL)
         return -ENOMEM;
-    beginThread(thread, id, (uint32_t)tag, fn, env, handle);
     if (attributes != NULL && attributes->label != NULL &&
         threadLabel(thread, attributes->label) != 0) {
         freeThread(thread, here);
         return -ENOMEM;
     }
+    beginThread(thread, id, (uint32_t)tag, fn, env, handle);
     *made = thread;
     return 0;
 }
@@ -250,7 +253,7 @@ static __attribute__((noinline)) Thread *endSlow(Thread *thread, Capability *cap
 {
     Thread *joiner = NULL;
     WatchNode *joiners;
-    if (watchListCloseUnmarked(&thread->ended, 1, &joiners)) { /* publishes the result */
+    if (!watchListCloseMarked(&thread->ended, 1, &joiners)) { /* publishes the result */
         joiner = wakeJoiners(joiners, capability);
     } else { /* a joiner whose handle was given back under its feet is woken all the same */
         watchListFire(joiners, 0, capability);
@@ -284,18 +287,41 @@ void threadRelease(Thread *thread)
         freeThread(thread, scheduleHere());
 }
 
+/* One more handle of a thread that cannot end meanwhile.  True: it is the only one. */
+static inline bool addHandle(Thread *thread)
+{
+    uint32_t handles = ADD_ACQUIRE(&thread->handles, 1); /* the unmarking before a release to 0 */
+    ASSERT_CMP(handles, <, HANDLES_MOST);
+    return handles == 0;
+}
+
+/* It had none: See Note [Thread references]. */
+static void takeBackMark(Thread *thread)
+{
+    int spins = 0;
+    while ((RELAXED_LOAD(&thread->ended) & WATCH_MARK) == 0)
+        turnWait(&spins);
+    watchListUnmark(&thread->ended);
+}
+
 Thread *threadRetain(Thread *thread)
 {
-    uint32_t handles = ADD_RELAXED(&thread->handles, 1);
-    ASSERT_CMP(handles, <, HANDLES_MOST);
-    if (UNLIKELY(handles == 0)) { /* the thread itself: See Note [Thread references] */
-        int spins = 0;
+    if (UNLIKELY(addHandle(thread))) {
         ASSERT(thread == scheduleSelf());
-        while ((RELAXED_LOAD(&thread->ended) & WATCH_MARK) == 0)
-            turnWait(&spins);
-        watchListUnmark(&thread->ended);
+        takeBackMark(thread);
     }
     return thread;
+}
+
+Thread *threadRetainLiving(Thread *thread, uint64_t id)
+{
+    if (id == 0 || !watchListHold(&thread->ended, 0))
+        return NULL;
+    bool same = RELAXED_LOAD(&thread->id) == id;
+    if (same && addHandle(thread))
+        takeBackMark(thread);
+    watchListLetGo(&thread->ended, scheduleHere());
+    return same ? thread : NULL;
 }
 
 int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
@@ -355,6 +381,12 @@ Thread *threadSelf(void)
 uint64_t threadId(const Thread *thread)
 {
     return RELAXED_LOAD(&thread->id);
+}
+
+int threadCompare(const Thread *left, const Thread *right)
+{
+    uint64_t a = threadId(left), b = threadId(right);
+    return (a > b) - (a < b);
 }
 
 int threadCapability(void)

@@ -14,8 +14,21 @@
  *   one).  The end closes an unmarked list, one locked operation; if it finds the mark, or the last
  *   handle goes when the list is closed, nobody else knows the descriptor: it goes back to a cache.
  *     handles 1 -> 0   last holder  acq_rel  before it marks; not needed once the thread has ended
- *     handles 0 -> 1   the thread   relaxed  threadRetain on itself: it waits for the mark and
- *                                            takes it back
+ *     handles 0 -> 1   the thread   acquire  threadRetain on itself: it waits for the mark and
+ *                      or a stranger         takes it back
+ *
+ * Note [Weak handles]
+ *   A weak handle is the descriptor and the thread's id, a copy that nobody counts.  Descriptors
+ *   are type-stable, so a stranger may always look at `ended`.  It holds that list (BUSY) if it is
+ *   of generation 0: now some thread is there that cannot end.  Then it compares the id, and if it
+ *   is the same, it counts one more handle and lets go; as far as all others can tell that is a
+ *   retain by the thread itself.
+ *     free      generation 1, id 0; begin stores handles, then ended = 0 (release), then the id
+ *               (release): who can hold the list sees no earlier thread's id
+ *     ends      waits while the list is held; whoever closed it may free: nobody can hold it now
+ *   A thread pays nothing for it, but that a detached one closes its list when it ends.
+ *   Ids grow over the process's life, and a runtime knows where its own begin: a weak handle of an
+ *   earlier runtime, whose descriptors are gone, is found by its id.
  */
 #ifndef RTS_THREAD_H
 #define RTS_THREAD_H
@@ -70,12 +83,19 @@ typedef struct ThreadCache {
 int threadPoolStart(const Allocator *allocator);
 void threadPoolEnd(void);
 
+/* threadPoolIsOld -- is this the id of an earlier runtime's thread? */
+bool threadPoolIsOld(uint64_t id);
+
 /* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
 
 /* threadPoolSurvive -- child of a fork: `survivor` (or nobody) lives, all others are lost; what
  * nobody holds is free, whatever cache it was in. */
 void threadPoolSurvive(Thread *survivor);
+
+/* threadRetainLiving -- one more handle if this is thread `id`, and it has not ended; else NULL.
+ * Anyone; thread: of this runtime, in any state.  See Note [Weak handles]. */
+Thread *threadRetainLiving(Thread *thread, uint64_t id);
 
 /* threadSurvive -- likewise: the locks are free, the cache for plain OS threads is empty.
  * threadLost -- one that does not survive.  True: nobody holds it, the descriptor is free.

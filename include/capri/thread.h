@@ -114,6 +114,34 @@ CAPRI_EXPORT Thread *threadSelf(void) CAPRI_NAME(threadSelf);
 /* threadId -- a number > 0, never reused in this process. */
 CAPRI_EXPORT uint64_t threadId(const Thread *thread) CAPRI_NAME(threadId);
 
+/* threadCompare -- < 0, 0, > 0 as left's id is less than, equal to, or more than right's: a total
+ * order, and who was forked later by one capability is more.  Source: Ord ThreadId. */
+CAPRI_EXPORT int threadCompare(const Thread *left, const Thread *right) CAPRI_NAME(threadCompare);
+
+/* A weak handle: a copy like any number, not counted, never given back. */
+typedef struct ThreadWeak {
+    Thread *thread; /* not to be used: threadWeakUpgrade */
+    uint64_t id;
+} ThreadWeak;
+
+/* threadWeak -- a weak handle of a thread to which the caller has a handle, or which it is.
+ * threadWeakUpgrade -- a counted handle to that thread; NULL: it has ended, or was lost in a fork, or
+ *                  its runtime has been shut down.  At any time, also when nobody has a handle.
+ * Source  GHC.Conc.mkWeakThreadId; differs: a thread that has ended is gone, whoever holds it. */
+CAPRI_EXPORT ThreadWeak threadWeak(const Thread *thread) CAPRI_NAME(threadWeak);
+CAPRI_EXPORT Thread *threadWeakUpgrade(ThreadWeak weak) CAPRI_NAME(threadWeakUpgrade);
+
+/* threadList -- counted handles to the threads that live, detached ones too.
+ *
+ * handles  room for `most`; what is stored is the caller's, to be released one by one
+ * Returns  how many there are, which may be more than `most`: handles to some of them then; 0
+ *          without a runtime.
+ * Promise  each thread that lives during the whole call is there once; one that is forked or ends
+ *          meanwhile may be; nobody is held up.  A thread lives from its fork until its result is
+ *          there.  Takes some ns for every thread that ever lived at one time.
+ * Source   GHC.Conc.listThreads */
+CAPRI_EXPORT size_t threadList(Thread **handles, size_t most) CAPRI_NAME(threadList);
+
 /* threadLabel -- name a thread for dumps and messages (copied, cut at 63 bytes).  0 or -ENOMEM.
  * threadLabelOf -- copy the label into buffer (size bytes, always terminated); returns its
  * length. */

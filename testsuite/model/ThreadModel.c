@@ -10,6 +10,7 @@
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/ThreadSlot.h"
 #include "testsuite/model/Explorer.h"
 #include "testsuite/model/QueueStubs.h"
 
@@ -93,16 +94,22 @@ void threadCacheShrink(ThreadCache *cache)
     MODEL_WRITE(thread->fn_or_result, NULL);
     MODEL_WRITE(thread->handles, 7);
     ADD_RELAXED(&current->freed, 1);
+    cache->free = NULL;
 }
+/* The next fork gets the same descriptor. */
 Thread *threadCacheTakeSlow(ThreadCache *cache)
 {
     (void)cache;
-    UNREACHED;
+    return &current->thread;
 }
 uint64_t threadCacheIdSlow(ThreadCache *cache)
 {
     (void)cache;
-    UNREACHED;
+    return 2;
+}
+void threadSlotLost(Stack *stack)
+{
+    (void)stack;
 }
 void threadCacheDrain(ThreadCache *cache)
 {
@@ -235,6 +242,53 @@ static void lookAndRelease(void *at)
     release(at);
 }
 
+/* A stranger who knows the descriptor and the id. */
+static void upgradeAndRelease(void *at)
+{
+    State *state = at;
+    Thread *thread = threadRetainLiving(&state->thread, 1);
+    if (thread == NULL)
+        return;
+    MODEL_CHECK(thread == &state->thread && RELAXED_LOAD(&thread->id) == 1);
+    release(at);
+}
+
+static void upgradeAndJoin(void *at)
+{
+    if (threadRetainLiving(&current->thread, 1) != NULL)
+        joinAndRelease(at);
+}
+
+/* Its end frees the descriptor, and the next thread begins in it. */
+static void *doNothing(void *env)
+{
+    return env;
+}
+static void endAndFork(void *at)
+{
+    State *state = at;
+    end(at);
+    if (RELAXED_LOAD(&state->freed) == 1)
+        MODEL_CHECK(threadFork(NULL, doNothing, NULL) == 0);
+}
+
+static void checkForked(void *at)
+{
+    State *state = at;
+    bool reused = state->thread.id == 2;
+    MODEL_CHECK(state->freed == 1 && (reused || state->thread.id == 0));
+    if (reused)
+        MODEL_CHECK(state->thread.handles == 0 && state->thread.ended == WATCH_MARK);
+}
+
+/* It lives, and nobody has a handle, as before. */
+static void checkUnheld(void *at)
+{
+    State *state = at;
+    MODEL_CHECK(state->freed == 0 && state->thread.handles == 0);
+    MODEL_CHECK(state->thread.ended == WATCH_MARK);
+}
+
 static void checkFreed(void *at)
 {
     State *state = at;
@@ -267,6 +321,40 @@ static const Model models[] = {
      0},
     {"retainAgainstRelease", SIZE, 2, setUpOne, {retainAndEnd, release}, checkKept, NULL, 0},
     {"retainDetached", SIZE, 1, setUpNone, {retainAndEnd}, checkKept, NULL, 0},
+    {"endAgainstUpgrade", SIZE, 2, setUpNone, {end, upgradeAndRelease}, checkFreed, NULL, 0},
+    {"upgradeAgainstRelease",
+     SIZE,
+     3,
+     setUpOne,
+     {end, upgradeAndRelease, release},
+     checkFreed,
+     NULL,
+     0},
+    {"upgradeAgainstUpgrade",
+     SIZE,
+     2,
+     setUpNone,
+     {upgradeAndRelease, upgradeAndRelease},
+     checkUnheld,
+     NULL,
+     0},
+    {"upgradeAgainstRetain",
+     SIZE,
+     2,
+     setUpNone,
+     {retainAndEnd, upgradeAndRelease},
+     checkKept,
+     NULL,
+     0},
+    {"upgradeAndJoin", SIZE, 2, setUpNone, {end, upgradeAndJoin}, checkFreed, NULL, 0},
+    {"upgradeAgainstReuse",
+     SIZE,
+     2,
+     setUpNone,
+     {endAndFork, upgradeAndRelease},
+     checkForked,
+     NULL,
+     0},
 };
 
 int main(int argc, char **argv)
