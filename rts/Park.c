@@ -74,6 +74,7 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
     if (self == NULL)
         return outsideWaitList(list, generation, changed, env, deadline_ns);
     parkBegin(self);
+    threadSetAbout(self, list);
     if (!watchListAdd(list, generation, &self->node)) {
         parkAbandon(self);
         return -EALREADY;

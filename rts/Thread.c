@@ -151,7 +151,7 @@ static inline void beginThread(Thread *thread, uint64_t id, uint32_t tag, Thread
     thread->node.tag = tag;
     thread->runnable.run = scheduleRunNewborn;
     claimReset(&thread->claim);
-    thread->fn_or_result = (void *)fn;
+    RELAXED_STORE(&thread->fn_or_result, (void *)fn);
     thread->env = env;
     RELAXED_STORE(&thread->handles, handle ? 1u : 0u);
     RELEASE_STORE(&thread->ended, handle ? 0 : WATCH_MARK); /* See Note [Weak handles] */
@@ -266,7 +266,7 @@ static __attribute__((noinline)) Thread *endSlow(Thread *thread, Capability *cap
 Thread *threadEnded(Thread *thread, void *result, Capability *capability)
 {
     WatchList nobody = 0;
-    thread->fn_or_result = result;
+    RELAXED_STORE(&thread->fn_or_result, result);
     threadSetStatus(thread, ThreadFinished, -1);
     COUNT(&schedulerOf(capability)->ended, 1);
     if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_RELEASE(&thread->ended, &nobody, ENDED)))

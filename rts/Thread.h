@@ -45,7 +45,7 @@ struct Thread {
     Runnable runnable;  /* whatever queue holds it */
     Claim claim;        /* see Wait.h */
     void *sp;           /* thread: where to go on, once it has begun */
-    void *fn_or_result; /* thread: its body, then its result (published by `ended`) */
+    void *fn_or_result; /* thread: its body; threadSetAbout; its result (published by `ended`) */
     void *env;          /* thread: its body's argument until it starts */
     WatchList ended;    /* joiners; see Note [Thread references] */
     uint32_t handles;   /* likewise */
@@ -167,6 +167,13 @@ static inline Thread *threadOfTimer(Timer *timer)
 static inline void threadSetStatus(Thread *thread, ThreadState state, int fd)
 {
     RELAXED_STORE(&thread->status, (uint32_t)state | (uint32_t)fd << 8);
+}
+
+/* threadSetAbout -- the thread begins a wait that is not listed, for this list or queue: for
+ * threadDescribe only. */
+static inline void threadSetAbout(Thread *thread, const void *about)
+{
+    RELAXED_STORE(&thread->fn_or_result, (void *)(uintptr_t)about);
 }
 
 /* threadEnded -- publish the result; the descriptor may be gone afterwards.  Wakes the joiners, but

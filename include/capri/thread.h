@@ -125,8 +125,8 @@ typedef struct ThreadWeak {
 } ThreadWeak;
 
 /* threadWeak -- a weak handle of a thread to which the caller has a handle, or which it is.
- * threadWeakUpgrade -- a counted handle to that thread; NULL: it has ended, or was lost in a fork, or
- *                  its runtime has been shut down.  At any time, also when nobody has a handle.
+ * threadWeakUpgrade -- a counted handle to that thread; NULL: it has ended, or was lost in a fork,
+ *          or its runtime has been shut down.  At any time, also when nobody has a handle.
  * Source  GHC.Conc.mkWeakThreadId; differs: a thread that has ended is gone, whoever holds it. */
 CAPRI_EXPORT ThreadWeak threadWeak(const Thread *thread) CAPRI_NAME(threadWeak);
 CAPRI_EXPORT Thread *threadWeakUpgrade(ThreadWeak weak) CAPRI_NAME(threadWeakUpgrade);
@@ -151,6 +151,16 @@ CAPRI_EXPORT size_t threadLabelOf(const Thread *thread, char *buffer, size_t siz
 
 /* threadStatus -- a snapshot; stale as soon as it is returned. */
 CAPRI_EXPORT ThreadStatus threadStatus(const Thread *thread) CAPRI_NAME(threadStatus);
+
+/* threadDescribe -- the same in words, and what for: copied into buffer (size bytes, always
+ * terminated); returns the length of the whole.  Any OS thread may ask, of any thread.
+ *   "Ready", "Running", "Finished", "BlockedOnRead fd 7", "BlockedOnDelay until +1.5 ms",
+ *   "BlockedOnThread 12 \"parser\"", "BlockedOnMVar 0x7f5c1c0a4080 until +20.0 ms"
+ * Promise  one moment's state, stale as soon as it is returned; who has been woken but does not run
+ *          yet is Ready.  Addresses are those of the handles: what tvarNew, mvarNew, ...
+ *          returned. */
+CAPRI_EXPORT size_t threadDescribe(const Thread *thread, char *buffer, size_t size)
+    CAPRI_NAME(threadDescribe);
 
 /* threadCapability -- index of the capability the caller runs on, or -EPERM on a plain OS
  * thread. */
