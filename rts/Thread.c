@@ -13,6 +13,7 @@
 #include "iomgr/Memory.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/ThreadForkFinally.h"
 #include "rts/ThreadSlot.h"
 
 #include "internal/SpinLock.h"
@@ -20,7 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { LABEL_SIZE = 64, HANDLES_MOST = 1 << 30 };
+enum { LABEL_SIZE = 64, HANDLES_MOST = 1 << 30, MASKING_STATES = 3 };
 
 #define ENDED (UINT64_C(1) << 48) /* a closed list: See Note [WatchList word] */
 
@@ -112,6 +113,8 @@ bool threadLost(Thread *thread)
     if (thread->stack != NULL)
         threadSlotLost(thread->stack);
     thread->stack = NULL;
+    if (thread->runnable.run == scheduleRunNewborn)
+        threadForkFinallyDrop(thread);
     if (RELAXED_LOAD(&thread->handles) == 0) {
         RELAXED_STORE(&thread->id, 0);
         RELAXED_STORE(&thread->ended, ENDED);
@@ -128,12 +131,14 @@ bool threadLost(Thread *thread)
     return false;
 }
 
-/* Check attributes and fold them into a tag; < 0: -EINVAL. */
-static int tagOf(const ThreadAttributes *attributes)
+/* Check attributes and fold them into a tag; < 0: -EINVAL.  inherited: the parent's masking. */
+static int tagOf(const ThreadAttributes *attributes, int inherited)
 {
-    int tag = 0;
-    if (attributes->stack_size > STACK_MOST)
+    int tag = inherited;
+    if (attributes->stack_size > STACK_MOST || attributes->masking > MASKING_STATES)
         return -EINVAL;
+    if (attributes->masking != 0)
+        tag = (int)(attributes->masking - 1) << TAG_MASKING_SHIFT;
     if (attributes->stack_size != 0) {
         int shift = 14; /* STACK_LEAST */
         while (((size_t)1 << shift) < attributes->stack_size)
@@ -163,7 +168,9 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
                       bool handle, Thread **made)
 {
     uint64_t id;
-    int tag = attributes == NULL ? 0 : tagOf(attributes);
+    const Thread *parent = here == NULL ? NULL : here->current;
+    int inherited = parent == NULL ? 0 : (int)(parent->node.tag & TAG_MASKING);
+    int tag = attributes == NULL ? inherited : tagOf(attributes, inherited);
     if (tag < 0)
         return tag;
     Thread *thread = takeDescriptor(here, &id);

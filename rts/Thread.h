@@ -60,15 +60,16 @@ struct Thread {
 _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
 
 /* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0:
- * default);
- * 14: it could not get a stack; 15: it was lost in a fork.  Constant once it is queued, but for the
- * last two. */
+ * default); 14: it could not get a stack; 15: it was lost in a fork; 16..17 masking state.
+ * Constant once it is queued, but for the last three. */
 enum {
     TAG_PINNED = 0xff,
     TAG_STACK_SHIFT = 8,
     TAG_STACK = 0x3f << 8,
     TAG_NO_STACK = 1 << 14,
-    TAG_LOST = 1 << 15
+    TAG_LOST = 1 << 15,
+    TAG_MASKING_SHIFT = 16,
+    TAG_MASKING = 3 << TAG_MASKING_SHIFT
 };
 
 enum { THREAD_CACHE_MOST = 2048 }; /* descriptors a capability keeps */

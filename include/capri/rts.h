@@ -40,6 +40,9 @@ typedef struct RtsConfig {
      * been idle for so long ends (0: 10 s). */
     uint32_t blocking_threads;
     uint32_t blocking_idle_ms;
+    /* Told a thread that ends by an interrupt which nobody caught, and what was thrown; on that
+     * thread, before its joiners wake.  NULL: nobody is. */
+    void (*uncaught)(Thread *thread, int code, void *payload);
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */

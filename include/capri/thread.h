@@ -33,6 +33,9 @@ typedef struct ThreadAttributes {
     /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount().  When there are
      * fewer later: See capabilitySetCount. */
     uint32_t pinned;
+    /* Masking state it begins in: 0: its parent's; else 1 + the state (1 unmasked, 2 masked,
+     * 3 masked and uninterruptible). */
+    uint32_t masking;
 } ThreadAttributes;
 
 /* Why a thread does not run. */
@@ -76,6 +79,17 @@ CAPRI_EXPORT int threadForkOn(Thread **handle, uint32_t capability, ThreadFn *fn
 /* threadForkWith -- as threadFork, with attributes (NULL: defaults). */
 CAPRI_EXPORT int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn,
                                 void *env) CAPRI_NAME(threadForkWith);
+
+/* threadForkFinally -- as threadFork; when fn(env) has returned, finally(result, finally_env) runs
+ * on the thread, whatever became of it, and what that returns is the thread's result.
+ *
+ * Returns  as threadFork; -EINVAL also for finally NULL; -ENOMEM also for the 32 bytes it needs.
+ * Promise  finally runs before destructors of thread-local values, and before joiners wake; neither
+ *          runs in a thread that never got a stack (join says -ENOMEM) or is lost in a fork.
+ * Source   Control.Concurrent.forkFinally; differs: the result code is in what fn returns. */
+typedef void *ThreadFinally(void *result, void *env);
+CAPRI_EXPORT int threadForkFinally(Thread **handle, ThreadFn *fn, void *env, ThreadFinally *finally,
+                                   void *finally_env) CAPRI_NAME(threadForkFinally);
 
 /* threadJoin -- wait until thread has ended.
  *

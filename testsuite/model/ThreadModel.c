@@ -10,6 +10,7 @@
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/ThreadForkFinally.h"
 #include "rts/ThreadSlot.h"
 #include "testsuite/model/Explorer.h"
 #include "testsuite/model/QueueStubs.h"
@@ -106,6 +107,10 @@ uint64_t threadCacheIdSlow(ThreadCache *cache)
 {
     (void)cache;
     return 2;
+}
+void threadForkFinallyDrop(Thread *thread)
+{
+    (void)thread;
 }
 void threadSlotLost(Stack *stack)
 {
