@@ -98,28 +98,32 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
 }
 
 /* See Note [Listed waits] and Note [Waiters]. */
-static void cancelListed(Thread *thread, Claim claim)
+static void endListed(Thread *thread, Claim claim, int result)
 {
     uint64_t number = ACQUIRE_LOAD(&thread->node.number);
     if (RELAXED_LOAD(&thread->claim) != claim)
         return;
     if ((number & WAIT_QUEUE) != 0) {
         WaitQueue *queue = (WaitQueue *)(uintptr_t)(number & ~WAIT_QUEUE);
-        waitQueueRetract(queue, thread, claim, -ECANCELED, NULL);
+        waitQueueRetract(queue, thread, claim, result, NULL);
         return;
     }
     WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);
-    watchListRetract(list, watchListGeneration(number), &thread->node, -ECANCELED, NULL);
+    watchListRetract(list, watchListGeneration(number), &thread->node, result, NULL);
+}
+
+void parkEnd(Thread *thread, Claim claim, int result)
+{
+    if (claimState(claim) == ClaimListed)
+        endListed(thread, claim, result);
+    else if (claimTry(&thread->claim, claimNumber(claim), result) == ClaimWonParked)
+        scheduleReady(thread, NULL);
 }
 
 static void cancelThread(Thread *thread, void *env)
 {
-    Claim claim = SEQ_CST_LOAD(&thread->claim);
     (void)env;
-    if (claimState(claim) == ClaimListed)
-        cancelListed(thread, claim);
-    else if (claimTry(&thread->claim, claimNumber(claim), -ECANCELED) == ClaimWonParked)
-        scheduleReady(thread, NULL);
+    parkEnd(thread, SEQ_CST_LOAD(&thread->claim), -ECANCELED);
 }
 
 void parkCancelAll(void)

@@ -46,6 +46,12 @@ static inline void startupVisitEnd(void)
 /* startupAllocator -- the runtime's allocator. */
 const Allocator *startupAllocator(void);
 
+/* startupIsClosed -- is it promised that no plain OS thread calls in?  startupIsHeld -- will one?
+ * startupLog -- RtsConfig.log. */
+bool startupIsClosed(void);
+bool startupIsHeld(void);
+void startupLog(const char *line);
+
 /* startupForkedOutside -- a plain OS thread forked one more. */
 void startupForkedOutside(void);
 

@@ -90,6 +90,9 @@ bool threadPoolIsOld(uint64_t id);
 /* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
 
+/* threadPoolFind -- the first one of these that matches, or NULL. */
+Thread *threadPoolFind(bool (*matches)(Thread *thread, void *env), void *env);
+
 /* threadPoolSurvive -- child of a fork: `survivor` (or nobody) lives, all others are lost; what
  * nobody holds is free, whatever cache it was in. */
 void threadPoolSurvive(Thread *survivor);

@@ -157,6 +157,18 @@ void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
     }
 }
 
+Thread *threadPoolFind(bool (*matches)(Thread *thread, void *env), void *env)
+{
+    for (Chunk *chunk = ACQUIRE_LOAD(&pool.chunks); chunk != NULL; chunk = chunk->next) {
+        for (uint32_t i = 0; i < CHUNK_THREADS; i++) {
+            Thread *thread = &chunk->threads[i];
+            if (ACQUIRE_LOAD(&thread->id) != 0 && matches(thread, env))
+                return thread;
+        }
+    }
+    return NULL;
+}
+
 void threadPoolSurvive(Thread *survivor)
 {
     pool.lock = (SpinLock)SPIN_LOCK_INIT;

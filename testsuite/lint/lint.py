@@ -67,7 +67,7 @@ EXPORT_PREFIXES = {
     "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"],
     "rts/Resize.c": ["resize", "capabilitySetCount"],
-    "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
+    "rts/Startup.c": ["rts", "capabilityCount"],
     "rts/Stats.c": ["rtsStats"],
     "rts/ThreadPool.c": ["threadCache"],
     "rts/Wait.c": ["claim"],
