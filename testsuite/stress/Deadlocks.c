@@ -182,6 +182,8 @@ TEST(Deadlocks, areFoundWhenTheyAreAndOnlyThen)
     printf("%llu rounds, %llu steps, asked %llu times, %llu yes\n", (unsigned long long)rounds,
            (unsigned long long)RELAXED_LOAD(&steps), (unsigned long long)RELAXED_LOAD(&asked),
            (unsigned long long)RELAXED_LOAD(&found));
+    for (size_t i = 0; i < crowd.count; i++)
+        threadRelease(crowd.threads[i]);
     CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
     free(crowd.threads);
 }

@@ -147,6 +147,7 @@ TEST(ThreadDescribe, everyWait)
     greenStart(2);
     CHECK(greenJoin(greenFork(waitForAll, &all)) == &all);
     expectEach(&all); /* from a plain OS thread, too */
+    threadRelease(all.other);
     CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
 }
 
