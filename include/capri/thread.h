@@ -5,6 +5,8 @@
  * says otherwise; a green thread parks, a plain OS thread blocks.  Not from signal handlers.
  * Every function returns 0 or a count, or a negative errno; errno itself is never used (a green
  * thread may wake up on another OS thread: see capri/errno.h).
+ * Where no OS thread but the runtime's own will ever call in, a wait without a deadline returns
+ * -EDEADLK when nobody is left who could end it: RtsConfig.closed_world.
  */
 #ifndef CAPRI_THREAD_H
 #define CAPRI_THREAD_H
