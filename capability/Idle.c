@@ -402,8 +402,7 @@ static IdleState getUp(Idle *all, Capability *capability)
     IdleState was = sleepGetUp(all, &capability->sleep, capability->index);
     if (RELAXED_LOAD(&idle.guard) == capability->index + 1)
         RELAXED_STORE(&idle.guard, 0);
-    if (SEQ_CST_LOAD(&monitor.dormant) != 0) /* See Note [Monitor ticks] */
-        monitorRouse();
+    monitorNote(); /* See Note [Monitor ticks] */
     if (was != IdleAsleep)
         COUNT(&capability->stats.woken, 1);
     capabilityAttend(capability, AttentionPoll | AttentionSlice);

@@ -126,11 +126,14 @@ static void wakeFutex(uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Everybody has slept for a while: sleep until one wakes up. */
-static void lieDormant(void)
+/* Everybody has slept for a while: sleep until one wakes up.  What the upkeep finds settled stays
+ * so until somebody rouses us. */
+static void lieDormant(MonitorUpkeep *upkeep)
 {
     SEQ_CST_STORE(&monitor.dormant, 1);
     if (idleAllAsleep() && SEQ_CST_LOAD(&monitor.stop) == 0) {
+        if (upkeep != NULL)
+            upkeep(clockRead(&clockMonotonic), true);
         while (ACQUIRE_LOAD(&monitor.dormant) != 0)
             waitFutex(&monitor.dormant, 1, -1);
     }
@@ -152,9 +155,7 @@ static void *runMonitor(void *env)
         if (!idleAllAsleep()) {
             quiet_since_ns = now_ns;
         } else if (now_ns - quiet_since_ns >= MONITOR_QUIET_NS) {
-            if (upkeep != NULL)
-                upkeep(now_ns, true);
-            lieDormant();
+            lieDormant(upkeep);
             quiet_since_ns = clockRead(&clockMonotonic);
             tick_ns = MONITOR_TICK_NS;
         }

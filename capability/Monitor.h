@@ -36,7 +36,8 @@ typedef struct Monitor {
 extern Monitor monitor;
 
 /* Upkeep of the upper floor: called on the Monitor's OS thread every MONITOR_UPKEEP_NS while it
- * ticks, and once (quiet) before it goes dormant. */
+ * ticks, and once (quiet) when it has said that it goes dormant: whoever changes what it looked at
+ * finds `dormant` after that, and rouses the Monitor (monitorNote) to be called once more. */
 typedef void MonitorUpkeep(int64_t now_ns, bool quiet);
 
 /* monitorStart -- upkeep may be NULL.  0 or -EAGAIN. */
@@ -48,6 +49,13 @@ void monitorSurvive(void);
 
 /* monitorRouse -- a capability woke up. */
 void monitorRouse(void);
+
+/* monitorNote -- what the upkeep looks at has changed (seq_cst, or under a lock that it takes). */
+static inline void monitorNote(void)
+{
+    if (SEQ_CST_LOAD(&monitor.dormant) != 0)
+        monitorRouse();
+}
 
 /* monitorTick -- one look (for tests; the Monitor's loop calls it). now_ns monotonic.  Returns true
  * when some capability was stale. */

@@ -51,35 +51,29 @@ WatchNode *watchListTakeSlow(WatchList *list, uint16_t generation, WatchList old
     }
 }
 
-/* Move to another generation unless one of `but` is set; *found: the word before. */
-static bool closeUnless(WatchList *list, uint16_t generation, uint64_t but, uint64_t *found)
+/* Move to another generation; returns the word before. */
+static uint64_t closeWord(WatchList *list, uint16_t generation)
 {
     int spins = 0;
     for (;;) {
-        uint64_t old = ACQUIRE_LOAD(list);
-        *found = old;
-        if (old & but)
-            return false;
+        uint64_t old = RELAXED_LOAD(list);
         if (old & (WATCH_BUSY | WATCH_LOCK))
             turnWait(&spins);
         else if (CAS_SEQ_CST(list, &old, wordOf(generation, NULL)))
-            return true;
+            return old;
     }
 }
 
 WatchNode *watchListClose(WatchList *list, uint16_t generation)
 {
-    uint64_t found;
-    closeUnless(list, generation, 0, &found);
-    return watchListHead(found);
+    return watchListHead(closeWord(list, generation));
 }
 
-bool watchListCloseUnmarkedSlow(WatchList *list, uint16_t generation, WatchNode **taken)
+bool watchListCloseMarkedSlow(WatchList *list, uint16_t generation, WatchNode **taken)
 {
-    uint64_t found;
-    bool closed = closeUnless(list, generation, WATCH_MARK, &found);
-    *taken = watchListHead(found);
-    return closed;
+    uint64_t old = closeWord(list, generation);
+    *taken = watchListHead(old);
+    return (old & WATCH_MARK) != 0;
 }
 
 bool watchListMark(WatchList *list, uint16_t generation)
@@ -201,6 +195,26 @@ static bool takeOut(WatchList *list, uint16_t generation, WatchNode *node, bool 
 bool watchListTakeOut(WatchList *list, uint16_t generation, WatchNode *node, void *sink)
 {
     return takeOut(list, generation, node, false, sink);
+}
+
+bool watchListHold(WatchList *list, uint16_t generation)
+{
+    int spins = 0;
+    uint64_t old = RELAXED_LOAD(list);
+    while (watchListGeneration(old) == generation) {
+        if (old & (WATCH_BUSY | WATCH_LOCK)) {
+            turnWait(&spins);
+            old = RELAXED_LOAD(list);
+        } else if (CAS_ACQUIRE(list, &old, old | WATCH_BUSY)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void watchListLetGo(WatchList *list, void *sink)
+{
+    watchListFire(releaseBusy(list, RELAXED_LOAD(list)), 0, sink);
 }
 
 bool watchListRetract(WatchList *list, uint16_t generation, WatchNode *node, int result, void *sink)

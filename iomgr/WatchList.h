@@ -25,6 +25,7 @@
  *   g,L,LOCK      unlock   g,empty        writer    release  a store; the others wait for it
  *   g,L           mark     g,L,MARK       owner     acq_rel  a bit of the owner's that close tells
  *   g,L,MARK      unmark   g,L            owner     relaxed
+ *   g,L           hold     g,L,BUSY       anyone    acquire  as W4, to keep it from being closed
  *   node->linked  1        before W1      waiter    relaxed
  *   node->linked  0        fire           event     release  (W5) the last touch of the node
  * Invariant: a node that was added leaves exactly once: by take, close, lock or remove.
@@ -127,23 +128,29 @@ static inline WatchNode *watchListTake(WatchList *list, uint16_t generation)
 /* watchListClose -- move to another generation and return everyone of the old one. */
 WatchNode *watchListClose(WatchList *list, uint16_t generation);
 
-/* watchListCloseUnmarked -- likewise, unless the list is marked: false then, and nothing has
- * changed; *taken is who is in it. */
-bool watchListCloseUnmarkedSlow(WatchList *list, uint16_t generation, WatchNode **taken);
+/* watchListCloseMarked -- likewise; true: it was marked. */
+bool watchListCloseMarkedSlow(WatchList *list, uint16_t generation, WatchNode **taken);
 
-static inline bool watchListCloseUnmarked(WatchList *list, uint16_t generation, WatchNode **taken)
+static inline bool watchListCloseMarked(WatchList *list, uint16_t generation, WatchNode **taken)
 {
     uint64_t old = RELAXED_LOAD(list);
-    *taken = watchListHead(old);
-    if (LIKELY((old & WATCH_FLAGS) == 0 && CAS_SEQ_CST(list, &old, (uint64_t)generation << 48)))
-        return true;
-    return watchListCloseUnmarkedSlow(list, generation, taken);
+    if (LIKELY((old & (WATCH_BUSY | WATCH_LOCK)) == 0 &&
+               CAS_SEQ_CST(list, &old, (uint64_t)generation << 48))) {
+        *taken = watchListHead(old);
+        return (old & WATCH_MARK) != 0;
+    }
+    return watchListCloseMarkedSlow(list, generation, taken);
 }
 
 /* watchListMark -- mark a list of `generation`.  False: it is of another one.
  * watchListUnmark -- the owner, who knows that it is marked. */
 bool watchListMark(WatchList *list, uint16_t generation);
 void watchListUnmark(WatchList *list);
+
+/* watchListHold -- a list of `generation` is not closed until watchListLetGo; for a few loads and
+ * stores.  False: it is of another generation.  sink: as for watchListRemove. */
+bool watchListHold(WatchList *list, uint16_t generation);
+void watchListLetGo(WatchList *list, void *sink);
 
 /* watchListLock -- take everybody, newest first, and keep others out until watchListUnlock. */
 WatchNode *watchListLockSlow(WatchList *list);

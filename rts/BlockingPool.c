@@ -8,6 +8,7 @@
  */
 #include "rts/BlockingPool.h"
 
+#include "capability/Monitor.h"
 #include "internal/Assert.h"
 #include "iomgr/Clock.h"
 
@@ -137,8 +138,10 @@ static void *serveJobs(void *env)
         pthread_mutex_unlock(&pool.lock);
         job->run(job);
         pthread_mutex_lock(&pool.lock);
-        if (--pool.unfinished == 0)
+        if (--pool.unfinished == 0) {
             pthread_cond_broadcast(&pool.quiet);
+            monitorNote(); /* See Note [Blocked for ever] */
+        }
     }
     bool has_ended = pool.has_ended;
     pthread_t ended = pool.ended;
@@ -192,6 +195,14 @@ int blockingPoolSubmit(BlockingJob *job)
     }
     pthread_mutex_unlock(&pool.lock);
     return result;
+}
+
+bool blockingPoolBusy(void)
+{
+    pthread_mutex_lock(&pool.lock);
+    bool busy = pool.unfinished != 0;
+    pthread_mutex_unlock(&pool.lock);
+    return busy;
 }
 
 BlockingPoolState blockingPoolState(void)

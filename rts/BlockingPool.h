@@ -35,6 +35,9 @@ void blockingPoolEnd(void);
 /* blockingPoolAwait -- until no job is queued or runs.  False: deadline_ns came first. */
 bool blockingPoolAwait(int64_t deadline_ns);
 
+/* blockingPoolBusy -- is a job queued, or has one that runs not returned? */
+bool blockingPoolBusy(void);
+
 /* blockingPoolSubmit -- 0: job->run(job) will be called, once; -EAGAIN: it will not, there is no OS
  * thread to be had. */
 int blockingPoolSubmit(BlockingJob *job);

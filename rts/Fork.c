@@ -18,6 +18,7 @@
 #include "rts/Signal.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/ThreadSlot.h"
 #include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
 #include "rts/World.h"
@@ -107,6 +108,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     waitQueueSurvive();
     starvedSurvive();
     threadSurvive();
+    threadSlotSurvive();
     threadPoolSurvive(survivor);
     int result = capabilityTableSurvive(kept, startupAllocator());
     if (result != 0)

@@ -11,6 +11,7 @@
 
 #include "rts/Outside.h"
 #include "rts/Park.h"
+#include "rts/Startup.h"
 
 #include "internal/Turn.h"
 #include <errno.h>
@@ -337,6 +338,7 @@ static int throwInside(Thread *self, Thread *target, Interrupt *interrupt, int64
     tell(&told, here);
     if (LIKELY(result != THROW_WAITS))
         return result;
+    threadSetAbout(self, &target->ended);
     result = parkUntil(self, ThreadBlockedOnThrowTo, -1, deadline_ns);
     if (result != 0)
         interruptWithdraw(target, interrupt);
@@ -452,8 +454,13 @@ void interruptForget(Thread *self, const void *payload)
 void interruptLast(Thread *self)
 {
     lockThread(self);
-    if (isUncaught(self))
-        RELAXED_STORE(&self->node.tag, self->node.tag | TAG_DIED);
+    Caught caught = self->stack->caught;
+    bool died = isUncaught(self);
     setUncaught(self, false);
     unlockThread(self);
+    if (!died)
+        return;
+    RELAXED_STORE(&self->node.tag, self->node.tag | TAG_DIED);
+    if (caught.code != InterruptKill)
+        startupUncaught(self, caught.code, caught.payload);
 }

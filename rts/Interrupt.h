@@ -122,20 +122,4 @@ void interruptForget(Thread *self, const void *payload);
  * afterwards. */
 void interruptLast(Thread *self);
 
-/* interruptRun -- the newborn's body on its stack, unless an interrupt comes first.  Returns its
- * result. */
-static inline void *interruptRun(Thread *newborn)
-{
-    ThreadFn *fn = (ThreadFn *)newborn->fn_or_result;
-    void *env = threadEnv(newborn);
-    void *result = NULL;
-    if (LIKELY(interruptPoint(newborn) == 0))
-        result = fn(env);
-    else
-        RELAXED_STORE(&newborn->node.tag, newborn->node.tag | TAG_NOT_BEGUN);
-    if (UNLIKELY(RELAXED_LOAD(&newborn->interrupts) != 0))
-        interruptLast(newborn);
-    return result;
-}
-
 #endif

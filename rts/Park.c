@@ -90,6 +90,7 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
     if (self == NULL)
         return outsideWaitList(list, generation, changed, env, deadline_ns);
     parkBegin(self);
+    threadSetAbout(self, list);
     if (!watchListAdd(list, generation, &self->node)) {
         parkAbandon(self);
         return -EALREADY;
@@ -113,7 +114,7 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
 }
 
 /* See Note [Listed waits] and Note [Waiters]. */
-static void cancelListed(Thread *thread, Claim claim)
+static void endListed(Thread *thread, Claim claim, int result)
 {
     uint64_t number = ACQUIRE_LOAD(&thread->node.number);
     if (RELAXED_LOAD(&thread->claim) != claim)
@@ -121,22 +122,26 @@ static void cancelListed(Thread *thread, Claim claim)
     if ((number & WAIT_QUEUE) != 0) {
         WaitQueue *queue = (WaitQueue *)(uintptr_t)(number & ~WAIT_QUEUE);
         Woken woken = {NULL, NULL};
-        waitQueueRetract(queue, thread, claim, -ECANCELED, &woken);
+        waitQueueRetract(queue, thread, claim, result, &woken);
         waitQueueWake(&woken, NULL);
         return;
     }
     WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);
-    watchListRetract(list, watchListGeneration(number), &thread->node, -ECANCELED, NULL);
+    watchListRetract(list, watchListGeneration(number), &thread->node, result, NULL);
+}
+
+void parkEnd(Thread *thread, Claim claim, int result)
+{
+    if (claimState(claim) == ClaimListed)
+        endListed(thread, claim, result);
+    else if (claimTry(&thread->claim, claimNumber(claim), result) == ClaimWonParked)
+        scheduleReady(thread, NULL);
 }
 
 static void cancelThread(Thread *thread, void *env)
 {
-    Claim claim = SEQ_CST_LOAD(&thread->claim);
     (void)env;
-    if (claimState(claim) == ClaimListed)
-        cancelListed(thread, claim);
-    else if (claimTry(&thread->claim, claimNumber(claim), -ECANCELED) == ClaimWonParked)
-        scheduleReady(thread, NULL);
+    parkEnd(thread, SEQ_CST_LOAD(&thread->claim), -ECANCELED);
 }
 
 void parkCancelAll(void)

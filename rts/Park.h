@@ -134,6 +134,10 @@ static inline void parkFire(WatchNode *taken, Capability *here)
     }
 }
 
+/* parkEnd -- a stranger ends this wait of thread, if it is not over; a listed one may be missed,
+ * and a later wait for the same list be met.  See Note [Listed waits]. */
+void parkEnd(Thread *thread, Claim claim, int result);
+
 /* parkCancelAll -- shutdown: from now on every wait, present and future, ends with -ECANCELED. */
 void parkCancelAll(void);
 void parkCancelReset(void);

@@ -17,6 +17,7 @@
 #include "rts/Resize.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/ThreadBody.h"
 #include "rts/World.h"
 #include "rts/context/Context.h"
 
@@ -426,7 +427,7 @@ NO_INSTRUMENT static void threadMain(void *pass)
     Thread *self = capability->current;
     for (;;) {
         threadSetStatus(self, ThreadRunning, -1);
-        void *result = interruptRun(self);
+        void *result = threadBodyRun(self);
         capability = scheduleHere();
         if (UNLIKELY(capability == NULL))
             startupBrokenEnd();

@@ -420,6 +420,14 @@ int signalSurvive(void)
     return failed;
 }
 
+bool signalIsWatched(void)
+{
+    pthread_mutex_lock(&signals.lock);
+    bool watched = signals.watches != NULL;
+    pthread_mutex_unlock(&signals.lock);
+    return watched;
+}
+
 void signalEnd(void)
 {
     while (signals.watches != NULL)

@@ -14,6 +14,7 @@
 #include "capability/Processors.h"
 #include "iomgr/Memory.h"
 #include "rts/BlockingPool.h"
+#include "rts/Deadlock.h"
 #include "rts/Fork.h"
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
@@ -29,6 +30,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -55,6 +57,8 @@ static struct {
     RtsConfig config; /* constant while up */
     bool signals;     /* the SIGSEGV handler is ours */
     uint32_t wanted;  /* world's lock stores: capabilities to be started again, 0: none */
+    uint32_t holds;   /* rtsHold minus rtsRelease, seq_cst */
+    bool in_main;     /* under lock, before the runtime is up: rtsMain has started it */
 } rts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 uint32_t startup_draining, startup_child;
@@ -141,10 +145,13 @@ static const WorkerHooks worker_hooks = {startWorker, scheduleLoop, endWorker};
 
 enum { STACK_WARM_NS = 1000 * 1000 * 1000 };
 
-/* The Monitor's upkeep: stacks that nobody has wanted for a while give their pages back. */
-static void trimStacks(int64_t now_ns, bool quiet)
+/* The Monitor's upkeep: stacks that nobody has wanted for a while give their pages back; is anybody
+ * left who can wake anybody? */
+static void keepUp(int64_t now_ns, bool quiet)
 {
     stackDepotTrim(quiet ? now_ns + 1 : now_ns - STACK_WARM_NS);
+    if (quiet)
+        deadlockLook();
 }
 
 static uint32_t wantedCapabilities(const RtsConfig *config)
@@ -226,7 +233,7 @@ static int startRooms(const RtsConfig *config)
             result = workerStartAll(&worker_hooks);
             break;
         case 7:
-            result = monitorStart(trimStacks);
+            result = monitorStart(keepUp);
             break;
         }
     }
@@ -235,7 +242,7 @@ static int startRooms(const RtsConfig *config)
     return result;
 }
 
-int rtsInit(const RtsConfig *config)
+static int start(const RtsConfig *config, bool in_main)
 {
     int result = 0;
     pthread_mutex_lock(&rts.lock);
@@ -248,6 +255,9 @@ int rtsInit(const RtsConfig *config)
         RELAXED_STORE(&startup_draining, 0);
         RELAXED_STORE(&startup_child, 0);
         RELAXED_STORE(&rts.wanted, 0);
+        RELAXED_STORE(&rts.holds, 0);
+        rts.in_main = in_main;
+        deadlockStart();
         parkCancelReset();
         worldLock();
         forkWatch();
@@ -262,6 +272,53 @@ int rtsInit(const RtsConfig *config)
         rts.count++;
     pthread_mutex_unlock(&rts.lock);
     return result;
+}
+
+int rtsInit(const RtsConfig *config)
+{
+    return start(config, false);
+}
+
+bool startupIsClosed(void)
+{
+    return rts.in_main && rts.config.closed_world;
+}
+
+void startupUncaught(Thread *thread, int code, void *payload)
+{
+    if (rts.config.uncaught != NULL)
+        rts.config.uncaught(thread, code, payload);
+}
+
+void startupLog(const char *line)
+{
+    if (rts.config.log != NULL)
+        rts.config.log(line);
+    else
+        dprintf(STDERR_FILENO, "%s\n", line);
+}
+
+int rtsHold(void)
+{
+    int result = startupVisit();
+    if (result != 0)
+        return result;
+    ADD_SEQ_CST(&rts.holds, 1);
+    startupVisitEnd();
+    return 0;
+}
+
+void rtsRelease(void)
+{
+    uint32_t before = ADD_SEQ_CST(&rts.holds, (uint32_t)-1);
+    ASSERT_CMP(before, >, 0);
+    if (before == 1)
+        monitorNote();
+}
+
+bool startupIsHeld(void)
+{
+    return SEQ_CST_LOAD(&rts.holds) != 0;
 }
 
 /* ---- stop ---- */
@@ -335,7 +392,7 @@ int rtsMain(const RtsConfig *config, ThreadFn *fn, void *env, void **result)
 {
     ThreadAttributes attributes = {.label = "main"};
     Thread *main_thread;
-    int status = rtsInit(config);
+    int status = start(config, true);
     if (status != 0)
         return status;
     status = threadForkWith(&main_thread, &attributes, fn, env);
@@ -395,7 +452,7 @@ void startupReviveRest(void)
     if (wanted == 0)
         return;
     AND_SEQ_CST(&capabilities.items[0]->mode, ~(uint32_t)CapabilityAlone);
-    monitorStart(trimStacks); /* without one, busy capabilities help each other less; it runs */
+    monitorStart(keepUp); /* without one, busy capabilities help each other less; it runs */
     resizeTo(wanted);
     RELAXED_STORE(&rts.wanted, 0);
 }

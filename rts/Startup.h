@@ -31,8 +31,27 @@
 int startupEnter(void);
 void startupLeave(void);
 
+/* startupVisit, startupVisitEnd -- likewise, from anywhere: a green thread is inside already. */
+static inline int startupVisit(void)
+{
+    return workerCapability() != NULL ? 0 : startupEnter();
+}
+
+static inline void startupVisitEnd(void)
+{
+    if (workerCapability() == NULL)
+        startupLeave();
+}
+
 /* startupAllocator -- the runtime's allocator. */
 const Allocator *startupAllocator(void);
+
+/* startupIsClosed -- is it promised that no plain OS thread calls in?  startupIsHeld -- will one?
+ * startupLog -- RtsConfig.log.   startupUncaught -- RtsConfig.uncaught. */
+bool startupIsClosed(void);
+bool startupIsHeld(void);
+void startupLog(const char *line);
+void startupUncaught(Thread *thread, int code, void *payload);
 
 /* startupForkedOutside -- a plain OS thread forked one more. */
 void startupForkedOutside(void);

@@ -11,6 +11,7 @@
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
 #include "rts/Park.h"
+#include "rts/ThreadForkFinally.h"
 
 #include "internal/SpinLock.h"
 #include <errno.h>
@@ -80,6 +81,7 @@ static Thread *dequeue(WatchNode *which, size_t region, uint64_t *number)
 static void endStarved(Scheduler *scheduler, Thread *thread)
 {
     RELAXED_STORE(&thread->node.tag, thread->node.tag | TAG_NO_STACK);
+    threadForkFinallyDrop(thread);
     Thread *joiner = threadEnded(thread, NULL, capabilityOf(scheduler));
     if (joiner != NULL)
         scheduleReady(joiner, capabilityOf(scheduler));

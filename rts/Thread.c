@@ -14,13 +14,15 @@
 #include "rts/Interrupt.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/ThreadForkFinally.h"
+#include "rts/ThreadSlot.h"
 
 #include "internal/SpinLock.h"
 #include "internal/Turn.h"
 #include <errno.h>
 #include <string.h>
 
-enum { LABEL_SIZE = 64, HANDLES_MOST = 1 << 30 };
+enum { LABEL_SIZE = 64, HANDLES_MOST = 1 << 30, MASKING_STATES = 3 };
 
 #define ENDED (UINT64_C(1) << 48) /* a closed list: See Note [WatchList word] */
 
@@ -35,6 +37,7 @@ static struct {
 void threadOutsideDrain(void)
 {
     threadCacheDrain(&outside.cache);
+    outside.cache.next_id = outside.cache.last_id = 0; /* See Note [Weak handles] */
 }
 
 static Thread *takeDescriptor(Capability *here, uint64_t *id)
@@ -53,10 +56,11 @@ static Thread *takeDescriptor(Capability *here, uint64_t *id)
 
 static __attribute__((noinline)) void freeThreadSlow(Thread *thread, Capability *here)
 {
-    if (thread->label != NULL) {
-        memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
-        thread->label = NULL;
-    }
+    spinLock(&label_lock); /* a stranger may look: See Note [Weak handles] */
+    char *label = thread->label;
+    thread->label = NULL;
+    spinUnlock(&label_lock);
+    memoryRelease(startupAllocator(), label, LABEL_SIZE, 1);
     if (here != NULL) {
         threadCacheGive(&schedulerOf(here)->threads, thread);
         return;
@@ -109,8 +113,14 @@ bool threadLost(Thread *thread)
 {
     forgetWaits(thread);
     RELAXED_STORE(&thread->interrupts, 0);
+    if (thread->stack != NULL)
+        threadSlotLost(thread->stack);
+    thread->stack = NULL;
+    if (thread->runnable.run == scheduleRunNewborn)
+        threadForkFinallyDrop(thread);
     if (RELAXED_LOAD(&thread->handles) == 0) {
         RELAXED_STORE(&thread->id, 0);
+        RELAXED_STORE(&thread->ended, ENDED);
         memoryRelease(startupAllocator(), thread->label, LABEL_SIZE, 1);
         thread->label = NULL;
         return true;
@@ -119,18 +129,19 @@ bool threadLost(Thread *thread)
         return false; /* its result stays */
     thread->node.tag |= TAG_LOST;
     thread->fn_or_result = NULL;
-    thread->stack = NULL;
     threadSetStatus(thread, ThreadFinished, -1);
     RELAXED_STORE(&thread->ended, ENDED);
     return false;
 }
 
-/* Check attributes and fold them into a tag; < 0: -EINVAL. */
-static int tagOf(const ThreadAttributes *attributes)
+/* Check attributes and fold them into a tag; < 0: -EINVAL.  masking: the parent's. */
+static int tagOf(const ThreadAttributes *attributes, int masking)
 {
-    int tag = 0;
-    if (attributes->stack_size > STACK_MOST)
+    int tag = masking;
+    if (attributes->stack_size > STACK_MOST || attributes->masking > MASKING_STATES)
         return -EINVAL;
+    if (attributes->masking != 0)
+        tag = (int)(attributes->masking - 1) << TAG_MASKING_SHIFT;
     if (attributes->stack_size != 0) {
         int shift = 14; /* STACK_LEAST */
         while (((size_t)1 << shift) < attributes->stack_size)
@@ -148,10 +159,10 @@ static inline void beginThread(Thread *thread, uint64_t id, uint32_t tag, Thread
     thread->node.tag = tag;
     thread->runnable.run = scheduleRunNewborn;
     claimReset(&thread->claim);
-    thread->fn_or_result = (void *)fn;
+    RELAXED_STORE(&thread->fn_or_result, (void *)fn);
     RELAXED_STORE(&thread->node.fire, (WatchFire *)(uintptr_t)env);
-    RELAXED_STORE(&thread->ended, handle ? 0 : WATCH_MARK);
     RELAXED_STORE(&thread->handles, handle ? 1u : 0u);
+    RELEASE_STORE(&thread->ended, handle ? 0 : WATCH_MARK); /* See Note [Weak handles] */
     threadSetStatus(thread, ThreadReady, -1);
     RELEASE_STORE(&thread->id, id);
 }
@@ -167,18 +178,19 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
                       bool handle, Thread **made)
 {
     uint64_t id;
-    int tag = attributes == NULL ? 0 : tagOf(attributes);
+    int masking = (int)inherited(here);
+    int tag = attributes == NULL ? masking : tagOf(attributes, masking);
     if (tag < 0)
         return tag;
     Thread *thread = takeDescriptor(here, &id);
     if (thread == NULL)
         return -ENOMEM;
-    beginThread(thread, id, (uint32_t)tag | inherited(here), fn, env, handle);
     if (attributes != NULL && attributes->label != NULL &&
         threadLabel(thread, attributes->label) != 0) {
         freeThread(thread, here);
         return -ENOMEM;
     }
+    beginThread(thread, id, (uint32_t)tag, fn, env, handle);
     *made = thread;
     return 0;
 }
@@ -258,7 +270,7 @@ static __attribute__((noinline)) Thread *endSlow(Thread *thread, Capability *cap
     Thread *joiner = NULL;
     WatchNode *joiners;
     uint64_t id = RELAXED_LOAD(&thread->id);
-    if (watchListCloseUnmarked(&thread->ended, 1, &joiners)) { /* publishes the result */
+    if (!watchListCloseMarked(&thread->ended, 1, &joiners)) { /* publishes the result */
         interruptEnd(thread, id, capability);
         joiner = wakeJoiners(joiners, capability);
     } else { /* a joiner whose handle was given back under its feet is woken all the same */
@@ -273,7 +285,7 @@ Thread *threadEnded(Thread *thread, void *result, Capability *capability)
 {
     WatchList nobody = 0;
     uint64_t id = RELAXED_LOAD(&thread->id);
-    thread->fn_or_result = result;
+    RELAXED_STORE(&thread->fn_or_result, result);
     threadSetStatus(thread, ThreadFinished, -1);
     COUNT(&schedulerOf(capability)->ended, 1);
     if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_SEQ_CST(&thread->ended, &nobody, ENDED)))
@@ -295,18 +307,41 @@ void threadRelease(Thread *thread)
         freeThread(thread, scheduleHere());
 }
 
+/* One more handle of a thread that cannot end meanwhile.  True: it is the only one. */
+static inline bool addHandle(Thread *thread)
+{
+    uint32_t handles = ADD_ACQUIRE(&thread->handles, 1); /* the unmarking before a release to 0 */
+    ASSERT_CMP(handles, <, HANDLES_MOST);
+    return handles == 0;
+}
+
+/* It had none: See Note [Thread references]. */
+static void takeBackMark(Thread *thread)
+{
+    int spins = 0;
+    while ((RELAXED_LOAD(&thread->ended) & WATCH_MARK) == 0)
+        turnWait(&spins);
+    watchListUnmark(&thread->ended);
+}
+
 Thread *threadRetain(Thread *thread)
 {
-    uint32_t handles = ADD_RELAXED(&thread->handles, 1);
-    ASSERT_CMP(handles, <, HANDLES_MOST);
-    if (UNLIKELY(handles == 0)) { /* the thread itself: See Note [Thread references] */
-        int spins = 0;
+    if (UNLIKELY(addHandle(thread))) {
         ASSERT(thread == scheduleSelf());
-        while ((RELAXED_LOAD(&thread->ended) & WATCH_MARK) == 0)
-            turnWait(&spins);
-        watchListUnmark(&thread->ended);
+        takeBackMark(thread);
     }
     return thread;
+}
+
+Thread *threadRetainLiving(Thread *thread, uint64_t id)
+{
+    if (id == 0 || !watchListHold(&thread->ended, 0))
+        return NULL;
+    bool same = RELAXED_LOAD(&thread->id) == id;
+    if (same && addHandle(thread))
+        takeBackMark(thread);
+    watchListLetGo(&thread->ended, scheduleHere());
+    return same ? thread : NULL;
 }
 
 /* Why it has no result. */
@@ -378,6 +413,12 @@ Thread *threadSelf(void)
 uint64_t threadId(const Thread *thread)
 {
     return RELAXED_LOAD(&thread->id);
+}
+
+int threadCompare(const Thread *left, const Thread *right)
+{
+    uint64_t a = threadId(left), b = threadId(right);
+    return (a > b) - (a < b);
 }
 
 int threadCapability(void)

@@ -14,8 +14,21 @@
  *   one).  The end closes an unmarked list, one locked operation; if it finds the mark, or the last
  *   handle goes when the list is closed, nobody else knows the descriptor: it goes back to a cache.
  *     handles 1 -> 0   last holder  acq_rel  before it marks; not needed once the thread has ended
- *     handles 0 -> 1   the thread   relaxed  threadRetain on itself: it waits for the mark and
- *                                            takes it back
+ *     handles 0 -> 1   the thread   acquire  threadRetain on itself: it waits for the mark and
+ *                      or a stranger         takes it back
+ *
+ * Note [Weak handles]
+ *   A weak handle is the descriptor and the thread's id, a copy that nobody counts.  Descriptors
+ *   are type-stable, so a stranger may always look at `ended`.  It holds that list (BUSY) if it is
+ *   of generation 0: now some thread is there that cannot end.  Then it compares the id, and if it
+ *   is the same, it counts one more handle and lets go; as far as all others can tell that is a
+ *   retain by the thread itself.
+ *     free      generation 1, id 0; begin stores handles, then ended = 0 (release), then the id
+ *               (release): who can hold the list sees no earlier thread's id
+ *     ends      waits while the list is held; whoever closed it may free: nobody can hold it now
+ *   A thread pays nothing for it, but that a detached one closes its list when it ends.
+ *   Ids grow over the process's life, and a runtime knows where its own begin: a weak handle of an
+ *   earlier runtime, whose descriptors are gone, is found by its id.
  */
 #ifndef RTS_THREAD_H
 #define RTS_THREAD_H
@@ -35,13 +48,13 @@ struct Thread {
     Runnable runnable;     /* whatever queue holds it */
     Claim claim;           /* see Wait.h */
     void *sp;              /* thread: where to go on, once it has begun */
-    void *fn_or_result;    /* thread: its body, then its result (published by `ended`) */
+    void *fn_or_result;    /* thread: its body; threadSetAbout; its result (published by `ended`) */
     Interrupts interrupts; /* see Interrupt.h */
     WatchList ended;       /* joiners; see Note [Thread references] */
     uint32_t handles;      /* likewise */
     uint32_t status;       /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
     WatchNode node;        /* thread (and the list it is in); node.tag: see below; node.fire of a
-                           newborn: its body's argument */
+                              newborn: its body's argument */
     Stack *stack;          /* thread: bound at the first run, NULL before and after */
     uint64_t id;           /* constant while it lives; 0: free descriptor (relaxed) */
     Timer timer;           /* thread (and the heap that holds its entry) */
@@ -61,7 +74,7 @@ enum {
     TAG_NO_STACK = 1 << 14,
     TAG_LOST = 1 << 15,
     TAG_MASKING_SHIFT = 16,
-    TAG_MASKING = 3 << 16,
+    TAG_MASKING = 3 << TAG_MASKING_SHIFT,
     TAG_DIED = 1 << 18,
     TAG_NOT_BEGUN = 1 << 19,
     TAG_UNRUN = TAG_NO_STACK | TAG_LOST | TAG_NOT_BEGUN
@@ -79,12 +92,22 @@ typedef struct ThreadCache {
 int threadPoolStart(const Allocator *allocator);
 void threadPoolEnd(void);
 
+/* threadPoolIsOld -- is this the id of an earlier runtime's thread? */
+bool threadPoolIsOld(uint64_t id);
+
 /* threadPoolEach -- call visit for every descriptor that holds a living thread at that moment. */
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env);
+
+/* threadPoolFind -- the first one of these that matches, or NULL. */
+Thread *threadPoolFind(bool (*matches)(Thread *thread, void *env), void *env);
 
 /* threadPoolSurvive -- child of a fork: `survivor` (or nobody) lives, all others are lost; what
  * nobody holds is free, whatever cache it was in. */
 void threadPoolSurvive(Thread *survivor);
+
+/* threadRetainLiving -- one more handle if this is thread `id`, and it has not ended; else NULL.
+ * Anyone; thread: of this runtime, in any state.  See Note [Weak handles]. */
+Thread *threadRetainLiving(Thread *thread, uint64_t id);
 
 /* threadSurvive -- likewise: the locks are free, the cache for plain OS threads is empty.
  * threadLost -- one that does not survive.  True: nobody holds it, the descriptor is free.
@@ -168,6 +191,13 @@ static inline Claim threadIsDeaf(const Thread *self)
 static inline void threadSetStatus(Thread *thread, ThreadState state, int fd)
 {
     RELAXED_STORE(&thread->status, (uint32_t)state | (uint32_t)fd << 8);
+}
+
+/* threadSetAbout -- the thread begins a wait that is not listed, for this list or queue: for
+ * threadDescribe only. */
+static inline void threadSetAbout(Thread *thread, const void *about)
+{
+    RELAXED_STORE(&thread->fn_or_result, (void *)(uintptr_t)about);
 }
 
 /* threadEnded -- publish the result; the descriptor may be gone afterwards.  Wakes the joiners, but

@@ -25,9 +25,10 @@ typedef struct Chunk {
 static struct {
     SpinLock lock;
     const Allocator *allocator;
-    Thread *free;     /* under lock */
-    Chunk *chunks;    /* pushed under lock (release), walked by anyone (acquire) */
-    uint64_t next_id; /* taken in blocks, relaxed add */
+    Thread *free;      /* under lock */
+    Chunk *chunks;     /* pushed under lock (release), walked by anyone (acquire) */
+    uint64_t next_id;  /* taken in blocks, relaxed add */
+    uint64_t first_id; /* constant while up: of this runtime's threads */
 } pool = {.next_id = 1};
 
 int threadPoolStart(const Allocator *allocator)
@@ -36,7 +37,13 @@ int threadPoolStart(const Allocator *allocator)
     pool.allocator = allocator;
     pool.free = NULL;
     pool.chunks = NULL;
+    pool.first_id = pool.next_id;
     return 0;
+}
+
+bool threadPoolIsOld(uint64_t id)
+{
+    return id < pool.first_id;
 }
 
 void threadPoolEnd(void)
@@ -148,6 +155,18 @@ void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
                 visit(&chunk->threads[i], env);
         }
     }
+}
+
+Thread *threadPoolFind(bool (*matches)(Thread *thread, void *env), void *env)
+{
+    for (Chunk *chunk = ACQUIRE_LOAD(&pool.chunks); chunk != NULL; chunk = chunk->next) {
+        for (uint32_t i = 0; i < CHUNK_THREADS; i++) {
+            Thread *thread = &chunk->threads[i];
+            if (ACQUIRE_LOAD(&thread->id) != 0 && matches(thread, env))
+                return thread;
+        }
+    }
+    return NULL;
 }
 
 void threadPoolSurvive(Thread *survivor)

@@ -265,6 +265,7 @@ static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t dea
 {
     waiter->claim = &self->claim;
     waiter->number = parkBegin(self);
+    threadSetAbout(self, waiter->queue);
     int result = beginWait(waiter, scheduleHere());
     if (result != WAIT) {
         parkAbandon(self);

@@ -18,6 +18,7 @@
 #include <capri/rts.h>
 #include <capri/scope.h>
 #include <capri/signal.h>
+#include <capri/slot.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>
 #include <capri/tvar.h>

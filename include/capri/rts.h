@@ -40,6 +40,16 @@ typedef struct RtsConfig {
      * been idle for so long ends (0: 10 s). */
     uint32_t blocking_threads;
     uint32_t blocking_idle_ms;
+    /* Told a thread that ends by an interrupt which nobody caught, and what was thrown (but for
+     * InterruptKill); on that thread, before its joiners wake.  NULL: nobody is. */
+    void (*uncaught)(Thread *thread, int code, void *payload);
+    /* Told a line of text, without its end of line, that the runtime has for a human; on an OS
+     * thread of its own, and nothing else of the runtime's upkeep is done meanwhile.  NULL:
+     * standard error gets it. */
+    void (*log)(const char *line);
+    /* Only under rtsMain: no OS thread but those of the runtime will call into it.  So threads that
+     * are blocked for ever (rtsHold) can be told: their waits return -EDEADLK. */
+    bool closed_world;
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */
@@ -69,6 +79,25 @@ CAPRI_EXPORT int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns) CAPRI_NA
  * Returns 0 with fn's result in *result (may be NULL), or what rtsInit or threadFork said. */
 CAPRI_EXPORT int rtsMain(const RtsConfig *config, ThreadFn *fn, void *env, void **result)
     CAPRI_NAME(rtsMain);
+
+/* rtsHold -- somebody outside will still call in, and wake threads.   rtsRelease -- as often: no
+ * longer.
+ *
+ * Blocked for ever are the threads of a runtime when each of them waits for a variable, an MVar or
+ * its like, a lock or its like, or another thread's end, without a deadline, and nobody else can
+ * wake them: no call is under way on another OS thread, no timer armed, nothing registered with an
+ * event manager, no signal watched, no hold.  When that has been so for about 100 ms, it is told
+ * once (RtsConfig.log), with each thread and what it waits for; it need not be wrong, for a plain
+ * OS thread may call in later: rtsHold says so.  In a closed world (RtsConfig.closed_world) it
+ * cannot be wrong, and each of those waits returns -EDEADLK, whenever that happens.
+ * Not told is a group of threads that wait for each other while some other thread waits for an fd
+ * or a deadline, or can run: without a garbage collector nobody knows what that one can reach.
+ *
+ * Returns  0; -ENXIO, -ESHUTDOWN, -ENOTRECOVERABLE: no runtime.
+ * Context  anywhere but in signal handlers; nothing is held up, and nobody woken.
+ * Source   GHC's BlockedIndefinitelyOnMVar; differs: quiescence instead of reachability. */
+CAPRI_EXPORT int rtsHold(void) CAPRI_NAME(rtsHold);
+CAPRI_EXPORT void rtsRelease(void) CAPRI_NAME(rtsRelease);
 
 /* rtsNow -- monotonic nanoseconds: what every deadline is compared with. */
 CAPRI_EXPORT int64_t rtsNow(void) CAPRI_NAME(rtsNow);

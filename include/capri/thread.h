@@ -5,6 +5,8 @@
  * says otherwise; a green thread parks, a plain OS thread blocks.  Not from signal handlers.
  * Every function returns 0 or a count, or a negative errno; errno itself is never used (a green
  * thread may wake up on another OS thread: see capri/errno.h).
+ * Where no OS thread but the runtime's own will ever call in, a wait without a deadline returns
+ * -EDEADLK when nobody is left who could end it: RtsConfig.closed_world.
  */
 #ifndef CAPRI_THREAD_H
 #define CAPRI_THREAD_H
@@ -33,6 +35,9 @@ typedef struct ThreadAttributes {
     /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount().  When there are
      * fewer later: See capabilitySetCount. */
     uint32_t pinned;
+    /* Masking state it begins in: 0: its parent's; else 1 + the state (1 unmasked, 2 masked,
+     * 3 masked and uninterruptible). */
+    uint32_t masking;
 } ThreadAttributes;
 
 /* Why a thread does not run. */
@@ -79,6 +84,18 @@ CAPRI_EXPORT int threadForkOn(Thread **handle, uint32_t capability, ThreadFn *fn
 CAPRI_EXPORT int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn,
                                 void *env) CAPRI_NAME(threadForkWith);
 
+/* threadForkFinally -- as threadFork; when fn(env) has returned, finally(result, finally_env) runs
+ * on the thread, masked, and what that returns is the thread's result.  fn runs in the caller's
+ * masking state; interrupted before that, it is not called, and its result is NULL.
+ *
+ * Returns  as threadFork; -EINVAL also for finally NULL; -ENOMEM also for the 40 bytes it needs.
+ * Promise  finally runs before destructors of thread-local values, and before joiners wake; neither
+ *          runs in a thread that never got a stack (join says -ENOMEM) or is lost in a fork.
+ * Source   Control.Concurrent.forkFinally; differs: the result code is in what fn returns. */
+typedef void *ThreadFinally(void *result, void *env);
+CAPRI_EXPORT int threadForkFinally(Thread **handle, ThreadFn *fn, void *env, ThreadFinally *finally,
+                                   void *finally_env) CAPRI_NAME(threadForkFinally);
+
 /* threadJoin -- wait until thread has ended.
  *
  * result   receives what its body returned; may be NULL.
@@ -118,6 +135,34 @@ CAPRI_EXPORT Thread *threadSelf(void) CAPRI_NAME(threadSelf);
 /* threadId -- a number > 0, never reused in this process. */
 CAPRI_EXPORT uint64_t threadId(const Thread *thread) CAPRI_NAME(threadId);
 
+/* threadCompare -- < 0, 0, > 0 as left's id is less than, equal to, or more than right's: a total
+ * order, and who was forked later by one capability is more.  Source: Ord ThreadId. */
+CAPRI_EXPORT int threadCompare(const Thread *left, const Thread *right) CAPRI_NAME(threadCompare);
+
+/* A weak handle: a copy like any number, not counted, never given back. */
+typedef struct ThreadWeak {
+    Thread *thread; /* not to be used: threadWeakUpgrade */
+    uint64_t id;
+} ThreadWeak;
+
+/* threadWeak -- a weak handle of a thread to which the caller has a handle, or which it is.
+ * threadWeakUpgrade -- a counted handle to that thread; NULL: it has ended, or was lost in a fork,
+ *          or its runtime has been shut down.  At any time, also when nobody has a handle.
+ * Source  GHC.Conc.mkWeakThreadId; differs: a thread that has ended is gone, whoever holds it. */
+CAPRI_EXPORT ThreadWeak threadWeak(const Thread *thread) CAPRI_NAME(threadWeak);
+CAPRI_EXPORT Thread *threadWeakUpgrade(ThreadWeak weak) CAPRI_NAME(threadWeakUpgrade);
+
+/* threadList -- counted handles to the threads that live, detached ones too.
+ *
+ * handles  room for `most`; what is stored is the caller's, to be released one by one
+ * Returns  how many there are, which may be more than `most`: handles to some of them then; 0
+ *          without a runtime.
+ * Promise  each thread that lives during the whole call is there once; one that is forked or ends
+ *          meanwhile may be; nobody is held up.  A thread lives from its fork until its result is
+ *          there.  Takes some ns for every thread that ever lived at one time.
+ * Source   GHC.Conc.listThreads */
+CAPRI_EXPORT size_t threadList(Thread **handles, size_t most) CAPRI_NAME(threadList);
+
 /* threadLabel -- name a thread for dumps and messages (copied, cut at 63 bytes).  0 or -ENOMEM.
  * threadLabelOf -- copy the label into buffer (size bytes, always terminated); returns its
  * length. */
@@ -127,6 +172,16 @@ CAPRI_EXPORT size_t threadLabelOf(const Thread *thread, char *buffer, size_t siz
 
 /* threadStatus -- a snapshot; stale as soon as it is returned. */
 CAPRI_EXPORT ThreadStatus threadStatus(const Thread *thread) CAPRI_NAME(threadStatus);
+
+/* threadDescribe -- the same in words, and what for: copied into buffer (size bytes, always
+ * terminated); returns the length of the whole.  Any OS thread may ask, of any thread.
+ *   "Ready", "Running", "Finished", "BlockedOnRead fd 7", "BlockedOnDelay until +1.5 ms",
+ *   "BlockedOnThread 12 \"parser\"", "BlockedOnMVar 0x7f5c1c0a4080 until +20.0 ms"
+ * Promise  one moment's state, stale as soon as it is returned; who has been woken but does not run
+ *          yet is Ready.  Addresses are those of the handles: what tvarNew, mvarNew, ...
+ *          returned. */
+CAPRI_EXPORT size_t threadDescribe(const Thread *thread, char *buffer, size_t size)
+    CAPRI_NAME(threadDescribe);
 
 /* threadCapability -- index of the capability the caller runs on, or -EPERM on a plain OS
  * thread. */

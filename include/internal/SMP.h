@@ -125,6 +125,7 @@ void smpMembarrier(void); /* iomgr/OwnerGate.c */
 
 /* Fetch-and-op: returns the old value. */
 #define ADD_RELAXED(p, v) SMP_RMW(p, v, SMP_OP_ADD, RELAXED, "ADD_RELAXED")
+#define ADD_ACQUIRE(p, v) SMP_RMW(p, v, SMP_OP_ADD, ACQUIRE, "ADD_ACQUIRE")
 #define ADD_RELEASE(p, v) SMP_RMW(p, v, SMP_OP_ADD, RELEASE, "ADD_RELEASE")
 #define ADD_ACQ_REL(p, v) SMP_RMW(p, v, SMP_OP_ADD, ACQ_REL, "ADD_ACQ_REL")
 #define ADD_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_ADD, SEQ_CST, "ADD_SEQ_CST")

@@ -49,16 +49,21 @@ typedef struct Caught {
 } Caught;
 
 typedef struct Stack {
-    struct Stack *next;  /* in a cache or a batch */
-    struct Stack *batch; /* depot: next batch, in a batch's first stack */
-    Slab *slab;          /* constant */
-    uint32_t index;      /* constant: number in the slab */
-    uint32_t count;      /* depot: length of the batch, in its first stack */
-    int64_t since_ns;    /* depot: when the batch came, in its first stack */
-    bool standard;       /* constant: of the default size */
-    void *owner;         /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
-    Caught caught;       /* its thread's */
+    union {
+        struct {
+            struct Stack *next;  /* in a cache or a batch */
+            struct Stack *batch; /* depot: next batch, in a batch's first stack */
+        };
+        Caught caught; /* its thread's, while it is bound */
+    };
+    Slab *slab;       /* constant */
+    uint32_t index;   /* constant: number in the slab */
+    uint32_t count;   /* depot: length of the batch, in its first stack */
+    int64_t since_ns; /* depot: when the batch came, in its first stack */
+    void *owner;      /* the Thread bound to it, or NULL; read by the SIGSEGV handler */
+    void *slots;      /* the bound thread: See Note [Thread slots]; NULL in between */
     StackTools tools;
+    bool standard; /* constant: of the default size */
 } CACHE_ALIGNED Stack;
 
 /* A capability's cache of warm default-sized stacks; its OS thread only. */

@@ -13,7 +13,7 @@ EXPORT_PREFIXES = {
     "rts/Interrupt.c": ["threadThrowTo", "threadKill", "threadCaught"],
     "rts/Mask.c": ["interruptMask", "thread"],
     "rts/Resize.c": ["resize", "capabilitySetCount"],
-    "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
+    "rts/Startup.c": ["rts", "capabilityCount"],
     "rts/Stats.c": ["rtsStats"],
     "rts/ThreadPool.c": ["threadCache"],
     "rts/Wait.c": ["claim"],

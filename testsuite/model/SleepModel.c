@@ -120,7 +120,7 @@ static void checkStopped(void *at)
 static void lieDormantOnce(void *at)
 {
     (void)at;
-    lieDormant();
+    lieDormant(NULL);
 }
 
 static void setUpAsleep(void *at)

@@ -10,6 +10,8 @@
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/ThreadForkFinally.h"
+#include "rts/ThreadSlot.h"
 #include "testsuite/model/Explorer.h"
 #include "testsuite/model/OutsideStubs.h"
 #include "testsuite/model/QueueStubs.h"
@@ -95,16 +97,26 @@ void threadCacheShrink(ThreadCache *cache)
     MODEL_WRITE(thread->fn_or_result, NULL);
     MODEL_WRITE(thread->handles, 7);
     ADD_RELAXED(&current->freed, 1);
+    cache->free = NULL;
 }
+/* The next fork gets the same descriptor. */
 Thread *threadCacheTakeSlow(ThreadCache *cache)
 {
     (void)cache;
-    UNREACHED;
+    return &current->thread;
 }
 uint64_t threadCacheIdSlow(ThreadCache *cache)
 {
     (void)cache;
-    UNREACHED;
+    return 2;
+}
+void threadForkFinallyDrop(Thread *thread)
+{
+    (void)thread;
+}
+void threadSlotLost(Stack *stack)
+{
+    (void)stack;
 }
 void threadCacheDrain(ThreadCache *cache)
 {
@@ -161,6 +173,11 @@ void startupForkedOutside(void)
 }
 void startupThreadEndedSlow(void)
 {
+}
+void startupUncaught(Thread *thread, int code, void *payload)
+{
+    (void)thread, (void)code, (void)payload;
+    UNREACHED;
 }
 uint32_t capabilityCount(void)
 {
@@ -244,6 +261,53 @@ static void throwAndKeep(void *at)
     interruptPost(&state->thread, &state->interrupt, NULL);
 }
 
+/* A stranger who knows the descriptor and the id. */
+static void upgradeAndRelease(void *at)
+{
+    State *state = at;
+    Thread *thread = threadRetainLiving(&state->thread, 1);
+    if (thread == NULL)
+        return;
+    MODEL_CHECK(thread == &state->thread && RELAXED_LOAD(&thread->id) == 1);
+    release(at);
+}
+
+static void upgradeAndJoin(void *at)
+{
+    if (threadRetainLiving(&current->thread, 1) != NULL)
+        joinAndRelease(at);
+}
+
+/* Its end frees the descriptor, and the next thread begins in it. */
+static void *doNothing(void *env)
+{
+    return env;
+}
+static void endAndFork(void *at)
+{
+    State *state = at;
+    end(at);
+    if (RELAXED_LOAD(&state->freed) == 1)
+        MODEL_CHECK(threadFork(NULL, doNothing, NULL) == 0);
+}
+
+static void checkForked(void *at)
+{
+    State *state = at;
+    bool reused = state->thread.id == 2;
+    MODEL_CHECK(state->freed == 1 && (reused || state->thread.id == 0));
+    if (reused)
+        MODEL_CHECK(state->thread.handles == 0 && state->thread.ended == WATCH_MARK);
+}
+
+/* It lives, and nobody has a handle, as before. */
+static void checkUnheld(void *at)
+{
+    State *state = at;
+    MODEL_CHECK(state->freed == 0 && state->thread.handles == 0);
+    MODEL_CHECK(state->thread.ended == WATCH_MARK);
+}
+
 static void checkFreed(void *at)
 {
     State *state = at;
@@ -286,6 +350,40 @@ static const Model models[] = {
     {"endAgainstThrow", SIZE, 2, setUpOne, {end, throwAndKeep}, checkOver, NULL, 0},
     {"endMarkedAgainstThrow", SIZE, 3, setUpTwo, {end, throwAndKeep, release}, checkOver, NULL, 0},
     {"retainDetached", SIZE, 1, setUpNone, {retainAndEnd}, checkKept, NULL, 0},
+    {"endAgainstUpgrade", SIZE, 2, setUpNone, {end, upgradeAndRelease}, checkFreed, NULL, 0},
+    {"upgradeAgainstRelease",
+     SIZE,
+     3,
+     setUpOne,
+     {end, upgradeAndRelease, release},
+     checkFreed,
+     NULL,
+     0},
+    {"upgradeAgainstUpgrade",
+     SIZE,
+     2,
+     setUpNone,
+     {upgradeAndRelease, upgradeAndRelease},
+     checkUnheld,
+     NULL,
+     0},
+    {"upgradeAgainstRetain",
+     SIZE,
+     2,
+     setUpNone,
+     {retainAndEnd, upgradeAndRelease},
+     checkKept,
+     NULL,
+     0},
+    {"upgradeAndJoin", SIZE, 2, setUpNone, {end, upgradeAndJoin}, checkFreed, NULL, 0},
+    {"upgradeAgainstReuse",
+     SIZE,
+     2,
+     setUpNone,
+     {endAndFork, upgradeAndRelease},
+     checkForked,
+     NULL,
+     0},
 };
 
 int main(int argc, char **argv)

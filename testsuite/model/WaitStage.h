@@ -149,6 +149,11 @@ void outsideCancelAll(void)
 {
 }
 
+void startupUncaught(Thread *thread, int code, void *payload)
+{
+    (void)thread, (void)code, (void)payload;
+}
+
 /* ---- Linked, not reached -------------------------------------------------------------------- */
 
 #define UNREACHED modelFail(__FILE__, __LINE__, "not reached")

@@ -60,9 +60,9 @@ static void *cancelDelays(void *env)
         tvarFree(tvar);
         CHECK_EQ((intptr_t)greenJoin(waiter), -EINVAL);
         TVar *next = NULL; /* likely in the same memory: the cancelled timer must not write it */
-        CHECK_EQ(registerDelay(delays_us[3], &next), 0);
         uint64_t seen;
         int64_t began_ns = rtsNow();
+        CHECK_EQ(registerDelay(delays_us[3], &next), 0);
         while (tvarReadVersionIO(next, &seen) == NULL)
             CHECK_EQ(tvarAwait(next, seen), 0);
         CHECK_GE(rtsNow() - began_ns, delays_us[3] * 1000);

@@ -278,6 +278,64 @@ TEST(Fork, variablesLoseTheirWatchers)
 
 /* ---- a shutdown is under way ----------------------------------------------------------------- */
 
+/* The forking thread keeps its values; those of lost threads are gone, their tables' memory too. */
+static void *forkWithValues(void *env)
+{
+    ThreadSlot *slot = env;
+    CHECK_EQ(threadSlotSet(slot, &slot), 0);
+    pid_t child = forkFlushed();
+    CHECK(threadSlotGet(slot) == &slot);
+    if (child == 0) {
+        useEverything();
+        CHECK(threadSlotGet(slot) == &slot);
+        exit(CODE);
+    }
+    expectExit(child, CODE);
+    return NULL;
+}
+
+static void *keepValue(void *env)
+{
+    CHECK_EQ(threadSlotSet(env, env), 0);
+    CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);
+    return NULL;
+}
+
+static void beLost(void *value)
+{
+    CHECK_EQ(getpid(), *(pid_t *)value);
+}
+
+TEST(Fork, valuesOfLostThreadsAreForgotten)
+{
+    CountingHeap heap = {0};
+    RtsConfig config = {.capabilities = 2, .allocator = countingAllocator(&heap)};
+    pid_t parent = getpid();
+    ThreadSlot *slot = threadSlotNew(beLost);
+    CHECK_EQ(threadSlotSet(slot, &parent), 0);
+    CHECK_EQ(rtsInit(&config), 0);
+    for (int i = 0; i < 10; i++) {
+        Thread *thread = greenFork(keepValue, slot);
+        greenUntil(thread, ThreadBlockedOnDelay);
+        if (i % 2 == 0)
+            threadRelease(thread);
+    }
+    pid_t child = forkFlushed();
+    if (child == 0) {
+        CHECK(threadSlotGet(slot) == &parent);
+        CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+        CHECK_EQ(heap.live_blocks, 0);
+        exit(CODE);
+    }
+    expectExit(child, CODE);
+    threadSlotFree(slot);
+    slot = threadSlotNew(NULL);
+    greenJoin(greenFork(forkWithValues, slot));
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
+    CHECK_EQ(heap.live_blocks, 0);
+    threadSlotFree(slot);
+}
+
 static void *forkWhileDraining(void *env)
 {
     while (RELAXED_LOAD(&startup_draining) == 0)

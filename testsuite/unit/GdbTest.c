@@ -98,7 +98,7 @@ static char *between(char *output, const char *first, const char *second)
 TEST(Gdb, seesGreenThreads)
 {
     static const char *const names[] = {"greenInnermost", "greenMiddle", "greenOutermost",
-                                        "interruptRun", "threadMain"};
+                                        "threadBodyRun", "threadMain"};
     static const char *const inlined[] = {"greenInnermost", "greenMiddle", "greenOutermost",
                                           "threadMain"};
     static char output[65536], copy[65536];
@@ -119,7 +119,7 @@ TEST(Gdb, seesGreenThreads)
         const char *last = NULL;
         memcpy(copy, output, sizeof copy);
         char *text = between(copy, marks[i][0], marks[i][1]);
-        bool shown = strstr(text, "interruptRun") != NULL; /* inlined without debug information? */
+        bool shown = strstr(text, "threadBodyRun") != NULL; /* inlined without debug information? */
         CHECK_EQ(checkFrames(text, shown ? names : inlined, shown ? 5 : 4, &last), shown ? 6 : 5);
         CHECK(strstr(last, "contextStart") != NULL);
     }

@@ -306,3 +306,37 @@ TEST(Interrupt, leavesTheOthersInTheirOrder)
 {
     greenRun(1, killTheMiddle, NULL);
 }
+
+/* ---- who is told ---- */
+
+static uint32_t told; /* times, relaxed adds */
+static int told_code;
+
+static void hearUncaught(Thread *thread, int code, void *what)
+{
+    CHECK_EQ(thread, threadSelf());
+    CHECK_EQ(what, &payload);
+    told_code = code;
+    ADD_RELAXED(&told, 1);
+}
+
+static void *dieOfEach(void *env)
+{
+    for (int i = 0; i < 3; i++) {
+        Thread *thread = greenFork(dieOrCatch, i == 2 ? &payload : NULL);
+        greenUntil(thread, ThreadBlockedOnDelay);
+        CHECK_EQ(i == 0 ? threadKill(thread) : threadThrowTo(thread, CODE, &payload), 0);
+        greenJoin(thread);
+    }
+    return env;
+}
+
+TEST(Interrupt, thatIsNotCaughtIsTold)
+{
+    RtsConfig config = {.capabilities = 1, .uncaught = hearUncaught};
+    CHECK_EQ(rtsInit(&config), 0);
+    greenJoin(greenFork(dieOfEach, NULL));
+    greenStop();
+    CHECK_EQ(RELAXED_LOAD(&told), 1); /* not of being killed, nor of what was caught */
+    CHECK_EQ(told_code, CODE);
+}
