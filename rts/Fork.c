@@ -19,6 +19,7 @@
 #include "rts/Startup.h"
 #include "rts/Starved.h"
 #include "rts/WaitQueue.h"
+#include "rts/Waker.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
 
@@ -53,6 +54,7 @@ static ForkWay stopWorld(void)
     if (!in_poll && worldStop(own, deadline_ns)) {
         tvarLockAll();
         waitQueueLockAll();
+        wakerLockAll();
         return own != NULL ? ForkGreen : ForkOutside;
     }
     if (!in_poll)
@@ -70,6 +72,7 @@ static void prepareFork(void)
 static void resumeParent(void)
 {
     if (forking.way == ForkGreen || forking.way == ForkOutside) {
+        wakerUnlockAll();
         waitQueueUnlockAll();
         tvarUnlockAll();
         worldGo(forking.own);
@@ -112,6 +115,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     kept->current = survivor;
     keepScheduler(schedulerOf(kept), survivor);
     result = tvarSurvive(&kept->manager.timers);
+    wakerSurvive(kept);
     workerSurvive(survivor != NULL ? kept : NULL);
     monitorSurvive();
     startupSurvive(survivor != NULL, wanted);
@@ -132,6 +136,8 @@ static void surviveInChild(void)
         if (beginAnew(kept, own != NULL ? own->current : NULL) != 0)
             way = ForkBroken;
     }
+    if (way == ForkDown || way == ForkBroken)
+        wakerForget();
     if (way == ForkDown)
         startupStayDown();
     if (way == ForkBroken) {

@@ -22,6 +22,7 @@
 #include "rts/Resize.h"
 #include "rts/Signal.h"
 #include "rts/WaitQueue.h"
+#include "rts/Waker.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
 
@@ -178,6 +179,7 @@ static void stopRooms(int steps)
     if (steps > 2)
         fdHomeFree();
     if (steps > 1) {
+        wakerEnd();
         waitQueueEnd();
         tvarEnd();
     }
@@ -206,6 +208,7 @@ static int startRooms(const RtsConfig *config)
         case 1:
             tvarStart(allocator);
             waitQueueStart(allocator);
+            wakerStart(allocator);
             break;
         case 2:
             result = fdHomeStart(allocator);
@@ -316,6 +319,7 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
             outsideCancelAll();
             outsideAwaitNobody();
             threadOutsideDrain();
+            wakerClose();
             worldLock();
             stopRooms(8);
             RELAXED_STORE(&rts.wanted, 0);

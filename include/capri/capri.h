@@ -19,5 +19,6 @@
 #include <capri/thread.h>
 #include <capri/timeout.h>
 #include <capri/tvar.h>
+#include <capri/waker.h>
 
 #endif

@@ -117,11 +117,14 @@ void smpMembarrier(void); /* iomgr/OwnerGate.c */
 
 /* Fetch-and-op: returns the old value. */
 #define ADD_RELAXED(p, v) SMP_RMW(p, v, SMP_OP_ADD, RELAXED, "ADD_RELAXED")
+#define ADD_ACQUIRE(p, v) SMP_RMW(p, v, SMP_OP_ADD, ACQUIRE, "ADD_ACQUIRE")
 #define ADD_RELEASE(p, v) SMP_RMW(p, v, SMP_OP_ADD, RELEASE, "ADD_RELEASE")
 #define ADD_ACQ_REL(p, v) SMP_RMW(p, v, SMP_OP_ADD, ACQ_REL, "ADD_ACQ_REL")
 #define ADD_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_ADD, SEQ_CST, "ADD_SEQ_CST")
 #define OR_RELAXED(p, v) SMP_RMW(p, v, SMP_OP_OR, RELAXED, "OR_RELAXED")
+#define OR_RELEASE(p, v) SMP_RMW(p, v, SMP_OP_OR, RELEASE, "OR_RELEASE")
 #define OR_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_OR, SEQ_CST, "OR_SEQ_CST")
+#define AND_RELAXED(p, v) SMP_RMW(p, v, SMP_OP_AND, RELAXED, "AND_RELAXED")
 #define AND_ACQ_REL(p, v) SMP_RMW(p, v, SMP_OP_AND, ACQ_REL, "AND_ACQ_REL")
 #define AND_SEQ_CST(p, v) SMP_RMW(p, v, SMP_OP_AND, SEQ_CST, "AND_SEQ_CST")
 #define AND_RELEASE(p, v) SMP_RMW(p, v, SMP_OP_AND, RELEASE, "AND_RELEASE")

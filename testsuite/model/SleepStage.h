@@ -169,7 +169,7 @@ static inline void setUpTwo(void *at)
     setUpMany(at, 2);
 }
 
-static void run(Runnable *runnable)
+static inline void run(Runnable *runnable)
 {
     Work *work = (Work *)(void *)runnable;
     MODEL_CHECK(MODEL_READ(work->payload) == 1);
@@ -178,7 +178,7 @@ static void run(Runnable *runnable)
 }
 
 /* One round of the worker's loop with nothing ready. */
-static void rest(State *state, uint32_t index)
+static inline void rest(State *state, uint32_t index)
 {
     state->rests[index]++;
     idleSleep(&state->capabilities[index]);
