@@ -9,12 +9,31 @@
  */
 #include "capability/Capability.h"
 
+#include "capability/Halt.h"
 #include "capability/Idle.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { SPIN_FIRST_NS = 4000 }; /* idleSearch adapts it */
+
+static Capability *capabilityWith(EventManager *manager)
+{
+    return (Capability *)(void *)((char *)manager - offsetof(Capability, manager));
+}
+
+static void beginRest(EventManager *manager)
+{
+    haltRest(capabilityWith(manager));
+}
+
+static void endRest(EventManager *manager)
+{
+    haltRise(capabilityWith(manager));
+}
+
+static const EventRest standing_rest = {beginRest, endRest};
 
 int capabilityInit(Capability *capability, uint32_t index, const Backend *backend,
                    const Clock *clock, const Allocator *allocator)
@@ -26,7 +45,9 @@ int capabilityInit(Capability *capability, uint32_t index, const Backend *backen
     capability->spin_ns = SPIN_FIRST_NS;
     runQueueInit(&capability->queue);
     inboxInit(&capability->inbox);
-    return eventManagerOpen(&capability->manager, backend, clock, allocator);
+    int result = eventManagerOpen(&capability->manager, backend, clock, allocator);
+    capability->manager.rest = &standing_rest;
+    return result;
 }
 
 void capabilityFree(Capability *capability)

@@ -14,6 +14,7 @@
 #include "iomgr/HeapId.h"
 #include "rts/BlockingPool.h"
 #include "rts/Outside.h"
+#include "rts/Pause.h"
 #include "rts/Process.h"
 #include "rts/Signal.h"
 #include "rts/Startup.h"
@@ -43,15 +44,20 @@ int64_t fork_patience_ns = FORK_PATIENCE_NS;
 /* Under the fork lock.  ForkBroken: nothing is held. */
 static ForkWay stopWorld(void)
 {
-    int64_t deadline_ns = clockRead(&clockMonotonic) + fork_patience_ns;
+    int64_t deadline_ns = clockRead(&clockMonotonic) + RELAXED_LOAD(&fork_patience_ns);
     Capability *own = scheduleHere();
-    if (startupIsBroken() || !worldLockUntil(deadline_ns))
+    if (startupIsBroken())
         return ForkBroken;
+    while (!worldLockUntil(deadline_ns)) {
+        if (!pauseIsOthers())
+            return ForkBroken;
+        deadline_ns = clockRead(&clockMonotonic) + RELAXED_LOAD(&fork_patience_ns);
+    }
     if (capabilityTableCount() == 0)
         return ForkDown;
     bool in_poll = own != NULL && scheduleCalledBack(own);
     forking.own = own;
-    if (!in_poll && worldStop(own, deadline_ns)) {
+    if (!in_poll && worldStop(own, StandingHalted, deadline_ns)) {
         tvarLockAll();
         waitQueueLockAll();
         wakerLockAll();

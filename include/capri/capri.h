@@ -12,6 +12,7 @@
 #include <capri/lock.h>
 #include <capri/mvar.h>
 #include <capri/once.h>
+#include <capri/pause.h>
 #include <capri/process.h>
 #include <capri/qsem.h>
 #include <capri/rts.h>
