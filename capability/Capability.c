@@ -13,27 +13,9 @@
 #include "capability/Idle.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
 
 enum { SPIN_FIRST_NS = 4000 }; /* idleSearch adapts it */
-
-static Capability *capabilityWith(EventManager *manager)
-{
-    return (Capability *)(void *)((char *)manager - offsetof(Capability, manager));
-}
-
-static void beginRest(EventManager *manager)
-{
-    haltRest(capabilityWith(manager));
-}
-
-static void endRest(EventManager *manager)
-{
-    haltRise(capabilityWith(manager));
-}
-
-static const EventRest standing_rest = {beginRest, endRest};
 
 int capabilityInit(Capability *capability, uint32_t index, const Backend *backend,
                    const Clock *clock, const Allocator *allocator)
@@ -46,7 +28,7 @@ int capabilityInit(Capability *capability, uint32_t index, const Backend *backen
     runQueueInit(&capability->queue);
     inboxInit(&capability->inbox);
     int result = eventManagerOpen(&capability->manager, backend, clock, allocator);
-    capability->manager.rest = &standing_rest;
+    haltInit(capability);
     return result;
 }
 

@@ -90,7 +90,6 @@ struct Capability {
     CACHE_ALIGNED RunQueue queue;
     CACHE_ALIGNED Inbox inbox;
     CACHE_ALIGNED uint32_t sleep;        /* IdleState, see Note [Idle states] in Sleep.h */
-    uint32_t standing;                   /* owner stores, who stops looks: See Note [Standing] */
     CACHE_ALIGNED uint32_t attention;    /* bits: others set (fetch-or), the owner clears */
     CACHE_ALIGNED CapabilityStats stats; /* owner counts (COUNT), others read */
     EventManager manager;

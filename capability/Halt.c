@@ -1,6 +1,6 @@
-/* Halt.c -- standing still: an owner says that it touches nothing until it is let go.
+/* Halt.c -- standing still: a capability says that it touches nothing until it is let go.
  *
- * Owns    Capability.standing, the bit Halted of Capability.mode, halt_bell.
+ * Owns    Rest.standing but for H1 and H2, the bit Halted of Capability.mode, halt_bell.
  * Before  rts/World.c: the whole is to stand still.   After  rts/Schedule.c: the worker's loop.
  * Tests   testsuite/unit/WorldTest.c, testsuite/unit/PauseTest.c, testsuite/model/HaltModel.c
  *
@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,25 +39,32 @@ void haltHere(Capability *capability)
 {
     uint32_t mode;
     while (isHalted(capability)) {
-        RELEASE_STORE(&capability->standing, StandingHalted); /* H3, then the bell */
+        RELEASE_STORE(&capability->manager.rest.standing, StandingHalted); /* H3, then the bell */
         ring();
         while (((mode = RELAXED_LOAD(&capability->mode)) & CapabilityHalted) != 0)
             syscall(SYS_futex, &capability->mode, FUTEX_WAIT_PRIVATE, mode, NULL, NULL, 0);
-        SEQ_CST_STORE(&capability->standing, StandingMoving); /* H4 */
+        SEQ_CST_STORE(&capability->manager.rest.standing, StandingMoving); /* H4 */
     }
 }
 
-void haltRest(Capability *capability)
+static void ringFor(Rest *rest)
 {
-    SEQ_CST_STORE(&capability->standing, StandingResting); /* H1 */
-    if (UNLIKELY(isHalted(capability)))
-        ring();
+    (void)rest;
+    ring();
 }
 
-void haltRise(Capability *capability)
+static void haltAt(Rest *rest)
 {
-    SEQ_CST_STORE(&capability->standing, StandingMoving); /* H2 */
-    haltHere(capability);
+    haltHere((Capability *)(void *)((char *)rest - offsetof(Capability, manager.rest)));
+}
+
+void haltInit(Capability *capability)
+{
+    capability->manager.rest = (Rest){.standing = StandingMoving,
+                                      .halted = CapabilityHalted,
+                                      .mode = &capability->mode,
+                                      .ring = ringFor,
+                                      .halt = haltAt};
 }
 
 void haltOrder(Capability *capability)

@@ -10,6 +10,7 @@
 #include "iomgr/Backend.h"
 #include "iomgr/Clock.h"
 #include "iomgr/FdTable.h"
+#include "iomgr/Rest.h"
 #include "iomgr/TimerManager.h"
 #include "iomgr/Wakeup.h"
 
@@ -21,13 +22,6 @@ enum { EVENT_BATCH = 256 }; /* records one poll collects at most */
  * kernel whether the number still is the file it was, and stops the process if somebody closed it
  * behind our back.  Set while nobody waits (relaxed), or by CAPRI_VERIFY=1 in the environment. */
 extern bool event_manager_verify;
-
-/* EventRest -- called by the owner around each wait in the kernel: begin as the last thing before,
- * end as the first thing after, when nothing has been dispatched yet.  end may wait. */
-typedef struct EventRest {
-    void (*begin)(EventManager *manager);
-    void (*end)(EventManager *manager);
-} EventRest;
 
 /* EventManagerStats: owner: polls, sleeps, wakeups; anyone (relaxed add): the others. */
 
@@ -44,7 +38,7 @@ struct EventManager {
     bool polling;        /* owner: it calls back: from a poll, even another manager's, or a close */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
-    const EventRest *rest;            /* constant once it is polled: the upper floor's, or NULL */
+    Rest rest;                        /* around each wait in the kernel: See Note [Standing] */
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
     uint32_t process;    /* constant: event_manager_process when it was made */
     uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique */

@@ -85,7 +85,8 @@ static bool isAsleep(void *at)
 {
     Capability *capability = &scene->base.capabilities[0];
     (void)at;
-    return capability->sleep == IdleAsleep && capability->standing == StandingResting &&
+    return capability->sleep == IdleAsleep &&
+           capability->manager.rest.standing == StandingResting &&
            capability->mode == CapabilityEnabled && inboxIsEmpty(&capability->inbox) &&
            !capabilityHasReady(capability);
 }

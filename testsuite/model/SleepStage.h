@@ -96,10 +96,10 @@ uint32_t eventManagerPoll(EventManager *manager, int64_t deadline_ns, void *sink
     MODEL_CHECK(sink == &current->capabilities[indexOf(manager)] && deadline_ns > 0);
     RELAXED_STORE(&current->polling[indexOf(manager)], 1);
     if (stage_rests)
-        manager->rest->begin(manager);
+        restBegin(&manager->rest);
     modelBlock(isWoken, wakeups);
     if (stage_rests)
-        manager->rest->end(manager);
+        restEnd(&manager->rest);
     RELAXED_STORE(&current->polling[indexOf(manager)], 0);
     XCHG_SEQ_CST(wakeups, 0); /* drained */
     return 0;

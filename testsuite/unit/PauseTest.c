@@ -172,7 +172,7 @@ static bool allAsleep(void)
 {
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         if (SEQ_CST_LOAD(&capabilities.items[i]->sleep) != IdleAsleep ||
-            SEQ_CST_LOAD(&capabilities.items[i]->standing) != StandingResting)
+            SEQ_CST_LOAD(&capabilities.items[i]->manager.rest.standing) != StandingResting)
             return false;
     }
     return true;
