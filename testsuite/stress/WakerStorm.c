@@ -166,6 +166,8 @@ static void end(Thread **listeners, struct sigaction *kept)
         threadRelease(listeners[i]);
         wakerFree(wakers[i]);
     }
+    CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR); /* drops those that are still pending */
+    CHECK(signal(SIGALRM, SIG_IGN) != SIG_ERR);
     CHECK_EQ(sigaction(SIGUSR1, &kept[0], NULL), 0);
     CHECK_EQ(sigaction(SIGALRM, &kept[1], NULL), 0);
     for (uint32_t i = 0; i < WAKERS; i++) {
