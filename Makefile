@@ -6,6 +6,8 @@
 #   make redis    install what is missing, run hiredis on Capri against a redis server of its own
 #   make cares    likewise c-ares against a name server of its own (docs/examples/README.md; with
 #                 ARGS="--capabilities 4" only so, else in both ways)
+#   make chat     a chat server on 127.0.0.1:7008 until Ctrl-C (ARGS="--check 30": tries itself)
+#   make jobs     runs the jobs of docs/examples/jobs/sample.jobs (ARGS="--at-once 4 FILE": others)
 #   make bench    install the peers, build and measure everything (docs: testsuite/bench/Rows.md;
 #                 ROWS="2 3 8" some rows, PLOT=1 draws docs/performance.svg, CORES="1 2 4" growth)
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
@@ -24,7 +26,7 @@ ROWS =
 CORES =
 PLOT =
 
-.PHONY: help run redis cares check bench stress soak mutate faults fuzz format clean
+.PHONY: help run redis cares chat jobs check bench stress soak mutate faults fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -46,6 +48,14 @@ redis cares:
 	@for way in $(if $(ARGS),"$(ARGS)",$(client_ways)); do echo "$@ $$way"; \
 	    $(if $(filter redis,$@),docs/examples/redis/serve.sh) build/release/docs/examples/$@ $$way \
 	    || exit 1; done
+
+chat jobs:
+	@testsuite/support/install.sh run
+	@mkdir -p build
+	@cmake --preset release >build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build --preset release --target $@
+	@exec build/release/docs/examples/$@ \
+	    $(or $(ARGS),$(if $(filter jobs,$@),docs/examples/jobs/sample.jobs))
 
 check:
 	@testsuite/support/install.sh check

@@ -9,6 +9,7 @@
  */
 #include "capability/Capability.h"
 
+#include "capability/Halt.h"
 #include "capability/Idle.h"
 
 #include <errno.h>
@@ -26,7 +27,9 @@ int capabilityInit(Capability *capability, uint32_t index, const Backend *backen
     capability->spin_ns = SPIN_FIRST_NS;
     runQueueInit(&capability->queue);
     inboxInit(&capability->inbox);
-    return eventManagerOpen(&capability->manager, backend, clock, allocator);
+    int result = eventManagerOpen(&capability->manager, backend, clock, allocator);
+    haltInit(capability);
+    return result;
 }
 
 void capabilityFree(Capability *capability)

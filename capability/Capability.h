@@ -11,7 +11,8 @@
  *   on       bit       by                  what the owner does when it sees it, at its next switch
  *   disable  Disabled  capabilitySetCount  moves everything ready to enabled ones, then sleeps over
  *                                          its own manager and moves what that makes ready
- *   halt     Halted    fork's prepare      queues what it runs, tells, waits for the bit to go
+ *   halt     Halted    fork, rtsPause      queues what it runs, tells, waits for the bit to go; a
+ *                                          sleeper may sleep on: See Note [Standing]
  *   stop     Stopped   shutdown            leaves its loop
  *   fork     Alone     the child           starts the other workers, clears the bit
  *   Changes are made one at a time (the world's lock), seq_cst, and followed by idleWakeFor: an

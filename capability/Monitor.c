@@ -97,6 +97,8 @@ bool monitorTick(int64_t now_ns)
     COUNT(&monitor.ticks, 1);
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         Capability *capability = capabilities.items[i];
+        if (RELAXED_LOAD(&capability->mode) & CapabilityHalted)
+            continue; /* it stands still, and nobody is to be called to help it */
         uint32_t how = updateView(capability, &views[i], now_ns);
         if (how != 0) {
             stale = true;

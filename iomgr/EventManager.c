@@ -220,7 +220,11 @@ static int pollBackend(EventManager *manager, int64_t timeout_ns, EventRecord *r
 static bool pollOwn(EventManager *manager, int64_t timeout_ns, uint32_t *fired, void *sink)
 {
     EventManagerStats *stats = &manager->stats;
+    if (timeout_ns != 0)
+        restBegin(&manager->rest);
     int count = pollBackend(manager, timeout_ns, manager->records, EVENT_BATCH);
+    if (timeout_ns != 0)
+        restEnd(&manager->rest);
     RELAXED_STORE(&manager->poll_count, RELAXED_LOAD(&manager->poll_count) + 1);
     RELAXED_STORE(&stats->polls, RELAXED_LOAD(&stats->polls) + 1);
     if (timeout_ns != 0)
@@ -330,7 +334,9 @@ uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const 
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                                    .tv_nsec = (long)(timeout_ns % 1000000000)};
         eventManagerDoze(manager, true);
+        restBegin(&manager->rest);
         int found = ppoll(fds, (nfds_t)count + 1, timeout_ns < 0 ? NULL : &timeout, NULL);
+        restEnd(&manager->rest);
         eventManagerDoze(manager, false);
         manager->polling = true;
         bool news = found > 0 && fds[0].revents != 0 && pollOwn(manager, 0, &fired, sink);

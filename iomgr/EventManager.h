@@ -10,6 +10,7 @@
 #include "iomgr/Backend.h"
 #include "iomgr/Clock.h"
 #include "iomgr/FdTable.h"
+#include "iomgr/Rest.h"
 #include "iomgr/TimerManager.h"
 #include "iomgr/Wakeup.h"
 
@@ -37,6 +38,7 @@ struct EventManager {
     bool polling;        /* owner: it calls back: from a poll, even another manager's, or a close */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
+    Rest rest;                        /* around each wait in the kernel: See Note [Standing] */
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
     uint32_t process;    /* constant: event_manager_process when it was made */
     uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique */

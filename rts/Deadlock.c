@@ -53,14 +53,14 @@ static bool hasTimer(Capability *capability)
 
 /* What D1 and D4 find: who sleeps with a deadline, a bit for each; the switches of all, counted
  * before each look and after it. */
-typedef struct Rest {
+typedef struct Stillness {
     uint64_t timed, before, after;
-} Rest;
+} Stillness;
 
-static bool allRest(Rest *rest)
+static bool allRest(Stillness *rest)
 {
     uint32_t count = capabilityTableCount();
-    *rest = (Rest){.before = count, .after = count};
+    *rest = (Stillness){.before = count, .after = count};
     for (uint32_t i = 0; i < count; i++) {
         Capability *capability = capabilities.items[i];
         rest->before += ACQUIRE_LOAD(&capability->stats.switches);
@@ -121,9 +121,9 @@ static bool allWait(Thread **witness)
 }
 
 /* D1 to D4, but that somebody may sleep with a deadline: *rest. */
-static bool allWaitAtRest(Thread **witness, Rest *rest)
+static bool allWaitAtRest(Thread **witness, Stillness *rest)
 {
-    Rest first;
+    Stillness first;
     if (!allRest(&first) || isOutstanding() || !allWait(witness) || !allRest(rest))
         return false;
     rest->timed |= first.timed;
@@ -132,13 +132,13 @@ static bool allWaitAtRest(Thread **witness, Rest *rest)
 
 bool deadlockFound(Thread **witness)
 {
-    Rest rest;
+    Stillness rest;
     return allWaitAtRest(witness, &rest) && rest.timed == 0;
 }
 
 /* The timers that these sleep for are nobody's that waits; disarmed since they lay down, perhaps:
  * then they find none when they lie down again.  Once, until something has run. */
-static void rouse(const Rest *rest)
+static void rouse(const Stillness *rest)
 {
     if (deadlock.roused == rest->after)
         return;
@@ -204,7 +204,7 @@ static void endAll(void)
 {
     int64_t deadline_ns = clockRead(&clockMonotonic) + PATIENCE_NS;
     if (worldLockUntil(deadline_ns)) {
-        if (worldStop(NULL, deadline_ns) && isStill()) {
+        if (worldStop(NULL, StandingHalted, deadline_ns) && isStill()) {
             report("capri: each of these waits returns -EDEADLK");
             threadPoolEach(endWait, NULL);
         }
@@ -217,7 +217,7 @@ static void endAll(void)
 void deadlockLook(void)
 {
     bool closed = startupIsClosed();
-    Rest rest;
+    Stillness rest;
     if ((deadlock.told && !closed) || RELAXED_LOAD(&park_cancelled) != 0 ||
         !allWaitAtRest(&deadlock.witness, &rest))
         return;

@@ -22,6 +22,7 @@ typedef struct AcceptRequest {
     socklen_t *size;
     socklen_t room; /* what *size was: a failed attempt may have changed it */
     uint32_t kind;  /* out: the listener's */
+    int64_t deadline_ns;
 } AcceptRequest;
 
 /* accept(2) passes on what befell one connection before it was accepted: take the next one. */
@@ -55,20 +56,26 @@ static __attribute__((noinline)) ssize_t acceptOne(int fd, uint32_t kind, void *
 }
 
 /* accept knows no MSG_DONTWAIT: for an un-adopted listener wait first.  See Note [Strangers]. */
-static ssize_t attemptAccept(int fd, uint32_t kind, void *request)
+static ssize_t attemptAccept(int fd, uint32_t kind, void *env)
 {
+    const AcceptRequest *request = env;
     if (LIKELY((kind & FdAdopted) != 0))
-        return acceptOne(fd, kind, request);
-    int failed = threadWaitFd(fd, FdRead, NULL, DEADLINE_NEVER);
-    return failed < 0 ? failed : fdCallPlain(fd, acceptOne, request);
+        return acceptOne(fd, kind, env);
+    int failed = threadWaitFd(fd, FdRead, NULL, request->deadline_ns);
+    return failed < 0 ? failed : fdCallPlain(fd, acceptOne, env);
 }
 
-int fdAccept(int fd, struct sockaddr *address, socklen_t *size)
+int fdAcceptUntil(int fd, struct sockaddr *address, socklen_t *size, int64_t deadline_ns)
 {
-    AcceptRequest request = {address, size, size ? *size : 0, 0};
-    int made = (int)fdCall(fd, FdRead, 0, attemptAccept, &request);
+    AcceptRequest request = {address, size, size ? *size : 0, 0, deadline_ns};
+    int made = (int)fdCallUntil(fd, FdRead, 0, attemptAccept, &request, deadline_ns);
     if (made < 0)
         return made;
     uint32_t kind = request.kind; /* See Note [A connection's kind] */
     return fdCallRegister(made, (kind & FdAdopted) != 0 ? kind : fdAdoptKind(made));
+}
+
+int fdAccept(int fd, struct sockaddr *address, socklen_t *size)
+{
+    return fdAcceptUntil(fd, address, size, DEADLINE_NEVER);
 }

@@ -20,11 +20,46 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { BACK_OFF_STEPS = 4, BACK_OFF_US = 1000 }; /* the longest sleep is 2^4 ms */
+enum { BACK_OFF_STEPS = 4, BACK_OFF_NS = 1000 * 1000 }; /* the longest sleep is 2^4 ms */
 
 ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request)
 {
     return fdCallHere(fd, direction, size, attempt, request);
+}
+
+/* A last look where a drained stream was taken at its word. */
+static ssize_t attemptLast(int fd, FdDirection direction, FdAttempt *attempt, void *request)
+{
+    ssize_t n = fdCallOnce(fd, direction, attempt, request);
+    return n == -EAGAIN ? -ETIMEDOUT : n;
+}
+
+ssize_t fdCallUntil(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request,
+                    int64_t deadline_ns)
+{
+    if (deadline_ns == DEADLINE_NEVER)
+        return fdCallHere(fd, direction, size, attempt, request);
+    for (;;) {
+        FdView view = threadWaitView(fd, direction);
+        bool proves = size != 0 && (view.kind & FdStream) != 0 && view.edges != 0;
+        bool skips = proves && fdSlotIsDrained(view.slot, view.edges);
+        ssize_t n = skips ? -EAGAIN : attempt(fd, view.kind, request);
+        if (n >= 0) {
+            if (proves && n > 0 && (size_t)n < size)
+                fdSlotDrained(view.slot, view.edges);
+            fdCallDone();
+            return n;
+        }
+        if (n == -EINTR)
+            continue;
+        if (n != -EAGAIN)
+            return n;
+        int failed = threadWaitFd(fd, direction, &view, deadline_ns);
+        if (failed == -ETIMEDOUT && skips)
+            return attemptLast(fd, direction, attempt, request);
+        if (failed < 0)
+            return failed;
+    }
 }
 
 ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *request)
@@ -37,9 +72,13 @@ ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *requ
     return n;
 }
 
-int fdCallBackOff(uint32_t *step)
+int fdCallBackOff(uint32_t *step, int64_t deadline_ns)
 {
-    int failed = threadDelay((int64_t)BACK_OFF_US << *step);
+    int64_t now_ns = clockRead(&clockMonotonic), pause_ns = (int64_t)BACK_OFF_NS << *step;
+    if (now_ns >= deadline_ns)
+        return -ETIMEDOUT;
+    int failed =
+        threadDelayUntil(deadline_ns - now_ns < pause_ns ? deadline_ns : now_ns + pause_ns);
     if (*step < BACK_OFF_STEPS)
         ++*step;
     return failed;

@@ -39,6 +39,24 @@
 /* FdAttempt -- one try: a count, or -errno.  kind: of the fd, 0 for strangers. */
 typedef ssize_t FdAttempt(int fd, uint32_t kind, void *request);
 
+/* What reads and writes bring along.  The deadline is for a stranger's bare wait. */
+typedef struct FdParts {
+    const struct iovec *parts;
+    int count;
+    int is_timed; /* it is the first of FdTimedParts */
+} FdParts;
+
+typedef struct FdTimedParts {
+    FdParts parts; /* first */
+    int64_t deadline_ns;
+} FdTimedParts;
+
+static inline int64_t fdPartsDeadline(const FdParts *parts)
+{
+    return parts->is_timed ? ((const FdTimedParts *)(const void *)parts)->deadline_ns
+                           : DEADLINE_NEVER;
+}
+
 /* fdCallDone -- a call that never meets EAGAIN honours polls and time slices here. */
 static inline void fdCallDone(void)
 {
@@ -50,6 +68,11 @@ static inline void fdCallDone(void)
 /* fdCall -- attempt until it says something else than -EAGAIN and -EINTR, waiting in between.
  * size: how many bytes a read asks for, if a short one proves a stream empty; 0: proves nothing. */
 ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request);
+
+/* fdCallUntil -- likewise; -ETIMEDOUT at deadline_ns: by then it has been attempted once at
+ * least. */
+ssize_t fdCallUntil(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request,
+                    int64_t deadline_ns);
 
 /* fdCallHere -- fdCall for the frequent ones: it and `attempt` become part of the caller. */
 static inline __attribute__((always_inline)) ssize_t fdCallHere(int fd, FdDirection direction,
@@ -82,8 +105,8 @@ static inline __attribute__((always_inline)) ssize_t fdCallHere(int fd, FdDirect
 ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *request);
 
 /* fdCallBackOff -- where the kernel tells no readiness: sleep 1, 2, 4, 8, 16, 16 ... ms.
- * *step: 0 at first.  0 or -ECANCELED. */
-int fdCallBackOff(uint32_t *step);
+ * *step: 0 at first.  0, -ECANCELED, or -ETIMEDOUT: deadline_ns has passed; not slept beyond it. */
+int fdCallBackOff(uint32_t *step, int64_t deadline_ns);
 
 /* fdCallPlain -- See Note [Strangers]: attempt after a wait, elsewhere if it may block. */
 ssize_t fdCallPlain(int fd, FdAttempt *attempt, void *request);

@@ -92,7 +92,7 @@ static bool isUnderWay(int result)
     return result == -EINPROGRESS || result == -EALREADY || result == -EINTR;
 }
 
-int fdConnect(int fd, const struct sockaddr *address, socklen_t size)
+int fdConnectUntil(int fd, const struct sockaddr *address, socklen_t size, int64_t deadline_ns)
 {
     ConnectRequest request = {address, size};
     uint32_t step = 0;
@@ -100,10 +100,10 @@ int fdConnect(int fd, const struct sockaddr *address, socklen_t size)
         bool adopted = (threadWaitView(fd, FdWrite).kind & FdAdopted) != 0;
         int result = adopted ? connectOnce(fd, &request) : connectStranger(fd, &request);
         if (isUnderWay(result))
-            return (int)fdCall(fd, FdWrite, 0, attemptConfirm, NULL);
+            return (int)fdCallUntil(fd, FdWrite, 0, attemptConfirm, NULL, deadline_ns);
         if (result == -EAGAIN && size >= sizeof address->sa_family &&
             address->sa_family == AF_UNIX) { /* See Note [Full backlog] */
-            result = fdCallBackOff(&step);
+            result = fdCallBackOff(&step, deadline_ns);
             if (result == 0)
                 continue;
         }
@@ -111,4 +111,9 @@ int fdConnect(int fd, const struct sockaddr *address, socklen_t size)
             fdCallDone();
         return result;
     }
+}
+
+int fdConnect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    return fdConnectUntil(fd, address, size, DEADLINE_NEVER);
 }

@@ -19,12 +19,12 @@
 
 #include <errno.h>
 
-int fdOpen(const char *path, int flags, mode_t mode)
+int fdOpenUntil(const char *path, int flags, mode_t mode, int64_t deadline_ns)
 {
     FileRequest request = {.operation = FileOpen, .path = path, .flags = flags, .mode = mode};
     if (path == NULL)
         return -EINVAL;
-    int fd = (int)fileCall(&request);          /* See Note [Opening] */
+    int fd = (int)fileCallUntil(&request, deadline_ns); /* See Note [Opening] */
     if (fd < 0 || capabilityTableCount() == 0) /* before rtsInit: it works, but nothing is kept */
         return fd;
     int failed = fdAdopt(fd);
@@ -32,4 +32,9 @@ int fdOpen(const char *path, int flags, mode_t mode)
         return fd;
     closeFd(fd);
     return failed;
+}
+
+int fdOpen(const char *path, int flags, mode_t mode)
+{
+    return fdOpenUntil(path, flags, mode, INT64_MAX);
 }

@@ -17,18 +17,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-typedef struct ReadRequest {
-    const struct iovec *parts;
-    int count;
-} ReadRequest;
-
-static __attribute__((noinline)) ssize_t readParts(int fd, const ReadRequest *request)
+static __attribute__((noinline)) ssize_t readParts(int fd, const FdParts *request)
 {
     ssize_t n = readv(fd, request->parts, request->count);
     return n < 0 ? -errno : n;
 }
 
-static __attribute__((noinline)) ssize_t readFile(int fd, const ReadRequest *request)
+static __attribute__((noinline)) ssize_t readFile(int fd, const FdParts *request)
 {
     FileRequest whole = {.operation = FileRead,
                          .fd = fd,
@@ -40,7 +35,7 @@ static __attribute__((noinline)) ssize_t readFile(int fd, const ReadRequest *req
 
 static inline ssize_t readPlain(int fd, uint32_t kind, void *env)
 {
-    const ReadRequest *request = env;
+    const FdParts *request = env;
     const struct iovec *part = request->parts;
     if (LIKELY(request->count == 1 && (kind & FD_KIND_SOCKET) != 0)) /* a shorter way */
         return systemRecv(fd, part->iov_base, part->iov_len, 0);
@@ -51,13 +46,13 @@ static inline ssize_t readPlain(int fd, uint32_t kind, void *env)
     return systemRead(fd, part->iov_base, part->iov_len);
 }
 
-static __attribute__((noinline)) ssize_t readNow(int fd, const ReadRequest *request)
+static __attribute__((noinline)) ssize_t readNow(int fd, const FdParts *request)
 {
     ssize_t n = preadv2(fd, request->parts, request->count, -1, RWF_NOWAIT);
     return n < 0 ? -errno : n;
 }
 
-static __attribute__((noinline)) ssize_t receiveNow(int fd, const ReadRequest *request)
+static __attribute__((noinline)) ssize_t receiveNow(int fd, const FdParts *request)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)request->parts,
                              .msg_iovlen = (size_t)request->count};
@@ -65,7 +60,7 @@ static __attribute__((noinline)) ssize_t receiveNow(int fd, const ReadRequest *r
     return n < 0 ? -errno : n;
 }
 
-static __attribute__((noinline)) ssize_t readStranger(int fd, ReadRequest *request)
+static __attribute__((noinline)) ssize_t readStranger(int fd, FdParts *request)
 {
     int sort = fdCallSort(fd);
     if (sort < 0)
@@ -77,7 +72,7 @@ static __attribute__((noinline)) ssize_t readStranger(int fd, ReadRequest *reque
     ssize_t n = readNow(fd, request);
     if (n != -EOPNOTSUPP && n != -ENOSYS)
         return n;
-    int failed = threadWaitFd(fd, FdRead, NULL, DEADLINE_NEVER);
+    int failed = threadWaitFd(fd, FdRead, NULL, fdPartsDeadline(request));
     return failed < 0 ? failed : fdCallPlain(fd, readPlain, request);
 }
 
@@ -90,14 +85,27 @@ static inline ssize_t attemptRead(int fd, uint32_t kind, void *request)
 ssize_t fdRead(int fd, void *buffer, size_t size)
 {
     struct iovec part = {buffer, size};
-    ReadRequest request = {&part, 1};
+    FdParts request = {&part, 1, 0};
     return fdCallHere(fd, FdRead, size, attemptRead, &request);
+}
+
+ssize_t fdReadUntil(int fd, void *buffer, size_t size, int64_t deadline_ns)
+{
+    struct iovec part = {buffer, size};
+    FdTimedParts request = {{&part, 1, 1}, deadline_ns};
+    return fdCallUntil(fd, FdRead, size, attemptRead, &request, deadline_ns);
+}
+
+ssize_t fdReadvUntil(int fd, const struct iovec *parts, int count, int64_t deadline_ns)
+{
+    FdTimedParts request = {{parts, count, 1}, deadline_ns};
+    if (count < 0)
+        return -EINVAL;
+    size_t size = fdCallSize(parts, (size_t)count);
+    return fdCallUntil(fd, FdRead, size, attemptRead, &request, deadline_ns);
 }
 
 ssize_t fdReadv(int fd, const struct iovec *parts, int count)
 {
-    ReadRequest request = {parts, count};
-    if (count < 0)
-        return -EINVAL;
-    return fdCall(fd, FdRead, fdCallSize(parts, (size_t)count), attemptRead, &request);
+    return fdReadvUntil(fd, parts, count, DEADLINE_NEVER);
 }

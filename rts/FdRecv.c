@@ -60,10 +60,10 @@ static bool isByteStream(int fd)
 }
 
 /* MSG_WAITALL on a stream: go on until the buffer is full, the stream ends or fails. */
-static ssize_t receiveRest(int fd, RecvRequest *request, size_t size)
+static ssize_t receiveRest(int fd, RecvRequest *request, size_t size, int64_t deadline_ns)
 {
     while (request->size > 0) {
-        ssize_t n = fdCall(fd, FdRead, 0, attemptRecv, request);
+        ssize_t n = fdCallUntil(fd, FdRead, 0, attemptRecv, request, deadline_ns);
         if (n <= 0)
             break; /* what came before is the answer; the error comes again with the next call */
         request->buffer += n;
@@ -72,20 +72,26 @@ static ssize_t receiveRest(int fd, RecvRequest *request, size_t size)
     return (ssize_t)(size - request->size);
 }
 
-ssize_t fdRecvFrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *from,
-                   socklen_t *from_size)
+ssize_t fdRecvFromUntil(int fd, void *buffer, size_t size, int flags, struct sockaddr *from,
+                        socklen_t *from_size, int64_t deadline_ns)
 {
     RecvRequest request = {buffer, size, flags, from, from_size, from_size ? *from_size : 0};
     if ((flags & FLAGS_ONCE) != 0)
         return fdCallOnce(fd, FdRead, attemptRecv, &request);
     size_t proves = (flags & FLAGS_UNPROVEN) != 0 ? 0 : size;
-    ssize_t n = fdCall(fd, FdRead, proves, attemptRecv, &request);
+    ssize_t n = fdCallUntil(fd, FdRead, proves, attemptRecv, &request, deadline_ns);
     bool short_of_all = (flags & MSG_WAITALL) != 0 && n > 0 && (size_t)n < size;
     if (LIKELY(!short_of_all) || (flags & MSG_PEEK) != 0 || !isByteStream(fd))
         return n;
     request.buffer += n;
     request.size -= (size_t)n;
-    return receiveRest(fd, &request, size);
+    return receiveRest(fd, &request, size, deadline_ns);
+}
+
+ssize_t fdRecvFrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *from,
+                   socklen_t *from_size)
+{
+    return fdRecvFromUntil(fd, buffer, size, flags, from, from_size, DEADLINE_NEVER);
 }
 
 ssize_t fdRecv(int fd, void *buffer, size_t size, int flags)
@@ -93,12 +99,22 @@ ssize_t fdRecv(int fd, void *buffer, size_t size, int flags)
     return fdRecvFrom(fd, buffer, size, flags, NULL, NULL);
 }
 
-ssize_t fdRecvMsg(int fd, struct msghdr *message, int flags)
+ssize_t fdRecvUntil(int fd, void *buffer, size_t size, int flags, int64_t deadline_ns)
+{
+    return fdRecvFromUntil(fd, buffer, size, flags, NULL, NULL, deadline_ns);
+}
+
+ssize_t fdRecvMsgUntil(int fd, struct msghdr *message, int flags, int64_t deadline_ns)
 {
     RecvMsgRequest request = {message, flags};
     if ((flags & FLAGS_ONCE) != 0)
         return fdCallOnce(fd, FdRead, attemptRecvMsg, &request);
     bool plain = (flags & FLAGS_UNPROVEN) == 0 && message->msg_controllen == 0;
     size_t proves = plain ? fdCallSize(message->msg_iov, message->msg_iovlen) : 0;
-    return fdCall(fd, FdRead, proves, attemptRecvMsg, &request);
+    return fdCallUntil(fd, FdRead, proves, attemptRecvMsg, &request, deadline_ns);
+}
+
+ssize_t fdRecvMsg(int fd, struct msghdr *message, int flags)
+{
+    return fdRecvMsgUntil(fd, message, flags, DEADLINE_NEVER);
 }

@@ -50,34 +50,40 @@ static __attribute__((noinline)) ssize_t attemptSendMsg(int fd, uint32_t kind, v
 }
 
 /* See Note [Unix datagrams to a named peer]. */
-static ssize_t sendBackingOff(int fd, FdAttempt *attempt, void *request)
+static ssize_t sendBackingOff(int fd, FdAttempt *attempt, void *request, int64_t deadline_ns)
 {
     uint32_t step = 0;
     for (;;) {
         ssize_t n = fdCallOnce(fd, FdWrite, attempt, request);
         if (n != -EAGAIN)
             return n;
-        int failed = fdCallBackOff(&step);
+        int failed = fdCallBackOff(&step, deadline_ns);
         if (failed < 0)
             return failed;
     }
 }
 
 static ssize_t sendWaiting(int fd, int flags, const struct sockaddr *to, FdAttempt *attempt,
-                           void *request)
+                           void *request, int64_t deadline_ns)
 {
     if ((flags & MSG_DONTWAIT) != 0)
         return fdCallOnce(fd, FdWrite, attempt, request);
     if (to != NULL && to->sa_family == AF_UNIX)
-        return sendBackingOff(fd, attempt, request);
-    return fdCall(fd, FdWrite, 0, attempt, request);
+        return sendBackingOff(fd, attempt, request, deadline_ns);
+    return fdCallUntil(fd, FdWrite, 0, attempt, request, deadline_ns);
+}
+
+ssize_t fdSendToUntil(int fd, const void *buffer, size_t size, int flags, const struct sockaddr *to,
+                      socklen_t to_size, int64_t deadline_ns)
+{
+    SendRequest request = {buffer, size, flags, to, to_size};
+    return sendWaiting(fd, flags, to, attemptSend, &request, deadline_ns);
 }
 
 ssize_t fdSendTo(int fd, const void *buffer, size_t size, int flags, const struct sockaddr *to,
                  socklen_t to_size)
 {
-    SendRequest request = {buffer, size, flags, to, to_size};
-    return sendWaiting(fd, flags, to, attemptSend, &request);
+    return fdSendToUntil(fd, buffer, size, flags, to, to_size, DEADLINE_NEVER);
 }
 
 ssize_t fdSend(int fd, const void *buffer, size_t size, int flags)
@@ -85,8 +91,18 @@ ssize_t fdSend(int fd, const void *buffer, size_t size, int flags)
     return fdSendTo(fd, buffer, size, flags, NULL, 0);
 }
 
-ssize_t fdSendMsg(int fd, const struct msghdr *message, int flags)
+ssize_t fdSendUntil(int fd, const void *buffer, size_t size, int flags, int64_t deadline_ns)
+{
+    return fdSendToUntil(fd, buffer, size, flags, NULL, 0, deadline_ns);
+}
+
+ssize_t fdSendMsgUntil(int fd, const struct msghdr *message, int flags, int64_t deadline_ns)
 {
     SendMsgRequest request = {message, flags};
-    return sendWaiting(fd, flags, message->msg_name, attemptSendMsg, &request);
+    return sendWaiting(fd, flags, message->msg_name, attemptSendMsg, &request, deadline_ns);
+}
+
+ssize_t fdSendMsg(int fd, const struct msghdr *message, int flags)
+{
+    return fdSendMsgUntil(fd, message, flags, DEADLINE_NEVER);
 }

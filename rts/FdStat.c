@@ -10,10 +10,15 @@
 
 #include <errno.h>
 
-int fdStat(int fd, struct stat *about)
+int fdStatUntil(int fd, struct stat *about, int64_t deadline_ns)
 {
     FileRequest request = {.operation = FileStat, .fd = fd, .about = about};
     if (about == NULL)
         return -EINVAL;
-    return (int)fileCall(&request);
+    return (int)fileCallUntil(&request, deadline_ns);
+}
+
+int fdStat(int fd, struct stat *about)
+{
+    return fdStatUntil(fd, about, INT64_MAX);
 }

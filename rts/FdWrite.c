@@ -17,12 +17,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-typedef struct WriteRequest {
-    const struct iovec *parts;
-    int count;
-} WriteRequest;
-
-static __attribute__((noinline)) ssize_t writeParts(int fd, const WriteRequest *request)
+static __attribute__((noinline)) ssize_t writeParts(int fd, const FdParts *request)
 {
     ssize_t n = writev(fd, request->parts, request->count);
     return n < 0 ? -errno : n;
@@ -30,14 +25,14 @@ static __attribute__((noinline)) ssize_t writeParts(int fd, const WriteRequest *
 
 static inline ssize_t writePlain(int fd, uint32_t kind, void *env)
 {
-    const WriteRequest *request = env;
+    const FdParts *request = env;
     (void)kind;
     return LIKELY(request->count == 1)
                ? systemWrite(fd, request->parts[0].iov_base, request->parts[0].iov_len)
                : writeParts(fd, request);
 }
 
-static __attribute__((noinline)) ssize_t writeFile(int fd, const WriteRequest *request)
+static __attribute__((noinline)) ssize_t writeFile(int fd, const FdParts *request)
 {
     FileRequest whole = {.operation = FileWrite,
                          .fd = fd,
@@ -47,7 +42,7 @@ static __attribute__((noinline)) ssize_t writeFile(int fd, const WriteRequest *r
     return fileCall(&whole);
 }
 
-static __attribute__((noinline)) ssize_t writeNow(int fd, const WriteRequest *request)
+static __attribute__((noinline)) ssize_t writeNow(int fd, const FdParts *request)
 {
     ssize_t n = pwritev2(fd, request->parts, request->count, -1, RWF_NOWAIT);
     return n < 0 ? -errno : n;
@@ -55,7 +50,7 @@ static __attribute__((noinline)) ssize_t writeNow(int fd, const WriteRequest *re
 
 enum { SEND_FLAGS = MSG_NOSIGNAL | MSG_DONTWAIT };
 
-static __attribute__((noinline)) ssize_t sendParts(int fd, const WriteRequest *request)
+static __attribute__((noinline)) ssize_t sendParts(int fd, const FdParts *request)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)request->parts,
                              .msg_iovlen = (size_t)request->count};
@@ -63,7 +58,7 @@ static __attribute__((noinline)) ssize_t sendParts(int fd, const WriteRequest *r
     return n < 0 ? -errno : n;
 }
 
-static inline ssize_t sendPlain(int fd, const WriteRequest *request)
+static inline ssize_t sendPlain(int fd, const FdParts *request)
 {
     const struct iovec *part = request->parts;
     return LIKELY(request->count == 1) ? systemSend(fd, part->iov_base, part->iov_len, SEND_FLAGS)
@@ -71,7 +66,7 @@ static inline ssize_t sendPlain(int fd, const WriteRequest *request)
 }
 
 /* The first non-empty part, cut to what a pipe that is ready takes at once. */
-static ssize_t writeLittle(int fd, const WriteRequest *request)
+static ssize_t writeLittle(int fd, const FdParts *request)
 {
     int first = 0;
     while (first + 1 < request->count && request->parts[first].iov_len == 0)
@@ -81,10 +76,10 @@ static ssize_t writeLittle(int fd, const WriteRequest *request)
     struct iovec little = request->parts[first];
     if (little.iov_len > PIPE_BUF)
         little.iov_len = PIPE_BUF;
-    return fdCallPlain(fd, writePlain, &(WriteRequest){&little, 1});
+    return fdCallPlain(fd, writePlain, &(FdParts){&little, 1, 0});
 }
 
-static __attribute__((noinline)) ssize_t writeStranger(int fd, WriteRequest *request)
+static __attribute__((noinline)) ssize_t writeStranger(int fd, FdParts *request)
 {
     int sort = fdCallSort(fd);
     if (sort < 0)
@@ -96,7 +91,7 @@ static __attribute__((noinline)) ssize_t writeStranger(int fd, WriteRequest *req
     ssize_t n = writeNow(fd, request);
     if (n != -EOPNOTSUPP && n != -ENOSYS)
         return n;
-    int failed = threadWaitFd(fd, FdWrite, NULL, DEADLINE_NEVER);
+    int failed = threadWaitFd(fd, FdWrite, NULL, fdPartsDeadline(request));
     return failed < 0 ? failed : writeLittle(fd, request);
 }
 
@@ -115,15 +110,24 @@ static inline ssize_t attemptWrite(int fd, uint32_t kind, void *request)
 ssize_t fdWrite(int fd, const void *buffer, size_t size)
 {
     struct iovec part = {(void *)buffer, size};
-    WriteRequest request = {&part, 1};
+    FdParts request = {&part, 1, 0};
     return fdCallHere(fd, FdWrite, 0, attemptWrite, &request);
 }
 
-ssize_t fdWriteAll(int fd, const void *buffer, size_t size)
+ssize_t fdWriteUntil(int fd, const void *buffer, size_t size, int64_t deadline_ns)
+{
+    struct iovec part = {(void *)buffer, size};
+    FdTimedParts request = {{&part, 1, 1}, deadline_ns};
+    return fdCallUntil(fd, FdWrite, 0, attemptWrite, &request, deadline_ns);
+}
+
+ssize_t fdWriteAllUntil(int fd, const void *buffer, size_t size, int64_t deadline_ns)
 {
     size_t done = 0;
     do {
-        ssize_t n = fdWrite(fd, (const char *)buffer + done, size - done);
+        ssize_t n = fdWriteUntil(fd, (const char *)buffer + done, size - done, deadline_ns);
+        if (n == -ETIMEDOUT && done != 0)
+            return (ssize_t)done;
         if (n < 0)
             return n;
         if (n == 0 && done < size)
@@ -133,10 +137,20 @@ ssize_t fdWriteAll(int fd, const void *buffer, size_t size)
     return (ssize_t)done;
 }
 
-ssize_t fdWritev(int fd, const struct iovec *parts, int count)
+ssize_t fdWriteAll(int fd, const void *buffer, size_t size)
 {
-    WriteRequest request = {parts, count};
+    return fdWriteAllUntil(fd, buffer, size, DEADLINE_NEVER);
+}
+
+ssize_t fdWritevUntil(int fd, const struct iovec *parts, int count, int64_t deadline_ns)
+{
+    FdTimedParts request = {{parts, count, 1}, deadline_ns};
     if (count < 0)
         return -EINVAL;
-    return fdCall(fd, FdWrite, 0, attemptWrite, &request);
+    return fdCallUntil(fd, FdWrite, 0, attemptWrite, &request, deadline_ns);
+}
+
+ssize_t fdWritev(int fd, const struct iovec *parts, int count)
+{
+    return fdWritevUntil(fd, parts, count, DEADLINE_NEVER);
 }

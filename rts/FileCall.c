@@ -214,7 +214,7 @@ typedef struct TimedFile {
     struct iovec part; /* of `bytes` */
     ssize_t result;
     size_t size; /* of all this */
-    char bytes[];
+    char bytes[] __attribute__((aligned(16)));
 } TimedFile;
 
 static void runTimed(Errand *errand)
@@ -223,46 +223,78 @@ static void runTimed(Errand *errand)
     call->result = callPlainly(&call->request);
 }
 
+/* What was opened for somebody who has given up is closed. */
 static void freeTimed(Errand *errand)
 {
     TimedFile *call = (TimedFile *)(void *)errand;
+    if (call->request.operation == FileOpen && call->result >= 0)
+        close((int)call->result);
     memoryRelease(startupAllocator(), call, call->size, CACHE_LINE);
+}
+
+/* How many bytes of the caller's the call works on. */
+static size_t bytesOf(const FileRequest *request)
+{
+    switch (request->operation) {
+    case FileOpen:
+        return strlen(request->path) + 1;
+    case FileStat:
+        return sizeof *request->about;
+    case FileSync:
+        return 0;
+    default:
+        return request->parts->iov_len < FILE_COPY_MOST ? request->parts->iov_len : FILE_COPY_MOST;
+    }
+}
+
+/* Let it work on memory of its own. */
+static void ownBytes(TimedFile *call, size_t bytes)
+{
+    FileRequest *request = &call->request;
+    if (request->operation == FileWrite)
+        memcpy(call->bytes, request->parts->iov_base, bytes);
+    else if (request->operation == FileOpen)
+        memcpy(call->bytes, request->path, bytes);
+    request->parts = &call->part;
+    request->path = call->bytes;
+    request->about = (struct stat *)(void *)call->bytes;
+}
+
+static ssize_t takeResult(TimedFile *call, const FileRequest *request)
+{
+    ssize_t n = call->result;
+    if (n > 0 && request->operation == FileRead)
+        memcpy(request->parts->iov_base, call->bytes, (size_t)n);
+    else if (n == 0 && request->operation == FileStat)
+        memcpy(request->about, call->bytes, sizeof *request->about);
+    call->result = -EAGAIN; /* the fd, if it is one, is the caller's */
+    errandRelease(&call->errand);
+    return n;
 }
 
 static ssize_t callElsewhereUntil(const FileRequest *request, int64_t deadline_ns)
 {
-    const struct iovec *part = request->parts; /* NULL: FileSync */
-    size_t bytes = part == NULL ? 0 : part->iov_len;
     if (capabilityCount() == 0)
         return -ENXIO;
-    if (bytes > FILE_COPY_MOST)
-        bytes = FILE_COPY_MOST;
-    size_t size = offsetof(TimedFile, bytes) + bytes;
+    size_t bytes = bytesOf(request), size = offsetof(TimedFile, bytes) + bytes;
     TimedFile *call = memoryAllocate(startupAllocator(), size, CACHE_LINE);
     if (call == NULL)
         return -ENOMEM;
     *call = (TimedFile){.errand = {.run = runTimed, .free = freeTimed},
                         .request = *request,
                         .part = {call->bytes, bytes},
+                        .result = -EAGAIN,
                         .size = size};
-    call->request.parts = &call->part;
-    if (request->operation == FileWrite)
-        memcpy(call->bytes, part->iov_base, bytes);
+    ownBytes(call, bytes);
     int failed = errandRun(&call->errand, deadline_ns);
-    if (failed != 0)
-        return failed;
-    ssize_t n = call->result;
-    if (n > 0 && request->operation == FileRead)
-        memcpy(part->iov_base, call->bytes, (size_t)n);
-    errandRelease(&call->errand);
-    return n;
+    return failed != 0 ? failed : takeResult(call, request);
 }
 
 ssize_t fileCallUntil(const FileRequest *request, int64_t deadline_ns)
 {
     if (deadline_ns == DEADLINE_NEVER)
         return fileCall(request);
-    if (request->operation == FileSync)
+    if (request->operation != FileRead && request->operation != FileWrite)
         return callElsewhereUntil(request, deadline_ns);
     struct iovec part = request->parts[0];
     FileRequest rest = *request;

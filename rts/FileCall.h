@@ -48,8 +48,9 @@ typedef struct FileRequest {
  * is short only at the file's end. */
 ssize_t fileCall(const FileRequest *request);
 
-/* fileCallUntil -- FileRead and FileWrite of one part at an offset, FileSync.  -ETIMEDOUT: nothing
- * of the caller's is touched any more, and whether a write has been or will be made is open. */
+/* fileCallUntil -- FileRead and FileWrite of one part at an offset, and all others.  -ETIMEDOUT:
+ * nothing of the caller's is touched any more, and whether a write has been or will be made is
+ * open; what is opened then is closed. */
 ssize_t fileCallUntil(const FileRequest *request, int64_t deadline_ns);
 
 /* fileCallCached -- are these bytes of fd in the page cache, as far as can be known? */

@@ -14,6 +14,7 @@
 #include "iomgr/HeapId.h"
 #include "rts/BlockingPool.h"
 #include "rts/Outside.h"
+#include "rts/Pause.h"
 #include "rts/Process.h"
 #include "rts/Signal.h"
 #include "rts/Startup.h"
@@ -21,6 +22,7 @@
 #include "rts/ThreadSlot.h"
 #include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
+#include "rts/Waker.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
 
@@ -44,18 +46,24 @@ int64_t fork_patience_ns = FORK_PATIENCE_NS;
 /* Under the fork lock.  ForkBroken: nothing is held. */
 static ForkWay stopWorld(void)
 {
-    int64_t deadline_ns = clockRead(&clockMonotonic) + fork_patience_ns;
+    int64_t deadline_ns = clockRead(&clockMonotonic) + RELAXED_LOAD(&fork_patience_ns);
     Capability *own = scheduleHere();
-    if (startupIsBroken() || !worldLockUntil(deadline_ns))
+    if (startupIsBroken())
         return ForkBroken;
+    while (!worldLockUntil(deadline_ns)) {
+        if (!pauseIsOthers())
+            return ForkBroken;
+        deadline_ns = clockRead(&clockMonotonic) + RELAXED_LOAD(&fork_patience_ns);
+    }
     if (capabilityTableCount() == 0)
         return ForkDown;
     bool in_poll = own != NULL && scheduleCalledBack(own);
     forking.own = own;
-    if (!in_poll && worldStop(own, deadline_ns)) {
+    if (!in_poll && worldStop(own, StandingHalted, deadline_ns)) {
         tvarLockAll();
         timeoutRunLockAll();
         waitQueueLockAll();
+        wakerLockAll();
         return own != NULL ? ForkGreen : ForkOutside;
     }
     if (!in_poll)
@@ -73,6 +81,7 @@ static void prepareFork(void)
 static void resumeParent(void)
 {
     if (forking.way == ForkGreen || forking.way == ForkOutside) {
+        wakerUnlockAll();
         waitQueueUnlockAll();
         timeoutRunUnlockAll();
         tvarUnlockAll();
@@ -120,6 +129,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     int limited = timeoutRunSurvive(survivor, &kept->manager.timers);
     if (result == 0)
         result = limited;
+    wakerSurvive(kept);
     workerSurvive(survivor != NULL ? kept : NULL);
     monitorSurvive();
     startupSurvive(survivor != NULL, wanted);
@@ -140,6 +150,8 @@ static void surviveInChild(void)
         if (beginAnew(kept, own != NULL ? own->current : NULL) != 0)
             way = ForkBroken;
     }
+    if (way == ForkDown || way == ForkBroken)
+        wakerForget();
     if (way == ForkDown)
         startupStayDown();
     if (way == ForkBroken) {

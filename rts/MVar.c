@@ -224,6 +224,15 @@ bool mvarIsEmpty(MVar *mvar)
     return ACQUIRE_LOAD(&mvar->queue.state) == MVarEmpty;
 }
 
+int mvarOffer(MVar *mvar, void *value, Capability *here)
+{
+    Woken woken = {NULL, NULL};
+    waitQueueLock(&mvar->queue);
+    int result = put(mvar, value, &woken);
+    waitQueueFinish(&mvar->queue, &woken, here);
+    return result;
+}
+
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
 /* brings: into the queue.  value: receives what came of it, or NULL. */

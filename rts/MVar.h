@@ -34,6 +34,10 @@ struct MVar {
 
 _Static_assert(sizeof(MVar) <= WAIT_QUEUE_BYTES, "the pool's items");
 
+/* mvarOffer -- put if it is empty, which is decided under the lock; else -EAGAIN.  No safepoint.
+ * here: as for scheduleReady. */
+int mvarOffer(MVar *mvar, void *value, Capability *here);
+
 /* mvarSane -- walker for tests; nobody else is at it. */
 bool mvarSane(const MVar *mvar);
 

@@ -24,6 +24,7 @@
 #include "rts/Signal.h"
 #include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
+#include "rts/Waker.h"
 #include "rts/World.h"
 #include "rts/stm/TVar.h"
 
@@ -186,6 +187,7 @@ static void stopRooms(int steps)
     if (steps > 2)
         fdHomeFree();
     if (steps > 1) {
+        wakerEnd();
         waitQueueEnd();
         timeoutRunEnd();
         tvarEnd();
@@ -216,6 +218,7 @@ static int startRooms(const RtsConfig *config)
             tvarStart(allocator);
             timeoutRunStart(allocator);
             waitQueueStart(allocator);
+            wakerStart(allocator);
             break;
         case 2:
             result = fdHomeStart(allocator);
@@ -376,6 +379,7 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
             outsideCancelAll();
             outsideAwaitNobody();
             threadOutsideDrain();
+            wakerClose();
             worldLock();
             stopRooms(8);
             RELAXED_STORE(&rts.wanted, 0);

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 /* Why a number has no home: nobody can have opened it, or it is beyond what we keep, or memory is
@@ -136,12 +137,22 @@ int threadWaitWrite(int fd)
     return threadWaitFd(fd, FdWrite, NULL, DEADLINE_NEVER);
 }
 
+/* The deadline may have come first though the event is there: it is found at another capability. */
+static int waitUntil(int fd, FdDirection direction, int64_t deadline_ns)
+{
+    struct pollfd look = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
+    int result = threadWaitFd(fd, direction, NULL, deadline_ns);
+    if (result != -ETIMEDOUT || poll(&look, 1, 0) <= 0)
+        return result;
+    return (look.revents & POLLNVAL) != 0 ? -EBADF : 0;
+}
+
 int threadWaitReadUntil(int fd, int64_t deadline_ns)
 {
-    return threadWaitFd(fd, FdRead, NULL, deadline_ns);
+    return waitUntil(fd, FdRead, deadline_ns);
 }
 
 int threadWaitWriteUntil(int fd, int64_t deadline_ns)
 {
-    return threadWaitFd(fd, FdWrite, NULL, deadline_ns);
+    return waitUntil(fd, FdWrite, deadline_ns);
 }

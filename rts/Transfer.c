@@ -128,7 +128,7 @@ static int waitForOne(const End *in, const End *out, uint32_t *looks, uint32_t *
         return waitForEnd(out, deadline_ns);
     if (rtsNow() >= deadline_ns)
         return -ETIMEDOUT;
-    return ++*looks < LOOKS ? 0 : fdCallBackOff(step);
+    return ++*looks < LOOKS ? 0 : fdCallBackOff(step, deadline_ns);
 }
 
 /* Strangers in blocking mode: the call would not say EAGAIN. */

@@ -1,8 +1,8 @@
-/* World.c -- one change at a time, and standing still for a fork.
+/* World.c -- one change at a time, and all standing still.
  *
- * Owns    the world's lock, the count of those who stand still; the bit Halted.
- * Before  rts/Startup.c, rts/Resize.c, rts/Fork.c: a change of the whole.
- * After   rts/Schedule.c: the loop of each worker.
+ * Owns    the world's lock; when all stand still.
+ * Before  rts/Startup.c, rts/Resize.c, rts/Fork.c, rts/Pause.c: a change of the whole.
+ * After   capability/Halt.c: each of them.
  * Tests   testsuite/unit/WorldTest.c
  *
  * See Note [World's lock] and Note [Standing still].
@@ -13,19 +13,11 @@
 #include "capability/Idle.h"
 #include "rts/Schedule.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { LOCK_RETRY_NS = 50 * 1000, NUDGE_AGAIN_NS = 1000 * 1000, SECOND_NS = 1000 * 1000 * 1000 };
+enum { LOCK_RETRY_NS = 50 * 1000, NUDGE_AGAIN_NS = 1000 * 1000 };
 
-static struct {
-    uint32_t lock;   /* 0 or 1: worldTake, worldGive */
-    uint32_t halted; /* futex: workers in worldHalt (seq_cst) */
-} world;
+static uint32_t world_lock; /* 0 or 1: worldTake, worldGive */
 
 static void sleepBriefly(void)
 {
@@ -56,88 +48,91 @@ void worldGive(uint32_t *lock)
 
 bool worldLockUntil(int64_t deadline_ns)
 {
-    return worldTake(&world.lock, deadline_ns);
+    return worldTake(&world_lock, deadline_ns);
 }
 
 void worldLock(void)
 {
-    worldTake(&world.lock, DEADLINE_NEVER);
+    worldTake(&world_lock, DEADLINE_NEVER);
 }
 
 void worldUnlock(void)
 {
-    worldGive(&world.lock);
+    worldGive(&world_lock);
 }
 
-void worldNudge(Capability *capability)
+static void hintMode(Capability *capability)
 {
     RELAXED_STORE(&schedulerOf(capability)->look_at, 0);
     RELAXED_STORE(&capability->swap_until, 0);
     OR_SEQ_CST(&capability->attention, AttentionSlice);
+}
+
+void worldNudge(Capability *capability)
+{
+    hintMode(capability);
     idleWakeFor(capability);
 }
 
-static void waitFutex(uint32_t *word, uint32_t expected, int64_t timeout_ns)
+/* Those that do not stand yet.  Sleepers may sleep on if Resting is enough. */
+static bool nudgeAll(const Capability *own, Standing least)
 {
-    struct timespec timeout = {.tv_sec = timeout_ns / SECOND_NS, .tv_nsec = timeout_ns % SECOND_NS};
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-            timeout_ns == DEADLINE_NEVER ? NULL : &timeout, NULL, 0);
+    bool all = true;
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
+        Capability *capability = capabilities.items[i];
+        if (capability == own || haltStands(capability, least))
+            continue;
+        all = false;
+        hintMode(capability);
+        if (least == StandingHalted)
+            idleWakeFor(capability);
+    }
+    return all;
 }
 
-static void wakeFutex(uint32_t *word)
-{
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-}
-
-static void nudgeAll(const Capability *own)
+bool worldStop(Capability *own, Standing least, int64_t deadline_ns)
 {
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         if (capabilities.items[i] != own)
-            worldNudge(capabilities.items[i]);
+            haltOrder(capabilities.items[i]);
     }
-}
-
-bool worldStop(Capability *own, int64_t deadline_ns)
-{
-    uint32_t count = capabilityTableCount(), wanted = count - (own != NULL ? 1 : 0), halted;
-    for (uint32_t i = 0; i < count; i++) {
-        if (capabilities.items[i] != own)
-            OR_SEQ_CST(&capabilities.items[i]->mode, CapabilityHalted);
-    }
-    nudgeAll(own);
-    while ((halted = SEQ_CST_LOAD(&world.halted)) != wanted) {
-        int64_t rest_ns = deadline_ns - clockRead(&clockMonotonic);
-        if (rest_ns <= 0)
+    for (;;) {
+        uint32_t bell = ACQUIRE_LOAD(&halt_bell);
+        if (nudgeAll(own, least)) /* again: an owner that looked at the clock just then missed it */
+            return true;
+        int64_t now_ns = clockRead(&clockMonotonic);
+        if (now_ns >= deadline_ns)
             return false;
-        waitFutex(&world.halted, halted, rest_ns < NUDGE_AGAIN_NS ? rest_ns : NUDGE_AGAIN_NS);
-        nudgeAll(own); /* an owner that looked at the clock just then has missed it */
+        haltAwait(bell,
+                  deadline_ns - now_ns < NUDGE_AGAIN_NS ? deadline_ns - now_ns : NUDGE_AGAIN_NS);
     }
-    return true;
 }
 
 void worldGo(Capability *own)
 {
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
-        Capability *capability = capabilities.items[i];
-        if (capability == own)
-            continue;
-        AND_SEQ_CST(&capability->mode, ~(uint32_t)CapabilityHalted);
-        wakeFutex(&capability->mode);
+        if (capabilities.items[i] != own)
+            haltEnd(capabilities.items[i]);
     }
 }
 
-void worldHalt(Capability *capability)
+/* Below the frame where the caller's registers are. */
+static __attribute__((noinline)) void haltWithin(Capability *capability)
 {
-    uint32_t mode;
-    ADD_SEQ_CST(&world.halted, 1);
-    wakeFutex(&world.halted);
-    while (((mode = SEQ_CST_LOAD(&capability->mode)) & CapabilityHalted) != 0)
-        waitFutex(&capability->mode, mode, DEADLINE_NEVER);
-    ADD_SEQ_CST(&world.halted, (uint32_t)-1);
+    Thread *waits = capability->current; /* for a lock, in the middle of what it does */
+    if (waits != NULL)
+        waits->sp = __builtin_frame_address(0);
+    haltHere(capability);
+}
+
+__attribute__((noinline)) void worldHalt(Capability *capability)
+{
+    __builtin_unwind_init(); /* all registers are in this frame: See Note [Paused stacks] */
+    haltWithin(capability);
+    __asm__ volatile("" : : : "memory"); /* no tail call: the frame stays */
 }
 
 void worldSurvive(void)
 {
-    RELAXED_STORE(&world.lock, 0);
-    RELAXED_STORE(&world.halted, 0);
+    RELAXED_STORE(&world_lock, 0);
 }

@@ -13,6 +13,7 @@
 #include <capri/lock.h>
 #include <capri/mvar.h>
 #include <capri/once.h>
+#include <capri/pause.h>
 #include <capri/process.h>
 #include <capri/qsem.h>
 #include <capri/rts.h>
@@ -22,5 +23,6 @@
 #include <capri/thread.h>
 #include <capri/timeout.h>
 #include <capri/tvar.h>
+#include <capri/waker.h>
 
 #endif

@@ -59,6 +59,35 @@ CAPRI_EXPORT ssize_t fdRecvMsg(int fd, struct msghdr *message, int flags) CAPRI_
 CAPRI_EXPORT ssize_t fdSendMsg(int fd, const struct msghdr *message, int flags)
     CAPRI_NAME(fdSendMsg);
 
+/* The same, giving up with -ETIMEDOUT when rtsNow() reaches deadline_ns; by then it has been tried
+ * once at least, whatever deadline_ns is.  fdWriteAllUntil: less than `size` if the deadline came
+ * after some bytes; fdRecv... with MSG_WAITALL likewise.  What is a regular file is always ready:
+ * it is read and written as without a deadline (capri/file.h has others for it). */
+CAPRI_EXPORT ssize_t fdReadUntil(int fd, void *buffer, size_t size, int64_t deadline_ns)
+    CAPRI_NAME(fdReadUntil);
+CAPRI_EXPORT ssize_t fdWriteUntil(int fd, const void *buffer, size_t size, int64_t deadline_ns)
+    CAPRI_NAME(fdWriteUntil);
+CAPRI_EXPORT ssize_t fdWriteAllUntil(int fd, const void *buffer, size_t size, int64_t deadline_ns)
+    CAPRI_NAME(fdWriteAllUntil);
+CAPRI_EXPORT ssize_t fdReadvUntil(int fd, const struct iovec *parts, int count, int64_t deadline_ns)
+    CAPRI_NAME(fdReadvUntil);
+CAPRI_EXPORT ssize_t fdWritevUntil(int fd, const struct iovec *parts, int count,
+                                   int64_t deadline_ns) CAPRI_NAME(fdWritevUntil);
+CAPRI_EXPORT ssize_t fdRecvUntil(int fd, void *buffer, size_t size, int flags, int64_t deadline_ns)
+    CAPRI_NAME(fdRecvUntil);
+CAPRI_EXPORT ssize_t fdSendUntil(int fd, const void *buffer, size_t size, int flags,
+                                 int64_t deadline_ns) CAPRI_NAME(fdSendUntil);
+CAPRI_EXPORT ssize_t fdRecvFromUntil(int fd, void *buffer, size_t size, int flags,
+                                     struct sockaddr *from, socklen_t *from_size,
+                                     int64_t deadline_ns) CAPRI_NAME(fdRecvFromUntil);
+CAPRI_EXPORT ssize_t fdSendToUntil(int fd, const void *buffer, size_t size, int flags,
+                                   const struct sockaddr *to, socklen_t to_size,
+                                   int64_t deadline_ns) CAPRI_NAME(fdSendToUntil);
+CAPRI_EXPORT ssize_t fdRecvMsgUntil(int fd, struct msghdr *message, int flags, int64_t deadline_ns)
+    CAPRI_NAME(fdRecvMsgUntil);
+CAPRI_EXPORT ssize_t fdSendMsgUntil(int fd, const struct msghdr *message, int flags,
+                                    int64_t deadline_ns) CAPRI_NAME(fdSendMsgUntil);
+
 /* fdSocket -- socket(2); the fd or -E.... */
 CAPRI_EXPORT int fdSocket(int domain, int type, int protocol) CAPRI_NAME(fdSocket);
 
@@ -76,10 +105,16 @@ CAPRI_EXPORT int fdListenMany(const struct sockaddr *address, socklen_t size, in
 /* fdAccept -- the next connection's fd, or -E...; -EMFILE and -ENFILE leave the connection in the
  * queue. address, size: as in accept(2), may be NULL. */
 CAPRI_EXPORT int fdAccept(int fd, struct sockaddr *address, socklen_t *size) CAPRI_NAME(fdAccept);
+CAPRI_EXPORT int fdAcceptUntil(int fd, struct sockaddr *address, socklen_t *size,
+                               int64_t deadline_ns) CAPRI_NAME(fdAcceptUntil);
 
-/* fdConnect -- 0 once connected, or why not (-ECONNREFUSED, ...). */
+/* fdConnect -- 0 once connected, or why not (-ECONNREFUSED, ...).
+ * fdConnectUntil -- also -ETIMEDOUT, when rtsNow() reaches deadline_ns (or when the peer does not
+ * answer for minutes).  The kernel goes on trying: close the fd. */
 CAPRI_EXPORT int fdConnect(int fd, const struct sockaddr *address, socklen_t size)
     CAPRI_NAME(fdConnect);
+CAPRI_EXPORT int fdConnectUntil(int fd, const struct sockaddr *address, socklen_t size,
+                                int64_t deadline_ns) CAPRI_NAME(fdConnectUntil);
 
 /* fdShutdown -- shutdown(2). */
 CAPRI_EXPORT int fdShutdown(int fd, int how) CAPRI_NAME(fdShutdown);

@@ -28,6 +28,11 @@ struct stat;
  * until then. */
 CAPRI_EXPORT int fdOpen(const char *path, int flags, mode_t mode) CAPRI_NAME(fdOpen);
 
+/* fdOpenUntil -- likewise, giving up with -ETIMEDOUT when rtsNow() reaches deadline_ns, or with
+ * -ECANCELED.  What is opened after that is closed at once; it may have been created or cut. */
+CAPRI_EXPORT int fdOpenUntil(const char *path, int flags, mode_t mode, int64_t deadline_ns)
+    CAPRI_NAME(fdOpenUntil);
+
 /* fdPread, fdPwrite -- at `offset` bytes from the start of a file; its own position stays.
  * Returns  what was copied: less than `size` only at the end of the file, when the disk is full, or
  *          if an error came after some bytes (the next call tells it); 0: at or behind the end.
@@ -50,8 +55,10 @@ CAPRI_EXPORT ssize_t fdPwriteUntil(int fd, const void *buffer, size_t size, int6
 CAPRI_EXPORT int fdFsync(int fd) CAPRI_NAME(fdFsync);
 CAPRI_EXPORT int fdFsyncUntil(int fd, int64_t deadline_ns) CAPRI_NAME(fdFsyncUntil);
 
-/* fdStat -- fstat(2). */
+/* fdStat -- fstat(2).  fdStatUntil: -ETIMEDOUT at deadline_ns. */
 CAPRI_EXPORT int fdStat(int fd, struct stat *about) CAPRI_NAME(fdStat);
+CAPRI_EXPORT int fdStatUntil(int fd, struct stat *about, int64_t deadline_ns)
+    CAPRI_NAME(fdStatUntil);
 
 /* fdSendFile -- copy `size` bytes of the file `in` to out (a socket, a pipe, a file), without
  * passing them through the program.

@@ -81,7 +81,7 @@ def compile_command(program):
     if program.language == "go":
         return ["go", "build", "-trimpath", "-o", binary, source.name]
     return ["ghc", "-O2", "-threaded", "-rtsopts", "-v1", f"-i{source.parent}", "-outputdir",
-            f"{binary}.objects", source, "-o", binary]
+            f"{binary}.objects", source, *source.parent.glob(f"{source.stem}.c"), "-o", binary]
 
 
 def compile_one(program):
@@ -91,6 +91,8 @@ def compile_one(program):
     say(f"building {program.binary.relative_to(BUILT)}")
     made = execute(compile_command(program), program.source.parent,
                    GO if program.language == "go" else None)
+    if program.language == "ghc":  # it leaves what it makes of C beside the source
+        program.source.with_suffix(".o").unlink(missing_ok=True)
     if not made:
         program.binary.unlink(missing_ok=True)  # an old one must not be measured
     return made

@@ -12,6 +12,7 @@ EXPORT_PREFIXES = {
     "rts/FdClose.c": ["closeFd"],
     "rts/Interrupt.c": ["threadThrowTo", "threadKill", "threadCaught"],
     "rts/Mask.c": ["interruptMask", "thread"],
+    "rts/Pause.c": ["pause", "rtsPause", "rtsResume"],
     "rts/Resize.c": ["resize", "capabilitySetCount"],
     "rts/Startup.c": ["rts", "capabilityCount"],
     "rts/Stats.c": ["rtsStats"],

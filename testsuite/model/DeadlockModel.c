@@ -90,9 +90,9 @@ bool worldLockUntil(int64_t deadline_ns)
 void worldUnlock(void)
 {
 }
-bool worldStop(Capability *own, int64_t deadline_ns)
+bool worldStop(Capability *own, Standing least, int64_t deadline_ns)
 {
-    (void)own, (void)deadline_ns;
+    (void)own, (void)least, (void)deadline_ns;
     return false;
 }
 void worldGo(Capability *own)

@@ -18,9 +18,10 @@
 #include <stdarg.h>
 #include <unistd.h>
 
-/* The real Monitor, except for its OS thread and its futex. */
+/* The real Monitor and the real halt, except for OS threads and futexes. */
 static long sleepOnFutex(long number, uint32_t *word, int operation, ...);
 #define syscall sleepOnFutex
+#include "capability/Halt.c"
 #include "capability/Monitor.c"
 #undef syscall
 
@@ -41,7 +42,8 @@ typedef struct State {
     uint32_t pushed; /* relaxed: the pusher will push no more */
 } State;
 
-static State *current; /* the one state of this execution */
+static State *current;   /* the one state of this execution */
+static bool stage_rests; /* constant: sleepers say that they rest: See Note [Standing] */
 
 /* ---- What stands for the kernel, the clock and the Monitor ----------------------------------- */
 
@@ -93,7 +95,11 @@ uint32_t eventManagerPoll(EventManager *manager, int64_t deadline_ns, void *sink
     uint32_t *wakeups = &current->wakeups[indexOf(manager)];
     MODEL_CHECK(sink == &current->capabilities[indexOf(manager)] && deadline_ns > 0);
     RELAXED_STORE(&current->polling[indexOf(manager)], 1);
+    if (stage_rests)
+        restBegin(&manager->rest);
     modelBlock(isWoken, wakeups);
+    if (stage_rests)
+        restEnd(&manager->rest);
     RELAXED_STORE(&current->polling[indexOf(manager)], 0);
     XCHG_SEQ_CST(wakeups, 0); /* drained */
     return 0;
@@ -169,7 +175,7 @@ static inline void setUpTwo(void *at)
     setUpMany(at, 2);
 }
 
-static void run(Runnable *runnable)
+static inline void run(Runnable *runnable)
 {
     Work *work = (Work *)(void *)runnable;
     MODEL_CHECK(MODEL_READ(work->payload) == 1);
@@ -178,7 +184,7 @@ static void run(Runnable *runnable)
 }
 
 /* One round of the worker's loop with nothing ready. */
-static void rest(State *state, uint32_t index)
+static inline void rest(State *state, uint32_t index)
 {
     state->rests[index]++;
     idleSleep(&state->capabilities[index]);

@@ -83,13 +83,13 @@ static void *sleepOn(void *env)
 static void stopAndGo(Busy *busy, Capability *own)
 {
     worldLock();
-    CHECK(worldStop(own, rtsNow() + 60ll * SECOND_NS));
+    CHECK(worldStop(own, StandingHalted, rtsNow() + 60ll * SECOND_NS));
     uint64_t before = RELAXED_LOAD(&busy->rounds);
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         Capability *capability = capabilities.items[i];
         CHECK(own != NULL ||
               capability->current == NULL); /* a green thread may wait for the lock */
-        CHECK_EQ(RELAXED_LOAD(&capability->sleep), IdleAwake);
+        CHECK(capability == own || haltStands(capability, StandingHalted));
         CHECK(runQueueSane(&capability->queue));
     }
     sched_yield();
@@ -162,7 +162,7 @@ TEST(World, aRunawayIsNotWaitedForLongerThanAsked)
     while (SEQ_CST_LOAD(&runaway.entered) == 0)
         sched_yield();
     worldLock();
-    CHECK(!worldStop(NULL, rtsNow() + 20 * MS_NS));
+    CHECK(!worldStop(NULL, StandingHalted, rtsNow() + 20 * MS_NS));
     worldGo(NULL);
     worldUnlock();
     SEQ_CST_STORE(&runaway.leave, 1);
