@@ -20,6 +20,7 @@
 #include "rts/Starved.h"
 #include "rts/WaitQueue.h"
 #include "rts/World.h"
+#include "rts/stm/Reclaim.h"
 #include "rts/stm/TVar.h"
 
 #include <pthread.h>
@@ -105,6 +106,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     starvedSurvive();
     threadSurvive();
     threadPoolSurvive(survivor);
+    reclaimSurvive(&schedulerOf(kept)->stm);
     int result = capabilityTableSurvive(kept, startupAllocator());
     if (result != 0)
         return result;

@@ -23,6 +23,7 @@
 #include "rts/Signal.h"
 #include "rts/WaitQueue.h"
 #include "rts/World.h"
+#include "rts/stm/Reclaim.h"
 #include "rts/stm/TVar.h"
 
 #include <errno.h>
@@ -171,8 +172,10 @@ static void stopRooms(int steps)
         workerStopAll();
     if (steps > 5 && rts.signals)
         overflowEnd();
-    if (steps > 4)
+    if (steps > 4) {
+        reclaimEnd();
         capabilityTableFree(startupAllocator());
+    }
     if (steps > 3)
         stackPoolEnd();
     if (steps > 2)

@@ -16,6 +16,7 @@
 #include <capri/qsem.h>
 #include <capri/rts.h>
 #include <capri/signal.h>
+#include <capri/stm.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>
 #include <capri/tvar.h>

@@ -70,9 +70,9 @@ EXPORT_PREFIXES = {
     "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
     "rts/Stats.c": ["rtsStats"],
     "rts/ThreadPool.c": ["threadCache"],
-    "rts/Wait.c": ["claim"],
-    "rts/context/Slab.c": ["stack"],
-    "rts/stm/Delay.c": ["registerDelay"],
+    "rts/Wait.c": ["claim"], "rts/context/Slab.c": ["stack"],
+    "rts/stm/Delay.c": ["registerDelay"], "rts/stm/Jump.c": ["stm", "tvar"],
+    "rts/stm/Reclaim.c": ["reclaim", "share"], "rts/stm/Status.c": ["stm", "tvar"],
 }
 HEADER_MENTIONS = ["Owns", "Tests"]  # the first comment of a file on a floor names one of them
 PATH_HOPS = 6
