@@ -161,9 +161,9 @@ CAPRI_EXPORT int stmRetireStatus(Transaction *tx, void *pointer, void (*free)(vo
 
 /* ---- seeing inside ---- */
 
-/* StmStats -- counters of one capability since rtsInit.  starts - all others: running now. */
+/* StmStats -- counters of one capability since rtsInit. */
 typedef struct StmStats {
-    uint64_t starts;        /* attempts begun */
+    uint64_t starts;        /* attempts that have ended, however: the sum of the next six */
     uint64_t commits;       /* attempts that committed */
     uint64_t changed;       /* aborts: something read had been written */
     uint64_t locked;        /* aborts: another was committing the same variable */

@@ -26,12 +26,14 @@ typedef struct Escape {
 } Escape;
 #endif
 
-typedef void *EscapeFn(void *first, void *second);
+struct Transaction;
+typedef void *EscapeFn(struct Transaction *first, void *second);
 
 /* escapeCall -- fn(first, second); its result, or NULL after an escape.
  * escapeTo -- from inside of it. */
 #ifdef ESCAPE_BY_LONGJMP
-static inline void *escapeCall(Escape *escape, EscapeFn *fn, void *first, void *second)
+static inline void *escapeCall(Escape *escape, EscapeFn *fn, struct Transaction *first,
+                               void *second)
 {
     return _setjmp(escape->buffer) == 0 ? fn(first, second) : NULL;
 }
@@ -41,7 +43,7 @@ static inline _Noreturn void escapeTo(Escape *escape)
     _longjmp(escape->buffer, 1);
 }
 #else
-void *escapeCall(Escape *escape, EscapeFn *fn, void *first, void *second);
+void *escapeCall(Escape *escape, EscapeFn *fn, struct Transaction *first, void *second);
 _Noreturn void escapeTo(Escape *escape);
 #endif
 

@@ -2,7 +2,7 @@
  *
  * Owns    the nodes of a blocked transaction.
  * Before  rts/stm/STM.c: a retry reached the top.   After  rts/Park.c, rts/Outside.c: the wait.
- * Tests   testsuite/unit/BlockTest.c
+ * Tests   testsuite/unit/BlockTest.c, testsuite/model/BlockModel.c (every interleaving)
  *
  * See Note [Blocked transactions].
  */

@@ -14,12 +14,12 @@
 
 int stmAtomically(StmAction *action, void *env, void **result)
 {
-    return stmRun(&(StmBody){.jumping = action, .env = env}, result, DEADLINE_NEVER);
+    return stmRun(action, NULL, env, result, DEADLINE_NEVER);
 }
 
 int stmAtomicallyUntil(StmAction *action, void *env, void **result, int64_t deadline_ns)
 {
-    return stmRun(&(StmBody){.jumping = action, .env = env}, result, deadline_ns);
+    return stmRun(action, NULL, env, result, deadline_ns);
 }
 
 static inline void leaveUnless(Transaction *tx, int status)
@@ -28,16 +28,28 @@ static inline void leaveUnless(Transaction *tx, int status)
         stmLeave(tx);
 }
 
-void *tvarRead(Transaction *tx, TVar *tvar)
+static __attribute__((noinline)) void *readSlow(Transaction *tx, TVar *tvar)
 {
-    void *value;
+    void *value = NULL;
     leaveUnless(tx, transactionRead(tx, tvar, &value));
     return value;
 }
 
-void tvarWrite(Transaction *tx, TVar *tvar, void *value)
+static __attribute__((noinline)) void writeSlow(Transaction *tx, TVar *tvar, void *value)
 {
     leaveUnless(tx, transactionWrite(tx, tvar, value));
+}
+
+void *tvarRead(Transaction *tx, TVar *tvar)
+{
+    void *value = NULL;
+    return LIKELY(transactionReadQuick(tx, tvar, &value)) ? value : readSlow(tx, tvar);
+}
+
+void tvarWrite(Transaction *tx, TVar *tvar, void *value)
+{
+    if (UNLIKELY(!transactionWriteQuick(tx, tvar, value)))
+        writeSlow(tx, tvar, value);
 }
 
 void tvarWriteIfChanged(Transaction *tx, TVar *tvar, void *value)
@@ -99,26 +111,15 @@ void stmRetire(Transaction *tx, void *pointer, void (*free)(void *pointer))
     leaveUnless(tx, stmAddRetired(tx, pointer, free));
 }
 
-typedef struct Call {
-    StmAction *action;
-    void *env;
-} Call;
-
-static void *callAction(void *tx, void *call)
-{
-    const Call *it = call;
-    return it->action(tx, it->env);
-}
-
 /* Run a branch.  True: it ended in `fate` and is undone; false: *result is its result. */
-static bool runBranch(Transaction *tx, Call call, Fate fate, void **result)
+static bool runBranch(Transaction *tx, StmAction *action, void *env, Fate fate, void **result)
 {
     Escape escape, *outer = tx->escape;
     StmBranch branch = stmBranchBegin(tx);
     if (outer == NULL)
         stmLeave(tx);
     tx->escape = &escape;
-    *result = escapeCall(&escape, callAction, tx, &call);
+    *result = escapeCall(&escape, action, tx, env);
     tx->escape = outer;
     if (stmBranchEnd(tx, branch, fate))
         return true;
@@ -133,7 +134,7 @@ void *stmOrElse(Transaction *tx, StmAction *first, void *first_env, StmAction *s
     void *result;
     if (first == NULL || second == NULL)
         stmThrow(tx, -EINVAL, NULL);
-    if (runBranch(tx, (Call){first, first_env}, FateRetry, &result))
+    if (runBranch(tx, first, first_env, FateRetry, &result))
         return second(tx, second_env);
     return result;
 }
@@ -144,7 +145,7 @@ void *stmCatch(Transaction *tx, StmAction *action, void *env, StmHandler *handle
     void *result;
     if (action == NULL || handler == NULL)
         stmThrow(tx, -EINVAL, NULL);
-    if (runBranch(tx, (Call){action, env}, FateThrown, &result))
+    if (runBranch(tx, action, env, FateThrown, &result))
         return handler(tx, tx->code, tx->payload, handler_env);
     return result;
 }

@@ -11,7 +11,7 @@
 #include "iomgr/Memory.h"
 #include "rts/Startup.h"
 
-enum { TABLE_LEAST = 32, ROOM_LEAST = 64, UNDO_LEAST = 16 };
+enum { TABLE_LEAST = 64, TABLE_GROWS = 4, ROOM_LEAST = 64, UNDO_LEAST = 16 };
 
 /* A block: room entries, then a table of up to 2 * room numbers. */
 static size_t blockSize(uint32_t room)
@@ -19,43 +19,26 @@ static size_t blockSize(uint32_t room)
     return room * (sizeof(LogEntry) + 2 * sizeof(uint32_t));
 }
 
-static uint32_t *tableOf(const Log *log)
+LogEntry *logFind(const Log *log, const TVar *tvar)
 {
-    return (uint32_t *)(void *)(log->entries + log->room);
-}
-
-static uint32_t hashOf(const TVar *tvar)
-{
-    return (uint32_t)(((uintptr_t)tvar / sizeof(TVar)) * UINT64_C(0x9E3779B97F4A7C15) >> 32);
-}
-
-LogEntry *logFindHashed(const Log *log, const TVar *tvar)
-{
-    const uint32_t *table = tableOf(log);
-    for (uint32_t at = hashOf(tvar) & log->mask; table[at] != 0; at = (at + 1) & log->mask) {
-        LogEntry *entry = &log->entries[table[at] - 1];
-        if (entry->tvar == tvar)
-            return entry;
+    if (log->mask != 0) {
+        uint32_t number = *logSlot(log, tvar);
+        return number == 0 ? NULL : &log->entries[number - 1];
+    }
+    for (uint32_t i = 0; i < log->count; i++) {
+        if (log->entries[i].tvar == tvar)
+            return &log->entries[i];
     }
     return NULL;
-}
-
-static void indexEntry(Log *log, uint32_t number)
-{
-    uint32_t *table = tableOf(log);
-    uint32_t at = hashOf(log->entries[number].tvar) & log->mask;
-    while (table[at] != 0)
-        at = (at + 1) & log->mask;
-    table[at] = number + 1;
 }
 
 /* A table of `size` places for what is there. */
 static void indexAll(Log *log, uint32_t size)
 {
     log->mask = size - 1;
-    memset(tableOf(log), 0, size * sizeof(uint32_t));
+    memset(logTable(log), 0, size * sizeof(uint32_t));
     for (uint32_t i = 0; i < log->count; i++)
-        indexEntry(log, i);
+        *logSlot(log, log->entries[i].tvar) = i + 1;
 }
 
 static void releaseBlock(LogEntry *entries, uint32_t room)
@@ -86,22 +69,20 @@ static bool growBlock(Log *log, StmShare *share)
     return true;
 }
 
-LogEntry *logAddSlow(Log *log, TVar *tvar, StmShare *share)
+/* There is no room for one more, in the block or in the table; or no table yet. */
+LogEntry *logPlaceSlow(Log *log, TVar *tvar, StmShare *share)
 {
     if (log->count == log->room && !growBlock(log, share))
         return NULL;
-    uint32_t size = log->mask + 1;
-    if (log->count * 2 >= size || log->mask == 0) {
-        size = TABLE_LEAST;
-        while (size <= log->count * 2)
-            size *= 2;
+    uint32_t size = TABLE_LEAST;
+    while (size <= log->count * 2)
+        size *= TABLE_GROWS;
+    if (size > 2 * log->room)
+        size = 2 * log->room;
+    if (size > log->mask + 1)
         indexAll(log, size);
-    }
-    LogEntry *entry = &log->entries[log->count++];
-    entry->tvar = tvar;
-    entry->flags = entry->nest = 0;
-    indexEntry(log, log->count - 1);
-    return entry;
+    *logSlot(log, tvar) = log->count + 1;
+    return logAppend(log, tvar);
 }
 
 void logCloseSlow(Log *log, StmShare *share)
@@ -168,6 +149,7 @@ void logNestDrop(Log *log, LogMark mark)
     while (log->undo_count > mark.undo) {
         LogUndo *undo = &log->undo[--log->undo_count];
         LogEntry *entry = &log->entries[undo->entry];
+        log->written -= (entry->flags & ~undo->flags & LOG_WROTE) != 0;
         entry->value = undo->value;
         entry->flags = undo->flags;
         entry->nest = undo->nest;
@@ -179,9 +161,13 @@ bool logSane(Log *log)
 {
     if (log->count > log->room || log->undo_count > log->undo_room || log->nest > log->nests)
         return false;
+    uint32_t written = 0;
     for (uint32_t i = 0; i < log->count; i++) {
         if (logFind(log, log->entries[i].tvar) != &log->entries[i] || log->entries[i].flags > 3)
             return false;
+        written += (log->entries[i].flags & LOG_WROTE) != 0;
     }
+    if (written != log->written)
+        return false;
     return log->mask == 0 || log->count * 2 <= log->mask + 1;
 }

@@ -40,10 +40,10 @@ typedef struct LogUndo {
 typedef struct Log {
     LogEntry *entries;
     uint32_t count, room;
-    uint32_t mask;   /* of the hash table behind the entries; 0: there is none */
-    uint32_t writes; /* entries that have been written, or more */
-    uint32_t nest;   /* the innermost that runs; 0: none */
-    uint32_t nests;  /* begun */
+    uint32_t mask;    /* of the hash table behind the entries; 0: there is none */
+    uint32_t written; /* entries with LOG_WROTE */
+    uint32_t nest;    /* the innermost that runs; 0: none */
+    uint32_t nests;   /* begun */
     LogUndo *undo;
     uint32_t undo_count, undo_room;
     LogEntry here[LOG_INLINE];
@@ -60,7 +60,7 @@ static inline void logOpen(Log *log)
 /* logReset -- empty; memory is kept. */
 static inline void logReset(Log *log)
 {
-    log->count = log->mask = log->writes = log->nest = log->nests = log->undo_count = 0;
+    log->count = log->mask = log->written = log->nest = log->nests = log->undo_count = 0;
 }
 
 /* logClose -- empty; memory goes back, a big block to `share` if it wants one (NULL: none does). */
@@ -75,31 +75,62 @@ static inline void logClose(Log *log, StmShare *share)
 /* logFreeSpare -- likewise of what a share keeps. */
 void logFreeSpare(StmShare *share);
 
-/* logFind -- the entry of tvar, or NULL. */
-LogEntry *logFindHashed(const Log *log, const TVar *tvar);
-
-static inline LogEntry *logFind(Log *log, const TVar *tvar)
+/* logTable -- the hash table behind the entries: numbers of entries from 1, 0 for none.
+ * logSlot -- where in it tvar is, or belongs. */
+static inline uint32_t *logTable(const Log *log)
 {
-    if (UNLIKELY(log->mask != 0))
-        return logFindHashed(log, tvar);
-    for (uint32_t i = 0; i < log->count; i++) {
-        if (log->entries[i].tvar == tvar)
-            return &log->entries[i];
-    }
-    return NULL;
+    return (uint32_t *)(void *)(log->entries + log->room);
 }
 
-/* logAdd -- a new entry, with flags 0; NULL: out of memory. */
-LogEntry *logAddSlow(Log *log, TVar *tvar, StmShare *share);
-
-static inline LogEntry *logAdd(Log *log, TVar *tvar, StmShare *share)
+static inline uint32_t *logSlot(const Log *log, const TVar *tvar)
 {
-    if (UNLIKELY(log->count >= LOG_INLINE))
-        return logAddSlow(log, tvar, share);
+    uint64_t hash = ((uintptr_t)tvar / sizeof(TVar)) * UINT64_C(0x9E3779B97F4A7C15);
+    uint32_t *table = logTable(log), at = (uint32_t)(hash >> 32) & log->mask;
+    while (table[at] != 0 && log->entries[table[at] - 1].tvar != tvar)
+        at = (at + 1) & log->mask;
+    return &table[at];
+}
+
+/* logFind -- the entry of tvar, or NULL. */
+LogEntry *logFind(const Log *log, const TVar *tvar);
+
+/* logPlace -- the entry of tvar, or a new one with flags 0; NULL: out of memory. */
+LogEntry *logPlaceSlow(Log *log, TVar *tvar, StmShare *share);
+
+static inline LogEntry *logAppend(Log *log, TVar *tvar)
+{
     LogEntry *entry = &log->entries[log->count++];
     entry->tvar = tvar;
     entry->flags = entry->nest = 0;
     return entry;
+}
+
+static inline LogEntry *logPlace(Log *log, TVar *tvar, StmShare *share)
+{
+    if (log->mask != 0) {
+        uint32_t *slot = logSlot(log, tvar);
+        if (*slot != 0)
+            return &log->entries[*slot - 1];
+        if (UNLIKELY(log->count == log->room || log->count * 2 > log->mask))
+            return logPlaceSlow(log, tvar, share);
+        *slot = log->count + 1;
+        return logAppend(log, tvar);
+    }
+    for (uint32_t i = 0; i < log->count; i++) {
+        if (log->entries[i].tvar == tvar)
+            return &log->entries[i];
+    }
+    if (UNLIKELY(log->count >= LOG_INLINE))
+        return logPlaceSlow(log, tvar, share);
+    return logAppend(log, tvar);
+}
+
+/* logWrite -- entry's value will be this; it has been saved, if need be. */
+static inline void logWrite(Log *log, LogEntry *entry, void *value)
+{
+    log->written += (entry->flags & LOG_WROTE) == 0;
+    entry->flags |= LOG_WROTE;
+    entry->value = value;
 }
 
 /* logSave -- before a write to entry inside of a nest.  False: out of memory. */

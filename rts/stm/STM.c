@@ -55,11 +55,9 @@ static inline int beginAttempt(Transaction *tx)
     tx->share->running = tx;
     tx->fate = FateNone;
     tx->counting = false;
-    tx->reads = 0;
     tx->looks = 0;
     logReset(&tx->log);
     reclaimEnter(tx->share);
-    COUNT(&tx->share->stats.starts, 1);
     return 0;
 }
 
@@ -84,24 +82,12 @@ static inline void passSafepoint(void)
         scheduleSafepoint(here);
 }
 
-static void *callJumping(void *tx, void *body)
+static void runStatus(Transaction *tx, StmStatusAction *action, void *env)
 {
-    const StmBody *it = body;
-    return it->jumping(tx, it->env);
-}
-
-static inline void *runBody(Transaction *tx, const StmBody *body)
-{
-    Escape escape;
-    if (body->jumping != NULL) {
-        tx->escape = &escape;
-        return escapeCall(&escape, callJumping, tx, (void *)(uintptr_t)body);
-    }
     tx->escape = NULL;
-    int status = body->status(tx, body->env);
+    int status = action(tx, env);
     if (status != 0 && tx->fate == FateNone)
         stmThrowCode(tx, status, NULL);
-    return NULL;
 }
 
 /* ---- between attempts ---- */
@@ -204,15 +190,22 @@ static inline void succeed(Transaction *tx, uint32_t aborts)
     endAttempt(tx);
 }
 
-static inline int runAttempts(Transaction *tx, const StmBody *body, void **result,
-                              int64_t deadline_ns)
+static inline int runAttempts(Transaction *tx, StmAction *action, StmStatusAction *status_action,
+                              void *env, void **result, int64_t deadline_ns)
 {
     uint32_t aborts = 0;
+    Escape escape;
     for (;;) {
         int again = beginAttempt(tx);
         if (UNLIKELY(again != 0))
             return again;
-        void *value = runBody(tx, body);
+        void *value = NULL;
+        if (LIKELY(action != NULL)) {
+            tx->escape = &escape;
+            value = escapeCall(&escape, action, tx, env);
+        } else {
+            runStatus(tx, status_action, env);
+        }
         if (LIKELY(tx->fate == FateNone && transactionCommit(tx))) {
             succeed(tx, aborts);
             if (result != NULL)
@@ -237,11 +230,12 @@ static inline int runAttempts(Transaction *tx, const StmBody *body, void **resul
     }
 }
 
-int stmRun(const StmBody *body, void **result, int64_t deadline_ns)
+int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **result,
+           int64_t deadline_ns)
 {
     Capability *here = scheduleHere();
     Transaction tx;
-    if (UNLIKELY(body->jumping == NULL && body->status == NULL))
+    if (UNLIKELY(action == NULL && status_action == NULL))
         return -EINVAL;
     if (LIKELY(here != NULL) ? scheduleCalledBack(here) || schedulerOf(here)->stm.running != NULL
                              : workerOutside() != NULL)
@@ -249,7 +243,7 @@ int stmRun(const StmBody *body, void **result, int64_t deadline_ns)
     tx.serial = false;
     tx.effects = (Effects){0};
     logOpen(&tx.log);
-    int done = runAttempts(&tx, body, result, deadline_ns);
+    int done = runAttempts(&tx, action, status_action, env, result, deadline_ns);
     if (UNLIKELY(tx.serial))
         dropToken(&tx);
     if (UNLIKELY(tx.effects.items != NULL))

@@ -16,15 +16,9 @@
 
 #include "rts/stm/Transaction.h"
 
-/* What to run: one of the two. */
-typedef struct StmBody {
-    StmAction *jumping;
-    StmStatusAction *status;
-    void *env;
-} StmBody;
-
-/* stmRun -- stmAtomicallyUntil for either style. */
-int stmRun(const StmBody *body, void **result, int64_t deadline_ns);
+/* stmRun -- stmAtomicallyUntil for either style: one of the actions is NULL. */
+int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **result,
+           int64_t deadline_ns);
 
 /* stmLeave -- the attempt or branch has ended: back to the frame that sees to it. */
 _Noreturn void stmLeave(Transaction *tx);

@@ -51,7 +51,6 @@ uint64_t shareChanges(void);
 /* shareStatsAdd -- sum += part; of the longest run the longer one. */
 static inline void shareStatsAdd(StmStats *sum, const StmStats *part)
 {
-    sum->starts += RELAXED_LOAD(&part->starts);
     sum->commits += RELAXED_LOAD(&part->commits);
     sum->changed += RELAXED_LOAD(&part->changed);
     sum->locked += RELAXED_LOAD(&part->locked);
@@ -62,6 +61,8 @@ static inline void shareStatsAdd(StmStats *sum, const StmStats *part)
     sum->serial += RELAXED_LOAD(&part->serial);
     sum->retired += RELAXED_LOAD(&part->retired);
     sum->freed += RELAXED_LOAD(&part->freed);
+    sum->starts =
+        sum->commits + sum->changed + sum->locked + sum->yielded + sum->retries + sum->failures;
     uint64_t longest = RELAXED_LOAD(&part->longest_abort);
     if (longest > sum->longest_abort)
         sum->longest_abort = longest;

@@ -10,7 +10,7 @@
 
 int stmAtomicallyStatus(StmStatusAction *action, void *env, void **payload, int64_t deadline_ns)
 {
-    return stmRun(&(StmBody){.status = action, .env = env}, payload, deadline_ns);
+    return stmRun(NULL, action, env, payload, deadline_ns);
 }
 
 /* An action that went on after its attempt had ended gets the same answer again. */
@@ -21,12 +21,16 @@ static inline bool isOver(const Transaction *tx)
 
 int tvarReadStatus(Transaction *tx, TVar *tvar, void **value)
 {
-    return isOver(tx) ? -ECANCELED : transactionRead(tx, tvar, value);
+    if (isOver(tx))
+        return -ECANCELED;
+    return LIKELY(transactionReadQuick(tx, tvar, value)) ? 0 : transactionRead(tx, tvar, value);
 }
 
 int tvarWriteStatus(Transaction *tx, TVar *tvar, void *value)
 {
-    return isOver(tx) ? -ECANCELED : transactionWrite(tx, tvar, value);
+    if (isOver(tx))
+        return -ECANCELED;
+    return LIKELY(transactionWriteQuick(tx, tvar, value)) ? 0 : transactionWrite(tx, tvar, value);
 }
 
 int stmRetryStatus(Transaction *tx)

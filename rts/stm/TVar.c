@@ -110,7 +110,7 @@ void *tvarLookSlow(TVar *tvar, uint64_t *version)
     for (;;) {
         uint64_t before = ACQUIRE_LOAD(&tvar->version);
         void *value = ACQUIRE_LOAD(&tvar->value);
-        if (((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) | (before & 1)) != 0) {
+        if ((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) != 0) {
             turnWait(&spins);
         } else if (RELAXED_LOAD(&tvar->version) == before) {
             *version = before;
@@ -134,7 +134,7 @@ static inline void put(TVar *tvar, void *value, Capability *here)
 {
     WatchNode *watchers = watchListLock(&tvar->watchers);
     uint64_t version = RELAXED_LOAD(&tvar->version);
-    RELAXED_STORE(&tvar->version, version + 1); /* V1 */
+    RELEASE_STORE(&tvar->version, version + 1); /* V1 */
     shareCountChange(here == NULL ? NULL : &schedulerOf(here)->stm);
     RELEASE_STORE(&tvar->value, value);         /* V2 */
     RELEASE_STORE(&tvar->version, version + 2); /* V3 */
@@ -152,14 +152,15 @@ int tvarWriteIO(TVar *tvar, void *value)
 {
     if (tvar->kind != TVarPlain)
         return -EPERM;
-    Capability *here = scheduleHere();
-    if (serialIsHeld() && scheduleMayWait()) {
+    if (serialIsHeld() && scheduleMayWait())
         serialAwait(); /* cancelled: it writes all the same */
-        here = scheduleHere();
+    Capability *here = scheduleHere();
+    if (UNLIKELY(here == NULL)) {
+        tvarPut(tvar, value, NULL);
+        return 0;
     }
     put(tvar, value, here);
-    if (here != NULL)
-        scheduleSafepoint(here);
+    scheduleSafepoint(here);
     return 0;
 }
 

@@ -4,13 +4,14 @@
  *   version  even: the number of writes times two; odd: a writer is at work.
  *   field    from   to     by        order    meaning
  *   watchers L      LOCK   writer    acquire  takes all watchers; See Note [WatchList states]
- *   version  2n     2n+1   writer    relaxed  (V1) under LOCK, as all that follow
+ *   version  2n     2n+1   writer    release  (V1) under LOCK, as all that follow
  *   value    a      b      writer    release  (V2) only between V1 and V3
  *   version  2n+1   2n+2   writer    release  (V3)
  *   watchers LOCK   empty  writer    release  then fires them
  *   A reader takes version (acquire), value (acquire), watchers (seq_cst), version again (relaxed):
- *   versions equal and even, and no LOCK, or anew.  Who reads a value of V2 has acquired V1, so its
- *   second look sees 2n+1 or later.  LOCK tells of a commit before its V1: See Note [Commit].
+ *   no LOCK and versions equal, or anew.  Who reads a value of V2 has acquired V1, so its second
+ *   look sees 2n+1 or later; who reads the version of V1 has acquired LOCK, so it finds that, or
+ *   V3.  LOCK tells of a commit before its V1: See Note [Commit].
  *   A watcher publishes itself, then compares the version (relaxed): what was unlocked before its
  *   node came into the list it sees by that very operation, and every later lock takes the node.
  *   Between V1 and V2 the change is counted: See Note [Counting changes].
@@ -59,8 +60,8 @@ static inline void *tvarLook(TVar *tvar, uint64_t *version)
 {
     uint64_t before = ACQUIRE_LOAD(&tvar->version);
     void *value = ACQUIRE_LOAD(&tvar->value);
-    uint64_t busy = (SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) | (before & 1);
-    if (UNLIKELY(busy != 0 || RELAXED_LOAD(&tvar->version) != before))
+    if (UNLIKELY((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) != 0 ||
+                 RELAXED_LOAD(&tvar->version) != before))
         return tvarLookSlow(tvar, version);
     *version = before;
     return value;

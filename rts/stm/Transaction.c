@@ -2,7 +2,8 @@
  *
  * Owns    Transaction; what TVar.c owns of a variable, while it holds that variable's LOCK.
  * Before  rts/stm/STM.c: running actions.   After  iomgr/WatchList.c: locks and watchers.
- * Tests   testsuite/unit/TransactionTest.c, testsuite/stress/Histories.c
+ * Tests   testsuite/unit/TransactionTest.c, testsuite/model/CommitModel.c (every interleaving),
+ *         testsuite/stress/Histories.c
  *
  * See Note [Opacity] and Note [Commit].
  */
@@ -31,25 +32,18 @@ int transactionSpoil(Transaction *tx, SpoiltBy by)
     return transactionEnd(tx, FateSpoilt);
 }
 
-/* T2; and each look at what was read before. */
-static inline bool isUnchanged(const LogEntry *entry)
-{
-    return (SEQ_CST_LOAD(&entry->tvar->watchers) & WATCH_LOCK) == 0 &&
-           RELAXED_LOAD(&entry->tvar->version) == entry->version;
-}
-
 bool transactionHolds(const Transaction *tx)
 {
     for (uint32_t i = 0; i < tx->log.count; i++) {
         const LogEntry *entry = &tx->log.entries[i];
-        if ((entry->flags & LOG_READ) != 0 && !isUnchanged(entry))
+        if ((entry->flags & LOG_READ) != 0 && !transactionUnchanged(entry))
             return false;
     }
     return true;
 }
 
-/* Many reads: See Note [Counting changes]. */
-static __attribute__((noinline)) int validateByCount(Transaction *tx)
+/* See Note [Counting changes]. */
+static inline int validateMany(Transaction *tx)
 {
     uint64_t changes = shareChanges();
     if (LIKELY(tx->counting && changes == tx->changes))
@@ -62,20 +56,20 @@ static __attribute__((noinline)) int validateByCount(Transaction *tx)
     return transactionHolds(tx) ? 0 : transactionSpoil(tx, SpoiltByChange);
 }
 
-int transactionReadFresh(Transaction *tx, TVar *tvar, LogEntry *entry, void **value)
+int transactionRead(Transaction *tx, TVar *tvar, void **value)
 {
-    if (entry == NULL) {
-        entry = logAdd(&tx->log, tvar, tx->share);
-        if (UNLIKELY(entry == NULL))
-            return transactionEnd(tx, FateNoMemory);
+    LogEntry *entry = logPlace(&tx->log, tvar, tx->share);
+    if (UNLIKELY(entry == NULL))
+        return transactionEnd(tx, FateNoMemory);
+    if (entry->flags != 0) {
+        *value = entry->value;
+        return 0;
     }
     *value = entry->value = tvarLook(tvar, &entry->version);
     entry->flags = LOG_READ;
-    if (++tx->reads == 1)
-        return 0;
-    if (UNLIKELY(tx->reads > FEW_READS))
-        return validateByCount(tx);
-    return LIKELY(transactionHolds(tx)) ? 0 : transactionSpoil(tx, SpoiltByChange);
+    if (LIKELY(tx->log.count > FEW_READS))
+        return validateMany(tx);
+    return transactionHolds(tx) ? 0 : transactionSpoil(tx, SpoiltByChange);
 }
 
 int transactionWrite(Transaction *tx, TVar *tvar, void *value)
@@ -85,30 +79,30 @@ int transactionWrite(Transaction *tx, TVar *tvar, void *value)
         tx->payload = NULL;
         return transactionEnd(tx, FateThrown);
     }
-    LogEntry *entry = logFind(&tx->log, tvar);
-    if (entry == NULL)
-        entry = logAdd(&tx->log, tvar, tx->share);
+    LogEntry *entry = logPlace(&tx->log, tvar, tx->share);
     if (UNLIKELY(entry == NULL || (tx->log.nest != 0 && !logSave(&tx->log, entry))))
         return transactionEnd(tx, FateNoMemory);
-    entry->value = value;
-    entry->flags |= LOG_WROTE;
-    tx->log.writes++;
+    logWrite(&tx->log, entry, value);
     return 0;
 }
 
 /* ---- commit ---- */
 
-/* T1: give back the locks of the first `count` entries. */
-static void unlockWrites(Transaction *tx, uint32_t count)
+/* Give up: the first `count` entries have been locked. */
+static __attribute__((noinline)) bool unlockWrites(Transaction *tx, uint32_t count, SpoiltBy by)
 {
     for (uint32_t i = 0; i < count; i++) {
         LogEntry *entry = &tx->log.entries[i];
-        if ((entry->flags & LOG_WROTE) != 0)
+        if ((entry->flags & LOG_WROTE) != 0) {
+            RELEASE_STORE(&entry->tvar->version, entry->version);
             watchListUnlockKeep(&entry->tvar->watchers);
+        }
     }
+    transactionSpoil(tx, by);
+    return false;
 }
 
-static bool lockSlow(WatchList *watchers)
+static __attribute__((noinline)) bool lockSlow(WatchList *watchers)
 {
     for (int i = 0; i < LOCK_SPINS; i++) {
         SMP_PAUSE();
@@ -120,64 +114,53 @@ static bool lockSlow(WatchList *watchers)
 
 static inline bool lockWrites(Transaction *tx)
 {
-    Log *log = &tx->log;
-    for (uint32_t i = 0; i < log->count; i++) {
-        LogEntry *entry = &log->entries[i];
+    LogEntry *entry = tx->log.entries;
+    for (uint32_t i = 0; i < tx->log.count; i++, entry++) {
         if ((entry->flags & LOG_WROTE) == 0)
             continue;
         WatchList *watchers = &entry->tvar->watchers;
-        if (UNLIKELY(!watchListTryLock(watchers) && !lockSlow(watchers))) { /* T1 */
-            unlockWrites(tx, i);
-            transactionSpoil(tx, SpoiltByLock);
-            return false;
-        }
+        if (UNLIKELY(!watchListTryLock(watchers) && !lockSlow(watchers))) /* T1 */
+            return unlockWrites(tx, i, SpoiltByLock);
         uint64_t version = RELAXED_LOAD(&entry->tvar->version);
         if (UNLIKELY((entry->flags & LOG_READ) != 0 && version != entry->version)) {
-            unlockWrites(tx, i + 1);
-            transactionSpoil(tx, SpoiltByChange);
-            return false;
+            watchListUnlockKeep(watchers);
+            return unlockWrites(tx, i, SpoiltByChange);
         }
         entry->version = version;
+        RELEASE_STORE(&entry->tvar->version, version + 1); /* T3 */
     }
     return true;
 }
 
 static inline bool validateReads(Transaction *tx)
 {
-    Log *log = &tx->log;
+    const Log *log = &tx->log;
+    if (log->written == log->count)
+        return true;
     for (uint32_t i = 0; i < log->count; i++) {
-        LogEntry *entry = &log->entries[i];
-        if (entry->flags == LOG_READ && UNLIKELY(!isUnchanged(entry))) { /* T2 */
-            unlockWrites(tx, log->count);
-            transactionSpoil(tx, SpoiltByChange);
-            return false;
-        }
+        const LogEntry *entry = &log->entries[i];
+        if (entry->flags == LOG_READ && UNLIKELY(!transactionUnchanged(entry))) /* T2 */
+            return unlockWrites(tx, log->count, SpoiltByChange);
     }
     return true;
 }
 
-/* T3 to T7.  True: somebody watches; the lists are in the entries' values. */
+/* T4 to T7.  True: somebody watches; the lists are in the entries' values. */
 static inline bool storeWrites(Transaction *tx)
 {
-    Log *log = &tx->log;
+    LogEntry *entry = tx->log.entries;
     uintptr_t watched = 0;
-    for (uint32_t i = 0; i < log->count; i++) {
-        LogEntry *entry = &log->entries[i];
-        if ((entry->flags & LOG_WROTE) != 0)
-            RELAXED_STORE(&entry->tvar->version, entry->version + 1); /* T3 */
-    }
     shareCountChange(tx->here == NULL ? NULL : tx->share); /* T4 */
-    for (uint32_t i = 0; i < log->count; i++) {
-        LogEntry *entry = &log->entries[i];
+    for (const LogEntry *end = entry + tx->log.count; entry != end; entry++) {
         TVar *tvar = entry->tvar;
         if ((entry->flags & LOG_WROTE) == 0)
             continue;
         RELEASE_STORE(&tvar->value, entry->value);         /* T5 */
         RELEASE_STORE(&tvar->version, entry->version + 2); /* T6 */
-        WatchNode *watchers = watchListHead(RELAXED_LOAD(&tvar->watchers));
-        watchListUnlock(&tvar->watchers); /* T7 */
-        entry->value = watchers;
-        watched |= (uintptr_t)watchers;
+        WatchList word = RELAXED_LOAD(&tvar->watchers);
+        RELEASE_STORE(&tvar->watchers, word & WATCH_GENERATION); /* T7 */
+        entry->value = watchListHead(word);
+        watched |= (uintptr_t)entry->value;
     }
     return watched != 0;
 }
@@ -193,7 +176,7 @@ static __attribute__((noinline)) void fireWatchers(Transaction *tx)
 
 bool transactionCommit(Transaction *tx)
 {
-    if (tx->log.writes == 0)
+    if (tx->log.written == 0)
         return true;
     if (serialIsHeld() && !tx->serial) {
         transactionSpoil(tx, SpoiltBySerial);

@@ -11,17 +11,18 @@
  *
  * Note [Commit]
  *   step        by           order     meaning
- *   lock        each write   seq_cst   (T1) LOCK of its watchers; taken already: give up, unlock
+ *   lock        each write   seq_cst   (T1) LOCK of its watchers; taken already: give up
  *   compare     each write   -         it was read: still of that version, else give up
+ *   odd         each write   release   (T3) V1 of Note [TVar versions]
  *   validate    each read    seq_cst   (T2) not LOCKed, and of the version it was read with
- *   odd         each write   relaxed   (T3) version + 1: nobody begins to read it
  *   count       the share    release   (T4) Note [Counting changes]
- *   value       each write   release   (T5) V2 of Note [TVar versions]
- *   even        each write   release   (T6) version + 2
+ *   value       each write   release   (T5) V2
+ *   even        each write   release   (T6) V3
  *   unlock      each write   release   (T7) its watchers are ours
  *   fire        each write   -         oldest first, once nothing is locked any more
- *   A lock is never waited for while one is held, so there is no order among them.  Blind writes
- *   compare nothing.  A transaction that wrote nothing is over with its last read.
+ *   Who gives up puts the versions back, then unlocks.  A lock is never waited for while one is
+ *   held, so there is no order among them.  Blind writes compare nothing.  A transaction that has
+ *   written nothing is over with its last read.
  *
  *   Why it is serialisable, in real time: the moment of a commit is any one between its last T1 and
  *   its first T2.  All it has read held then: T2 finds it neither changed nor locked.  Of two
@@ -37,7 +38,7 @@
 #include "rts/stm/Effects.h"
 #include "rts/stm/Log.h"
 
-enum { FEW_READS = 4 };
+enum { FEW_READS = 4 }; /* entries in the log, to be exact */
 
 /* How an attempt ends, if not by its action's return. */
 typedef enum Fate {
@@ -59,7 +60,6 @@ struct Transaction {
     int code;         /* FateThrown */
     bool serial;      /* it holds the token */
     bool counting;    /* See Note [Opacity] */
-    uint32_t reads;   /* entries that were read */
     uint64_t changes; /* counting: the sum that goes with what was read */
     uint64_t looks;   /* counting: entries looked at again */
     void *payload;    /* FateThrown */
@@ -71,17 +71,62 @@ struct Transaction {
 int transactionEnd(Transaction *tx, Fate fate);
 int transactionSpoil(Transaction *tx, SpoiltBy by);
 
+/* transactionUnchanged -- T2, and each look at what was read before. */
+static inline bool transactionUnchanged(const LogEntry *entry)
+{
+    return (SEQ_CST_LOAD(&entry->tvar->watchers) & WATCH_LOCK) == 0 &&
+           RELAXED_LOAD(&entry->tvar->version) == entry->version;
+}
+
 /* transactionRead, transactionWrite -- 0, or the attempt has ended. */
-int transactionReadFresh(Transaction *tx, TVar *tvar, LogEntry *entry, void **value);
+int transactionRead(Transaction *tx, TVar *tvar, void **value);
 int transactionWrite(Transaction *tx, TVar *tvar, void *value);
 
-static inline int transactionRead(Transaction *tx, TVar *tvar, void **value)
+/* transactionReadQuick, transactionWriteQuick -- the same for the first few entries of a log, with
+ * nothing in the way.  False: nothing is done. */
+static inline __attribute__((always_inline)) bool transactionReadQuick(Transaction *tx, TVar *tvar,
+                                                                       void **value)
 {
-    LogEntry *entry = logFind(&tx->log, tvar);
-    if (entry == NULL || UNLIKELY(entry->flags == 0))
-        return transactionReadFresh(tx, tvar, entry, value);
-    *value = entry->value;
-    return 0;
+    LogEntry *entry = tx->log.here, *end = entry + tx->log.count;
+    if (UNLIKELY(tx->log.entries != entry))
+        return false;
+    for (; entry != end; entry++) {
+        if (entry->tvar == tvar) {
+            *value = entry->value;
+            return LIKELY(entry->flags != 0);
+        }
+    }
+    if (UNLIKELY(end >= tx->log.here + FEW_READS))
+        return false;
+    uint64_t version = ACQUIRE_LOAD(&tvar->version);
+    void *seen = ACQUIRE_LOAD(&tvar->value);
+    end->tvar = tvar;
+    end->version = version;
+    end->value = seen;
+    end->flags = LOG_READ;
+    end->nest = 0;
+    for (entry = end; entry >= tx->log.here; entry--) { /* itself first: See tvarLook */
+        if (UNLIKELY(!transactionUnchanged(entry) && (entry->flags & LOG_READ) != 0))
+            return false;
+    }
+    tx->log.count++;
+    *value = seen;
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool transactionWriteQuick(Transaction *tx, TVar *tvar,
+                                                                        void *value)
+{
+    LogEntry *entry = tx->log.here, *end = entry + tx->log.count;
+    if (UNLIKELY(tx->log.entries != entry || tx->log.nest != 0 || tvar->kind != TVarPlain))
+        return false;
+    for (; entry != end; entry++) {
+        if (entry->tvar == tvar) {
+            logWrite(&tx->log, entry, value);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* transactionHolds -- is all it has read still so? */

@@ -2,6 +2,7 @@
 #ifndef MODEL_COMMIT_STUBS_H
 #define MODEL_COMMIT_STUBS_H
 
+#include "rts/stm/Delay.h"
 #include "testsuite/model/TVarStubs.h"
 
 const Allocator *startupAllocator(void)

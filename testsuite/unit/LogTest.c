@@ -29,7 +29,7 @@ TEST(Log, findsWhatItHas)
         logReset(&log);
         for (uint32_t i = 0; i < 1000; i++) {
             CHECK_EQ(logFind(&log, &tvars[2 * i]), NULL);
-            LogEntry *entry = logAdd(&log, &tvars[2 * i], &share);
+            LogEntry *entry = logPlace(&log, &tvars[2 * i], &share);
             CHECK(entry != NULL);
             entry->value = V(i);
             entry->flags = LOG_READ;
@@ -44,7 +44,7 @@ TEST(Log, findsWhatItHas)
     CHECK_EQ(share.spare, NULL);
     logClose(&log, &share);
     CHECK(share.spare != NULL);
-    logAdd(&log, tvars, &share);
+    logPlace(&log, tvars, &share);
     logClose(&log, &share); /* nothing to give back */
     logFreeSpare(&share);
     CHECK_EQ(share.spare, NULL);
@@ -55,8 +55,7 @@ TEST(Log, findsWhatItHas)
 static void writeTo(Log *log, LogEntry *entry, uintptr_t value)
 {
     CHECK(log->nest == 0 || logSave(log, entry));
-    entry->value = V(value);
-    entry->flags |= LOG_WROTE;
+    logWrite(log, entry, V(value));
 }
 
 TEST(Log, nestsAreUndone)
@@ -68,12 +67,12 @@ TEST(Log, nestsAreUndone)
     greenStart(1);
     logOpen(&log);
     logReset(&log);
-    LogEntry *first = logAdd(&log, &tvars[0], &share);
+    LogEntry *first = logPlace(&log, &tvars[0], &share);
     first->flags = LOG_READ;
     writeTo(&log, first, 1);
     LogMark outer = logNestBegin(&log);
     for (uint32_t i = 1; i < WIDE; i++)
-        writeTo(&log, logAdd(&log, &tvars[i], &share), 2);
+        writeTo(&log, logPlace(&log, &tvars[i], &share), 2);
     first = logFind(&log, &tvars[0]);
     LogMark inner = logNestBegin(&log);
     writeTo(&log, first, 3);
