@@ -87,7 +87,7 @@ static void unwatchAll(Watches *watches, Capability *here)
     for (uint32_t i = 0; i < watches->count; i++) {
         Watch *watch = &watches->items[i];
         int spins = 0;
-        if (ACQUIRE_LOAD(&watch->node.linked) != 0 &&
+        if (RELAXED_LOAD(&watch->node.linked) != 0 &&
             watchListRemove(&watch->tvar->watchers, 0, &watch->node, here))
             continue;
         while (ACQUIRE_LOAD(&watch->held) != 0)

@@ -201,17 +201,28 @@ static void checkSkew(void *at)
 
 /* ---- Real time: read y, which T1 writes on what it has read of x, after x was written ------ */
 
-static void writeXThenReadY(void *at)
+static void writeThenRead(State *state, int pads)
 {
-    State *state = at;
     Transaction *tx = begin(state, 1);
     writeVar(tx, 0, 1);
     if (!commit(state, 1))
         return;
     tx = begin(state, 2);
+    for (int i = 0; i < pads; i++)
+        readVar(tx, 2 + i);
     uintptr_t y = readVar(tx, 1);
     if (tx->fate == FateNone)
         RELAXED_STORE(&state->finished, y == 0 ? 1 : 2);
+}
+
+static void writeXThenReadY(void *at)
+{
+    writeThenRead(at, 0);
+}
+
+static void writeXThenReadYLast(void *at)
+{
+    writeThenRead(at, PADS);
 }
 
 /* Thread 0 committed on the old x: it came before the write of x, so its y was there to be read. */
@@ -262,6 +273,7 @@ static const Model models[] = {
     {"plainAgainstMany", SIZE, 2, setUp, {writeXThenY, readInOrderMany}, NULL, NULL, 0},
     {"skew", SIZE, 2, setUp, {readXWriteY, readYWriteX}, checkSkew, NULL, 0},
     {"realTime", SIZE, 2, setUp, {readXWriteY, writeXThenReadY}, checkRealTime, NULL, 0},
+    {"realTimeMany", SIZE, 2, setUp, {readXWriteY, writeXThenReadYLast}, checkRealTime, NULL, 0},
     {"increments", SIZE, 2, setUp, {addOne0, addOne1}, checkSum, NULL, 0},
 };
 
