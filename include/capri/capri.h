@@ -19,6 +19,8 @@
 #include <capri/stm.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>
+#include <capri/tmvar.h>
+#include <capri/tqueue.h>
 #include <capri/tvar.h>
 
 #endif
