@@ -2,7 +2,7 @@
  *
  * Owns    the epoch; limbo; the shares of plain OS threads.
  * Before  rts/stm/Effects.c: a commit retires.   After  the host's free.
- * Tests   testsuite/unit/ReclaimTest.c
+ * Tests   testsuite/unit/ReclaimTest.c, testsuite/model/ReclaimModel.c (every interleaving)
  *
  * See Note [Quiescence].
  */

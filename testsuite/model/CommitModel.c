@@ -210,6 +210,8 @@ static void writeThenRead(State *state, int pads)
     tx = begin(state, 2);
     for (int i = 0; i < pads; i++)
         readVar(tx, 2 + i);
+    if (pads != 0)
+        readVar(tx, 0); /* so that y is not the first that is counted */
     uintptr_t y = readVar(tx, 1);
     if (tx->fate == FateNone)
         RELAXED_STORE(&state->finished, y == 0 ? 1 : 2);
