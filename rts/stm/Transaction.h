@@ -106,7 +106,7 @@ static inline __attribute__((always_inline)) bool transactionReadQuick(Transacti
     end->flags = LOG_READ;
     end->nest = 0;
     for (entry = end; entry >= tx->log.here; entry--) { /* itself first: See tvarLook */
-        if (UNLIKELY(!transactionUnchanged(entry) && (entry->flags & LOG_READ) != 0))
+        if (UNLIKELY((entry->flags & LOG_READ) != 0 && !transactionUnchanged(entry)))
             return false;
     }
     tx->log.count++;
