@@ -91,7 +91,7 @@ static bool isPast(StmShare *share, uint64_t epoch)
 /* One more epoch, if every attempt has seen this one. */
 static bool advance(void)
 {
-    uint64_t epoch = ACQUIRE_LOAD(&reclaim_epoch);
+    uint64_t epoch = RELAXED_LOAD(&reclaim_epoch);
     if (!reclaim_fenced)
         SMP_MEMBARRIER();
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {

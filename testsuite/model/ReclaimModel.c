@@ -27,9 +27,11 @@ const Allocator *startupAllocator(void)
     return NULL;
 }
 
+static bool asymmetric; /* set by setUp */
+
 bool ownerGateAsymmetric(void)
 {
-    return true;
+    return asymmetric;
 }
 
 void logFreeSpare(StmShare *share)
@@ -49,15 +51,26 @@ static StmShare *share(int thread)
     return &schedulerOf(&current->carriers[thread])->stm;
 }
 
-static void setUp(void *at)
+static void prepare(void *at, bool membarrier)
 {
     current = at;
+    asymmetric = membarrier;
     for (int i = 0; i < 2; i++)
         capabilities.items[i] = &current->carriers[i];
     capabilities.count = 2;
     reclaimStart();
     current->tvar.value = (void *)1;
     current->cell = 1;
+}
+
+static void setUp(void *at)
+{
+    prepare(at, true);
+}
+
+static void setUpFenced(void *at)
+{
+    prepare(at, false);
 }
 
 static void attempt(State *state, int thread)
@@ -111,6 +124,7 @@ static void retireAndFree(void *at)
 
 static const Model models[] = {
     {"attemptAgainstFree", SIZE, 2, setUp, {attemptOnce, retireAndFree}, NULL, NULL, 0},
+    {"withoutMembarrier", SIZE, 2, setUpFenced, {attemptOnce, retireAndFree}, NULL, NULL, 0},
     {"attemptsAgainstFree", SIZE, 2, setUp, {attemptTwice, retireAndFree}, NULL, NULL, 0},
 };
 
