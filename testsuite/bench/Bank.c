@@ -14,7 +14,7 @@ typedef struct Clerk {
     TVar **accounts;
     TVar *from, *to;
     uint64_t random, count;
-} Clerk;
+} __attribute__((aligned(128))) Clerk; /* none writes into another's lines */
 
 static TVar *accounts[CORES_MOST][ACCOUNTS]; /* constant while threads run */
 static bool disjoint;                        /* likewise */
