@@ -26,6 +26,9 @@ enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1 };
 /* Written by its own OS thread, read by workerCapability. */
 __thread Capability *worker_capability __attribute__((visibility("hidden"), used));
 
+/* Its own OS thread only, which carries no capability: it does not change under anyone. */
+static __thread void *worker_outside;
+
 static Worker
     workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
 static uint32_t worker_count; /* start, stop and workerAdd */
@@ -53,6 +56,16 @@ workerCapability(void) /* See Note [Worker capability] */
     return capability;
 }
 #endif
+
+void *workerOutside(void)
+{
+    return worker_outside;
+}
+
+void workerSetOutside(void *word)
+{
+    worker_outside = word;
+}
 
 /* Tell how hooks->start went and wait for the others.  True: go. */
 static bool arrive(int result)

@@ -35,6 +35,10 @@ static inline Capability *workerCapability(void)
 Capability *workerCapability(void);
 #endif
 
+/* workerOutside, workerSetOutside -- a word of each plain OS thread, NULL at first. */
+void *workerOutside(void);
+void workerSetOutside(void *word);
+
 /* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or
  * -E... (then all are stopped again). */
 int workerStartAll(const WorkerHooks *hooks);

@@ -43,6 +43,9 @@ void ownerGateInit(OwnerGate *gate);
  * again. */
 void ownerGateStart(void);
 
+/* ownerGateAsymmetric -- after ownerGateStart: is there a membarrier? */
+bool ownerGateAsymmetric(void);
+
 /* ownerGateLock -- the owner's way in while the gate is shared. */
 GateWay ownerGateLock(OwnerGate *gate);
 

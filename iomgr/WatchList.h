@@ -23,6 +23,8 @@
  *                                                            take of g fail
  *   g,L           lock     g,L,LOCK       writer    acquire  waits while BUSY or LOCK; L is its own
  *   g,L,LOCK      unlock   g,empty        writer    release  a store; the others wait for it
+ *   g,L           try lock g,L,LOCK       writer    seq_cst  fails where lock waits
+ *   g,L,LOCK      keep     g,L            writer    release  unlock, and everybody stays
  *   g,L           mark     g,L,MARK       owner     acq_rel  a bit of the owner's that close tells
  *   g,L,MARK      unmark   g,L            owner     relaxed
  *   g,L           hold     g,L,BUSY       anyone    acquire  as W4, to keep it from being closed
@@ -161,6 +163,24 @@ static inline WatchNode *watchListLock(WatchList *list)
     if (LIKELY((old & WATCH_FLAGS) == 0 && CAS_ACQUIRE(list, &old, old | WATCH_LOCK)))
         return watchListHead(old);
     return watchListLockSlow(list);
+}
+
+/* watchListTryLock -- likewise, without waiting: false: locked, or a remover is at work.  Seq_cst:
+ * See Note [Commit].
+ * watchListUnlockKeep -- everybody stays. */
+static inline bool watchListTryLock(WatchList *list)
+{
+    uint64_t old = RELAXED_LOAD(list);
+    while ((old & WATCH_FLAGS) == 0) {
+        if (LIKELY(CAS_SEQ_CST(list, &old, old | WATCH_LOCK)))
+            return true;
+    }
+    return false;
+}
+
+static inline void watchListUnlockKeep(WatchList *list)
+{
+    RELEASE_STORE(list, RELAXED_LOAD(list) & ~WATCH_LOCK);
 }
 
 static inline void watchListUnlock(WatchList *list)

@@ -14,6 +14,7 @@
 #include "capability/Idle.h"
 #include "capability/Monitor.h"
 #include "rts/BlockingPool.h"
+#include "rts/Hold.h"
 #include "rts/Park.h"
 #include "rts/Signal.h"
 #include "rts/Startup.h"
@@ -80,7 +81,7 @@ static bool isOutstanding(void)
     for (uint32_t i = 0; i < capabilityTableCount(); i++)
         if (SEQ_CST_LOAD(&capabilities.items[i]->manager.registered) != 0)
             return true;
-    return startupIsHeld() || blockingPoolBusy() || signalIsWatched();
+    return holdIsHeld() || blockingPoolBusy() || signalIsWatched();
 }
 
 static bool isForEver(const ThreadWaiting *waiting)

@@ -24,6 +24,7 @@
 #include "rts/WaitQueue.h"
 #include "rts/Waker.h"
 #include "rts/World.h"
+#include "rts/stm/Reclaim.h"
 #include "rts/stm/TVar.h"
 
 #include <pthread.h>
@@ -119,6 +120,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     threadSurvive();
     threadSlotSurvive();
     threadPoolSurvive(survivor);
+    reclaimSurvive(&schedulerOf(kept)->stm);
     int result = capabilityTableSurvive(kept, startupAllocator());
     if (result != 0)
         return result;

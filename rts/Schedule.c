@@ -343,7 +343,7 @@ void scheduleReady(Thread *thread, Capability *here)
 void scheduleSafepointSlow(Capability *capability)
 {
     Scheduler *scheduler = schedulerOf(capability);
-    if (scheduleCalledBack(capability))
+    if (scheduleCalledBack(capability) || scheduler->stm.running != NULL)
         return; /* See Note [Safepoints poll] */
     bool told = capabilityAttend(capability, AttentionPoll) != 0;
     uint32_t fired = 0;

@@ -27,7 +27,8 @@
  *   Those in a manager's callback (it writes a variable, say) are passed by: a poll would overwrite
  *   the records that are being dispatched and call other callbacks inside of this one, a switch
  *   would leave the poll, and a lock that the callback holds, in the middle.  The attention stays
- *   for the next safepoint.
+ *   for the next safepoint.  So are those of an attempt of a transaction, which stays on its OS
+ *   thread: it looks for itself when it is over.
  */
 #ifndef RTS_SCHEDULE_H
 #define RTS_SCHEDULE_H
@@ -35,6 +36,7 @@
 #include "capability/Idle.h"
 #include "capability/Worker.h"
 #include "rts/Thread.h"
+#include "rts/stm/Share.h"
 
 typedef enum AfterSwitch {
     AfterNothing,
@@ -87,6 +89,7 @@ typedef struct Scheduler {
     StackCache stacks;
     ThreadCache threads;
     uint64_t forks, ended, parks; /* COUNT; others read */
+    StmShare stm;
 } Scheduler;
 
 _Static_assert(sizeof(Scheduler) <= sizeof(UpperShare), "raise UPPER_WORDS");
@@ -109,7 +112,7 @@ static inline Capability *scheduleHere(void)
 
 /* scheduleCalledBack -- owner: was what runs called by a manager, be it on a thread's stack?
  * scheduleMayWait -- such a callback may not: whatever it waited for, its capability would not look
- * for. */
+ * for.  Nor may the action of a transaction. */
 static inline bool scheduleCalledBack(const Capability *capability)
 {
     return capability->current == NULL || capability->manager.polling;
@@ -117,8 +120,8 @@ static inline bool scheduleCalledBack(const Capability *capability)
 
 static inline bool scheduleMayWait(void)
 {
-    const Capability *here = scheduleHere();
-    return here == NULL || !scheduleCalledBack(here);
+    Capability *here = scheduleHere();
+    return here == NULL || (!scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL);
 }
 
 /* scheduleSelf -- the running green thread, or NULL. */

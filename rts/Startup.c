@@ -16,6 +16,7 @@
 #include "rts/BlockingPool.h"
 #include "rts/Deadlock.h"
 #include "rts/Fork.h"
+#include "rts/Hold.h"
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
 #include "rts/Park.h"
@@ -26,6 +27,7 @@
 #include "rts/WaitQueue.h"
 #include "rts/Waker.h"
 #include "rts/World.h"
+#include "rts/stm/Reclaim.h"
 #include "rts/stm/TVar.h"
 
 #include <errno.h>
@@ -58,7 +60,6 @@ static struct {
     RtsConfig config; /* constant while up */
     bool signals;     /* the SIGSEGV handler is ours */
     uint32_t wanted;  /* world's lock stores: capabilities to be started again, 0: none */
-    uint32_t holds;   /* rtsHold minus rtsRelease, seq_cst */
     bool in_main;     /* under lock, before the runtime is up: rtsMain has started it */
 } rts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -180,8 +181,10 @@ static void stopRooms(int steps)
         workerStopAll();
     if (steps > 5 && rts.signals)
         overflowEnd();
-    if (steps > 4)
+    if (steps > 4) {
+        reclaimEnd();
         capabilityTableFree(startupAllocator());
+    }
     if (steps > 3)
         stackPoolEnd();
     if (steps > 2)
@@ -258,7 +261,7 @@ static int start(const RtsConfig *config, bool in_main)
         RELAXED_STORE(&startup_draining, 0);
         RELAXED_STORE(&startup_child, 0);
         RELAXED_STORE(&rts.wanted, 0);
-        RELAXED_STORE(&rts.holds, 0);
+        holdReset();
         rts.in_main = in_main;
         deadlockStart();
         parkCancelReset();
@@ -299,29 +302,6 @@ void startupLog(const char *line)
         rts.config.log(line);
     else
         dprintf(STDERR_FILENO, "%s\n", line);
-}
-
-int rtsHold(void)
-{
-    int result = startupVisit();
-    if (result != 0)
-        return result;
-    ADD_SEQ_CST(&rts.holds, 1);
-    startupVisitEnd();
-    return 0;
-}
-
-void rtsRelease(void)
-{
-    uint32_t before = ADD_SEQ_CST(&rts.holds, (uint32_t)-1);
-    ASSERT_CMP(before, >, 0);
-    if (before == 1)
-        monitorNote();
-}
-
-bool startupIsHeld(void)
-{
-    return SEQ_CST_LOAD(&rts.holds) != 0;
 }
 
 /* ---- stop ---- */

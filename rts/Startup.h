@@ -46,10 +46,9 @@ static inline void startupVisitEnd(void)
 /* startupAllocator -- the runtime's allocator. */
 const Allocator *startupAllocator(void);
 
-/* startupIsClosed -- is it promised that no plain OS thread calls in?  startupIsHeld -- will one?
+/* startupIsClosed -- is it promised that no plain OS thread calls in?
  * startupLog -- RtsConfig.log.   startupUncaught -- RtsConfig.uncaught. */
 bool startupIsClosed(void);
-bool startupIsHeld(void);
 void startupLog(const char *line);
 void startupUncaught(Thread *thread, int code, void *payload);
 

@@ -20,8 +20,11 @@
 #include <capri/scope.h>
 #include <capri/signal.h>
 #include <capri/slot.h>
+#include <capri/stm.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>
+#include <capri/tmvar.h>
+#include <capri/tqueue.h>
 #include <capri/tvar.h>
 #include <capri/waker.h>
 

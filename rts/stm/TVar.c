@@ -12,6 +12,10 @@
 #include "rts/Pool.h"
 #include "rts/Startup.h"
 #include "rts/stm/Delay.h"
+#include "rts/stm/Reclaim.h"
+#include "rts/stm/Serial.h"
+
+#include "internal/Turn.h"
 
 #include <errno.h>
 
@@ -19,6 +23,8 @@ static Pool tvars;
 
 void tvarStart(const Allocator *allocator)
 {
+    serialReset();
+    reclaimStart();
     poolOpen(&tvars, allocator, sizeof(TVar), offsetof(TVar, link));
     delayStart(allocator);
 }
@@ -31,6 +37,7 @@ void tvarEnd(void)
 
 void tvarLockAll(void)
 {
+    reclaimLockAll();
     poolLock(&tvars);
     delayLockAll();
 }
@@ -39,6 +46,7 @@ void tvarUnlockAll(void)
 {
     delayUnlockAll();
     poolUnlock(&tvars);
+    reclaimUnlockAll();
 }
 
 /* A plain OS thread may have been in the middle of a write: it is done, or it never was. */
@@ -56,6 +64,7 @@ static void surviveItem(void *item)
 
 int tvarSurvive(TimerHeap *heap)
 {
+    serialReset();
     poolSurvive(&tvars);
     poolEach(&tvars, surviveItem);
     return delaySurvive(heap);
@@ -95,33 +104,38 @@ void tvarFree(TVar *tvar)
         poolGive(&tvars, tvar);
 }
 
-void *tvarReadVersionIO(TVar *tvar, uint64_t *version)
+void *tvarLookSlow(TVar *tvar, uint64_t *version)
 {
+    int spins = 0;
     for (;;) {
         uint64_t before = ACQUIRE_LOAD(&tvar->version);
-        if (UNLIKELY((before & 1) != 0)) {
-            SMP_PAUSE();
-            continue;
-        }
         void *value = ACQUIRE_LOAD(&tvar->value);
-        if (LIKELY(RELAXED_LOAD(&tvar->version) == before)) {
+        if ((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) != 0) {
+            turnWait(&spins);
+        } else if (RELAXED_LOAD(&tvar->version) == before) {
             *version = before;
             return value;
         }
     }
 }
 
+void *tvarReadVersionIO(TVar *tvar, uint64_t *version)
+{
+    return tvarLook(tvar, version);
+}
+
 void *tvarReadIO(TVar *tvar)
 {
     uint64_t version;
-    return tvarReadVersionIO(tvar, &version);
+    return tvarLook(tvar, &version);
 }
 
 static inline void put(TVar *tvar, void *value, Capability *here)
 {
     WatchNode *watchers = watchListLock(&tvar->watchers);
     uint64_t version = RELAXED_LOAD(&tvar->version);
-    RELAXED_STORE(&tvar->version, version + 1); /* V1 */
+    RELEASE_STORE(&tvar->version, version + 1); /* V1 */
+    shareCountChange(here == NULL ? NULL : &schedulerOf(here)->stm);
     RELEASE_STORE(&tvar->value, value);         /* V2 */
     RELEASE_STORE(&tvar->version, version + 2); /* V3 */
     watchListUnlock(&tvar->watchers);
@@ -138,10 +152,15 @@ int tvarWriteIO(TVar *tvar, void *value)
 {
     if (tvar->kind != TVarPlain)
         return -EPERM;
+    if (serialIsHeld() && scheduleMayWait())
+        serialAwait(); /* cancelled: it writes all the same */
     Capability *here = scheduleHere();
+    if (UNLIKELY(here == NULL)) {
+        tvarPut(tvar, value, NULL);
+        return 0;
+    }
     put(tvar, value, here);
-    if (here != NULL)
-        scheduleSafepoint(here);
+    scheduleSafepoint(here);
     return 0;
 }
 

@@ -4,14 +4,17 @@
  *   version  even: the number of writes times two; odd: a writer is at work.
  *   field    from   to     by        order    meaning
  *   watchers L      LOCK   writer    acquire  takes all watchers; See Note [WatchList states]
- *   version  2n     2n+1   writer    relaxed  (V1) under LOCK, as all that follow
+ *   version  2n     2n+1   writer    release  (V1) under LOCK, as all that follow
  *   value    a      b      writer    release  (V2) only between V1 and V3
  *   version  2n+1   2n+2   writer    release  (V3)
  *   watchers LOCK   empty  writer    release  then fires them
- *   A reader takes version (acquire), value (acquire), version again (relaxed): equal and even, or
- *   anew.  Who reads a value of V2 has acquired V1, so its second look sees 2n+1 or later.
+ *   A reader takes version (acquire), value (acquire), watchers (seq_cst), version again (relaxed):
+ *   no LOCK and versions equal, or anew.  Who reads a value of V2 has acquired V1, so its second
+ *   look sees 2n+1 or later; who reads the version of V1 has acquired LOCK, so it finds that, or
+ *   V3.  LOCK tells of a commit before its V1: See Note [Commit].
  *   A watcher publishes itself, then compares the version (relaxed): what was unlocked before its
  *   node came into the list it sees by that very operation, and every later lock takes the node.
+ *   Between V1 and V2 the change is counted: See Note [Counting changes].
  *   A transaction's commit takes the same lock on each TVar it writes: nothing here changes for it.
  */
 #ifndef RTS_TVAR_H
@@ -49,6 +52,20 @@ int tvarSurvive(TimerHeap *heap);
 
 /* tvarSurviveOne -- one of them. */
 void tvarSurviveOne(TVar *tvar);
+
+/* tvarLook -- value and version of one moment. */
+void *tvarLookSlow(TVar *tvar, uint64_t *version);
+
+static inline void *tvarLook(TVar *tvar, uint64_t *version)
+{
+    uint64_t before = ACQUIRE_LOAD(&tvar->version);
+    void *value = ACQUIRE_LOAD(&tvar->value);
+    if (UNLIKELY((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) != 0 ||
+                 RELAXED_LOAD(&tvar->version) != before))
+        return tvarLookSlow(tvar, version);
+    *version = before;
+    return value;
+}
 
 /* tvarReset -- a new life for an item of a pool. */
 void tvarReset(TVar *tvar, void *value, TVarKind kind);

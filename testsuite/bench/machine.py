@@ -11,6 +11,7 @@ PACKAGES = {  # whose version is the peer's
     "st": "libst-dev", "libuv": "libuv1-dev", "libev": "libev-dev", "libevent": "libevent-dev",
     "uring": "liburing-dev", "fiber": "libboost-fiber-dev", "tbb": "libtbb-dev", "go": "golang-go",
     "ghc": "ghc", "tokio": "librust-tokio-dev", "rayon": "librust-rayon-dev",
+    "itm": "libitm1",
 }
 TOOLS = ["gcc", "rustc", "wrk", "linux-perf", "strace"]
 SAME_PRICE = 1.25

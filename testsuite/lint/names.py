@@ -10,6 +10,7 @@ EXPORT_PREFIXES = {
     "iomgr/TimerManager.c": ["registerTimeout", "updateTimeout", "unregisterTimeout"],
     "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"],
+    "rts/Hold.c": ["rtsHold", "rtsRelease"],
     "rts/Interrupt.c": ["threadThrowTo", "threadKill", "threadCaught"],
     "rts/Mask.c": ["interruptMask", "thread"],
     "rts/Pause.c": ["pause", "rtsPause", "rtsResume"],
@@ -20,4 +21,7 @@ EXPORT_PREFIXES = {
     "rts/Wait.c": ["claim"],
     "rts/context/Slab.c": ["stack"],
     "rts/stm/Delay.c": ["registerDelay"],
+    "rts/stm/Jump.c": ["stm", "tvar"],
+    "rts/stm/Reclaim.c": ["reclaim", "share"],
+    "rts/stm/Status.c": ["stm", "tvar"],
 }

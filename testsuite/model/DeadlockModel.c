@@ -35,7 +35,7 @@ bool blockingPoolBusy(void)
 {
     return SEQ_CST_LOAD(&current->calls) != 0;
 }
-bool startupIsHeld(void)
+bool holdIsHeld(void)
 {
     return false;
 }

@@ -2,7 +2,34 @@
 #ifndef MODEL_TVAR_STUBS_H
 #define MODEL_TVAR_STUBS_H
 
+#include "rts/stm/Reclaim.h"
+#include "rts/stm/Serial.h"
 #include "testsuite/model/PoolStubs.h"
+
+uint32_t serial_held;
+uint64_t share_outside_changes;
+
+int serialAwait(void)
+{
+    modelFail(__FILE__, __LINE__, "not reached");
+    return 0;
+}
+
+void serialReset(void)
+{
+}
+
+void reclaimStart(void)
+{
+}
+
+void reclaimLockAll(void)
+{
+}
+
+void reclaimUnlockAll(void)
+{
+}
 
 void poolGive(Pool *pool, void *item)
 {

@@ -18,6 +18,7 @@
 #include "internal/Assert.h"
 #include "rts/Schedule.h"
 #include "testsuite/bench/paths/Steady.h"
+#include "testsuite/bench/paths/Transactions.h"
 
 #include <capri/capri.h>
 
@@ -370,6 +371,7 @@ static const Path paths[] = {
     {"fork_many", runForkMany, 3000, FORK_THREADS},
     {"ring", runRing, 6000, 1},
     {"mvar", runMVar, 6000, 2},
+    {"transaction", runTransaction, 6000, 1},
     {"read_ready", runReadReady, 3000, 1},
     {"write", runWrite, 3000, 1},
     {"read_park", runReadPark, 2000, 2},

@@ -1,0 +1,152 @@
+/* Block.c -- a transaction that retries waits until something it has read is written.
+ *
+ * Owns    the nodes of a blocked transaction.
+ * Before  rts/stm/STM.c: a retry reached the top.   After  rts/Park.c, rts/Outside.c: the wait.
+ * Tests   testsuite/unit/BlockTest.c, testsuite/model/BlockModel.c (every interleaving)
+ *
+ * See Note [Blocked transactions].
+ */
+#include "rts/stm/Block.h"
+
+#include "internal/Turn.h"
+#include "iomgr/Memory.h"
+#include "rts/Outside.h"
+#include "rts/Park.h"
+#include "rts/Startup.h"
+
+#include <errno.h>
+
+enum { WATCHES_HERE = 8 };
+
+typedef struct Watch {
+    WatchNode node;
+    TVar *tvar;
+    Thread *thread; /* NULL: a plain OS thread, with `claim` */
+    Claim *claim;
+    uint32_t held; /* See Note [Blocked transactions] */
+} Watch;
+
+/* All nodes of one wait. */
+typedef struct Watches {
+    Watch *items;
+    uint32_t count, room;
+    Watch here[WATCHES_HERE];
+} Watches;
+
+static void watchFired(WatchNode *node, uint64_t number, int result, void *sink)
+{
+    Watch *watch = (Watch *)(void *)node;
+    Thread *thread = watch->thread;
+    Claim *claim = watch->claim;
+    (void)result; /* who reads a freed variable again is told then */
+    ClaimOutcome outcome = claimTry(claim, number, 0);
+    RELEASE_STORE(&watch->held, 0); /* from here the watch may be gone */
+    if (thread == NULL && outcome != ClaimLost)
+        outsideWake(claim);
+    else if (outcome == ClaimWonParked)
+        scheduleReady(thread, sink);
+}
+
+bool blockIsOver(const Transaction *tx)
+{
+    for (uint32_t i = 0; i < tx->log.count; i++) {
+        const LogEntry *entry = &tx->log.entries[i];
+        if ((entry->flags & LOG_READ) != 0 && RELAXED_LOAD(&entry->tvar->version) != entry->version)
+            return true;
+    }
+    return false;
+}
+
+/* Put a node into the list of everything that was read.  0: all are there, nothing was written; 1:
+ * something was; -EINVAL: freed. */
+static int watchAll(Watches *watches, const Transaction *tx, Thread *thread, Claim *claim)
+{
+    uint64_t number = claimNumber(RELAXED_LOAD(claim));
+    for (uint32_t i = 0; i < tx->log.count; i++) {
+        const LogEntry *entry = &tx->log.entries[i];
+        if ((entry->flags & LOG_READ) == 0)
+            continue;
+        Watch *watch = &watches->items[watches->count];
+        watch->tvar = entry->tvar;
+        watch->thread = thread;
+        watch->claim = claim;
+        RELAXED_STORE(&watch->held, 1);
+        RELAXED_STORE(&watch->node.fire, watchFired);
+        RELAXED_STORE(&watch->node.number, number);
+        if (!watchListAdd(&entry->tvar->watchers, 0, &watch->node))
+            return -EINVAL;
+        watches->count++;
+        if (RELAXED_LOAD(&entry->tvar->version) != entry->version)
+            return 1;
+    }
+    return 0;
+}
+
+static void unwatchAll(Watches *watches, Capability *here)
+{
+    for (uint32_t i = 0; i < watches->count; i++) {
+        Watch *watch = &watches->items[i];
+        int spins = 0;
+        if (RELAXED_LOAD(&watch->node.linked) != 0 &&
+            watchListRemove(&watch->tvar->watchers, 0, &watch->node, here))
+            continue;
+        while (ACQUIRE_LOAD(&watch->held) != 0)
+            turnWait(&spins);
+    }
+    watches->count = 0;
+}
+
+static int blockThread(Watches *watches, const Transaction *tx, Thread *self, int64_t deadline_ns)
+{
+    parkBegin(self);
+    int result = watchAll(watches, tx, self, &self->claim);
+    if (result != 0) {
+        int claimed = parkAbandon(self);
+        unwatchAll(watches, scheduleHere());
+        return claimed != 0 ? claimed : result < 0 ? result : 0;
+    }
+    result = parkUntil(self, ThreadBlockedOnTVar, -1, deadline_ns);
+    unwatchAll(watches, scheduleHere());
+    return result;
+}
+
+static int blockOutside(Watches *watches, Transaction *tx, int64_t deadline_ns)
+{
+    int result;
+    Outsider *outsider = outsideBegin(&result);
+    if (outsider == NULL)
+        return result;
+    Claim *claim = outsideClaim(outsider);
+    result = watchAll(watches, tx, NULL, claim);
+    if (result != 0)
+        claimTry(claim, claimNumber(RELAXED_LOAD(claim)), result < 0 ? result : 0);
+    result = outsidePark(outsider, deadline_ns);
+    unwatchAll(watches, NULL);
+    if (result == -ECANCELED)
+        logClose(&tx->log, NULL); /* the runtime may be gone after this */
+    outsideDone(outsider);
+    return result;
+}
+
+int blockUntilWritten(Transaction *tx, int64_t deadline_ns)
+{
+    Watches watches;
+    Thread *self = scheduleSelf();
+    const Log *log = &tx->log;
+    if (log->count == 1 && (log->entries->flags & LOG_READ) != 0)
+        return tvarAwaitUntil(log->entries->tvar, log->entries->version, deadline_ns);
+    watches.items = watches.here;
+    watches.count = 0;
+    watches.room = log->count;
+    if (log->count > WATCHES_HERE) {
+        watches.items =
+            memoryAllocate(startupAllocator(), watches.room * sizeof(Watch), CACHE_LINE);
+        if (watches.items == NULL)
+            return -ENOMEM;
+    }
+    int result = self != NULL ? blockThread(&watches, tx, self, deadline_ns)
+                              : blockOutside(&watches, tx, deadline_ns);
+    if (watches.items != watches.here)
+        memoryRelease(startupAllocator(), watches.items, watches.room * sizeof(Watch), CACHE_LINE);
+    return result;
+}

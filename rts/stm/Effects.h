@@ -1,0 +1,53 @@
+/* Effects.h -- what a transaction wants done when it commits or is undone.
+ *
+ * Note [Effects]
+ *   kind     given up with its branch       the attempt is undone      commit
+ *   abort    runs at once                   runs                       -
+ *   commit   forgotten                      forgotten                  runs
+ *   retire   forgotten                      forgotten                  waits for quiescence
+ *   new      freed when the attempt is over freed                      -
+ *   A variable of a dropped branch may be in the log still, so it is kept until the log is empty.
+ */
+#ifndef RTS_EFFECTS_H
+#define RTS_EFFECTS_H
+
+#include "rts/stm/Reclaim.h"
+
+#include <capri/stm.h>
+
+typedef enum EffectKind {
+    EffectAbort,
+    EffectCommit,
+    EffectRetire,
+    EffectNew,
+    EffectDropped
+} EffectKind;
+
+typedef struct Effect {
+    EffectKind kind;
+    StmHook *hook;
+    void *env; /* EffectRetire: Retired *; EffectNew, EffectDropped: TVar * */
+} Effect;
+
+typedef struct Effects {
+    Effect *items; /* NULL until the first one */
+    uint32_t count, room;
+} Effects;
+
+/* effectsAdd -- false: out of memory. */
+bool effectsAdd(Effects *effects, EffectKind kind, StmHook *hook, void *env);
+
+/* effectsDrop -- a branch is given up: what came since `mark`. */
+void effectsDrop(Effects *effects, uint32_t mark);
+
+/* effectsUndo -- the attempt is undone: hooks run, newest first; variables stay.
+ * effectsForget -- and now they are freed; the list is empty.
+ * effectsCommit -- all is visible: hooks run, oldest first; the list is empty. */
+void effectsUndo(Effects *effects);
+void effectsForget(Effects *effects);
+void effectsCommit(Effects *effects, StmShare *share);
+
+/* effectsClose -- memory goes back. */
+void effectsClose(Effects *effects);
+
+#endif

@@ -1,0 +1,55 @@
+/* Serial.c -- the commit token.
+ *
+ * Owns    the token and who waits for it.
+ * Before  rts/stm/STM.c: a transaction has been spoilt too often.   After  rts/Park.c.
+ * Tests   testsuite/unit/SerialTest.c
+ *
+ * See Note [Serial mode].
+ */
+#include "rts/stm/Serial.h"
+
+#include "rts/Park.h"
+
+uint32_t serial_held;
+static WatchList waiting;
+
+static bool isFree(void *env)
+{
+    (void)env;
+    return SEQ_CST_LOAD(&serial_held) == 0;
+}
+
+int serialAwait(void)
+{
+    while (RELAXED_LOAD(&serial_held) != 0) {
+        int result = parkOnList(&waiting, 0, isFree, NULL, ThreadBlockedOnTVar, DEADLINE_NEVER);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+int serialTake(void)
+{
+    for (;;) {
+        uint32_t nobody = 0;
+        if (CAS_ACQUIRE(&serial_held, &nobody, 1))
+            return 0;
+        int result = serialAwait();
+        if (result != 0)
+            return result;
+    }
+}
+
+void serialGive(void)
+{
+    ASSERT(RELAXED_LOAD(&serial_held) == 1);
+    SEQ_CST_STORE(&serial_held, 0);
+    watchListFire(watchListTake(&waiting, 0), 0, scheduleHere());
+}
+
+void serialReset(void)
+{
+    RELAXED_STORE(&serial_held, 0);
+    RELAXED_STORE(&waiting, 0);
+}

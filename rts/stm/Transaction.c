@@ -1,0 +1,196 @@
+/* Transaction.c -- one transaction's reads, writes and commit.
+ *
+ * Owns    Transaction; what TVar.c owns of a variable, while it holds that variable's LOCK.
+ * Before  rts/stm/STM.c: running actions.   After  iomgr/WatchList.c: locks and watchers.
+ * Tests   testsuite/unit/TransactionTest.c, testsuite/model/CommitModel.c (every interleaving),
+ *         testsuite/stress/Histories.c
+ *
+ * See Note [Opacity] and Note [Commit].
+ */
+#include "rts/stm/Transaction.h"
+
+#include "rts/Park.h"
+#include "rts/stm/Serial.h"
+
+#include <errno.h>
+
+enum {
+    LOOKS_FREE = 4096,   /* entries looked at again before that is held against a transaction ... */
+    LOOKS_PER_READ = 16, /* ... and then so many per read */
+    LOCK_SPINS = 32
+};
+
+int transactionEnd(Transaction *tx, Fate fate)
+{
+    tx->fate = fate;
+    return -ECANCELED; /* any negative number: the fate is what counts */
+}
+
+int transactionSpoil(Transaction *tx, SpoiltBy by)
+{
+    tx->spoilt_by = by;
+    return transactionEnd(tx, FateSpoilt);
+}
+
+bool transactionHolds(const Transaction *tx)
+{
+    for (uint32_t i = 0; i < tx->log.count; i++) {
+        const LogEntry *entry = &tx->log.entries[i];
+        if ((entry->flags & LOG_READ) != 0 && !transactionUnchanged(entry))
+            return false;
+    }
+    return true;
+}
+
+/* See Note [Counting changes]. */
+static inline int validateMany(Transaction *tx)
+{
+    uint64_t changes = shareChanges();
+    if (LIKELY(tx->counting && changes == tx->changes))
+        return 0;
+    tx->counting = true;
+    tx->changes = changes;
+    tx->looks += tx->log.count;
+    if (!tx->serial && tx->looks > LOOKS_FREE + (uint64_t)LOOKS_PER_READ * tx->log.count)
+        return transactionSpoil(tx, SpoiltByLooks);
+    return transactionHolds(tx) ? 0 : transactionSpoil(tx, SpoiltByChange);
+}
+
+int transactionRead(Transaction *tx, TVar *tvar, void **value)
+{
+    LogEntry *entry = logPlace(&tx->log, tvar, tx->share);
+    if (UNLIKELY(entry == NULL))
+        return transactionEnd(tx, FateNoMemory);
+    if (entry->flags != 0) {
+        *value = entry->value;
+        return 0;
+    }
+    *value = entry->value = tvarLook(tvar, &entry->version);
+    entry->flags = LOG_READ;
+    if (LIKELY(tx->log.count > FEW_READS))
+        return validateMany(tx);
+    return transactionHolds(tx) ? 0 : transactionSpoil(tx, SpoiltByChange);
+}
+
+int transactionWrite(Transaction *tx, TVar *tvar, void *value)
+{
+    if (UNLIKELY(tvar->kind != TVarPlain)) {
+        tx->code = -EPERM;
+        tx->payload = NULL;
+        return transactionEnd(tx, FateThrown);
+    }
+    LogEntry *entry = logPlace(&tx->log, tvar, tx->share);
+    if (UNLIKELY(entry == NULL || (tx->log.nest != 0 && !logSave(&tx->log, entry))))
+        return transactionEnd(tx, FateNoMemory);
+    logWrite(&tx->log, entry, value);
+    return 0;
+}
+
+/* ---- commit ---- */
+
+/* Give up: the first `count` entries have been locked. */
+static __attribute__((noinline)) bool unlockWrites(Transaction *tx, uint32_t count, SpoiltBy by)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        LogEntry *entry = &tx->log.entries[i];
+        if ((entry->flags & LOG_WROTE) != 0) {
+            RELEASE_STORE(&entry->tvar->version, entry->version);
+            watchListUnlockKeep(&entry->tvar->watchers);
+        }
+    }
+    transactionSpoil(tx, by);
+    return false;
+}
+
+static __attribute__((noinline)) bool lockSlow(WatchList *watchers)
+{
+    for (int i = 0; i < LOCK_SPINS; i++) {
+        SMP_PAUSE();
+        if (watchListTryLock(watchers))
+            return true;
+    }
+    return false;
+}
+
+static inline bool lockWrites(Transaction *tx)
+{
+    LogEntry *entry = tx->log.entries;
+    for (uint32_t i = 0; i < tx->log.count; i++, entry++) {
+        if ((entry->flags & LOG_WROTE) == 0)
+            continue;
+        WatchList *watchers = &entry->tvar->watchers;
+        if (UNLIKELY(!watchListTryLock(watchers) && !lockSlow(watchers))) /* T1 */
+            return unlockWrites(tx, i, SpoiltByLock);
+        uint64_t version = RELAXED_LOAD(&entry->tvar->version);
+        if (UNLIKELY((entry->flags & LOG_READ) != 0 && version != entry->version)) {
+            watchListUnlockKeep(watchers);
+            return unlockWrites(tx, i, SpoiltByChange);
+        }
+        entry->version = version;
+        RELEASE_STORE(&entry->tvar->version, version + 1); /* T3 */
+    }
+    return true;
+}
+
+static inline bool validateReads(Transaction *tx)
+{
+    const Log *log = &tx->log;
+    if (log->written == log->count)
+        return true;
+    for (uint32_t i = 0; i < log->count; i++) {
+        const LogEntry *entry = &log->entries[i];
+        if (entry->flags == LOG_READ && UNLIKELY(!transactionUnchanged(entry))) /* T2 */
+            return unlockWrites(tx, log->count, SpoiltByChange);
+    }
+    return true;
+}
+
+/* T4 to T7.  True: somebody watches; the lists are in the entries' values. */
+static inline bool storeWrites(Transaction *tx)
+{
+    LogEntry *entry = tx->log.entries;
+    uintptr_t watched = 0;
+    shareCountChange(tx->here == NULL ? NULL : tx->share); /* T4 */
+    for (const LogEntry *end = entry + tx->log.count; entry != end; entry++) {
+        TVar *tvar = entry->tvar;
+        if ((entry->flags & LOG_WROTE) == 0)
+            continue;
+        RELEASE_STORE(&tvar->value, entry->value);         /* T5 */
+        RELEASE_STORE(&tvar->version, entry->version + 2); /* T6 */
+        WatchList word = RELAXED_LOAD(&tvar->watchers);
+        RELEASE_STORE(&tvar->watchers, word & WATCH_GENERATION); /* T7 */
+        entry->value = watchListHead(word);
+        watched |= (uintptr_t)entry->value;
+    }
+    return watched != 0;
+}
+
+static __attribute__((noinline)) void fireWatchers(Transaction *tx)
+{
+    for (uint32_t i = 0; i < tx->log.count; i++) {
+        LogEntry *entry = &tx->log.entries[i];
+        if ((entry->flags & LOG_WROTE) != 0 && entry->value != NULL)
+            parkFire(entry->value, tx->here);
+    }
+}
+
+bool transactionCommit(Transaction *tx)
+{
+    if (tx->log.written == 0)
+        return true;
+    if (serialIsHeld() && !tx->serial) {
+        transactionSpoil(tx, SpoiltBySerial);
+        return false;
+    }
+    bool outside = tx->here == NULL, watched = false;
+    if (UNLIKELY(outside))
+        reclaimCommitLock();
+    bool done = lockWrites(tx) && validateReads(tx);
+    if (LIKELY(done))
+        watched = storeWrites(tx);
+    if (UNLIKELY(outside))
+        reclaimCommitUnlock();
+    if (UNLIKELY(watched))
+        fireWatchers(tx);
+    return done;
+}

@@ -1,0 +1,40 @@
+/* CommitStubs.h -- what CommitModel.c and BlockModel.c link but never reach. */
+#ifndef MODEL_COMMIT_STUBS_H
+#define MODEL_COMMIT_STUBS_H
+
+#include "rts/stm/Delay.h"
+#include "testsuite/model/TVarStubs.h"
+
+const Allocator *startupAllocator(void)
+{
+    modelFail(__FILE__, __LINE__, "not reached");
+    return NULL;
+}
+
+void reclaimCommitLock(void)
+{
+}
+
+void reclaimCommitUnlock(void)
+{
+}
+
+void delayCancel(TVar *tvar)
+{
+    (void)tvar;
+    modelFail(__FILE__, __LINE__, "not reached");
+}
+
+void delayGive(TVar *tvar)
+{
+    (void)tvar;
+    modelFail(__FILE__, __LINE__, "not reached");
+}
+
+void scheduleSafepointSlow(Capability *here)
+{
+    (void)here;
+    modelFail(__FILE__, __LINE__, "not reached");
+}
+
+#endif

@@ -1,0 +1,185 @@
+/* SerialTest.c -- the token: one holds it, others park, commits stand aside. */
+#include "rts/stm/Serial.h"
+
+#include "rts/stm/STM.h"
+#include "testsuite/support/Runtime.h"
+
+static void *V(intptr_t number)
+{
+    return (void *)number;
+}
+
+typedef struct Shared {
+    TVar *tvar;
+    uint32_t inside, took; /* relaxed */
+} Shared;
+
+static void *takeTurns(void *env)
+{
+    Shared *shared = env;
+    for (int i = 0; i < 100; i++) {
+        CHECK_EQ(serialTake(), 0);
+        CHECK_EQ(ADD_RELAXED(&shared->inside, 1), 0);
+        threadYield();
+        ADD_RELAXED(&shared->inside, (uint32_t)-1);
+        ADD_RELAXED(&shared->took, 1);
+        serialGive();
+    }
+    return NULL;
+}
+
+TEST(Serial, oneAtATime)
+{
+    Thread *threads[6];
+    Shared shared = {0};
+    greenStart(2);
+    for (int i = 0; i < 6; i++)
+        threads[i] = greenFork(takeTurns, &shared);
+    pthread_t os = osFork(takeTurns, &shared);
+    for (int i = 0; i < 6; i++)
+        greenJoin(threads[i]);
+    osJoin(os);
+    CHECK_EQ(RELAXED_LOAD(&shared.took), 700);
+    CHECK(!serialIsHeld());
+    greenStop();
+}
+
+static void *addOne(Transaction *tx, void *env)
+{
+    Shared *shared = env;
+    tvarWrite(tx, shared->tvar, V((intptr_t)tvarRead(tx, shared->tvar) + 1));
+    return NULL;
+}
+
+static void *readIt(Transaction *tx, void *env)
+{
+    return tvarRead(tx, ((Shared *)env)->tvar);
+}
+
+static void *commitOne(void *env)
+{
+    CHECK_EQ(stmAtomically(addOne, env, NULL), 0);
+    return NULL;
+}
+
+static void *writeOne(void *env)
+{
+    CHECK_EQ(tvarWriteIO(((Shared *)env)->tvar, V(10)), 0);
+    return NULL;
+}
+
+static void *standAside(void *env)
+{
+    Shared *shared = env;
+    void *result;
+    StmStats stats;
+    shared->tvar = tvarNew(V(0));
+    CHECK_EQ(serialTake(), 0);
+    Thread *commits = greenFork(commitOne, shared), *writes = greenFork(writeOne, shared);
+    greenUntil(commits, ThreadBlockedOnTVar);
+    greenUntil(writes, ThreadBlockedOnTVar);
+    CHECK_EQ(stmAtomically(readIt, shared, &result), 0); /* reading disturbs nobody */
+    CHECK_EQ(result, V(0));
+    serialGive();
+    greenJoin(commits);
+    greenJoin(writes);
+    CHECK_GE((intptr_t)tvarReadIO(shared->tvar), 10);
+    CHECK_EQ(stmStats(0, &stats), 0);
+    CHECK_EQ(stats.yielded, 1);
+    tvarFree(shared->tvar);
+    return NULL;
+}
+
+TEST(Serial, commitsStandAside)
+{
+    Shared shared = {0};
+    greenRun(1, standAside, &shared);
+}
+
+/* ---- spoilt again and again, it comes to its turn ---- */
+
+static uint32_t spoil; /* attempts that somebody spoils */
+
+static void *spoilt(Transaction *tx, void *env)
+{
+    Shared *shared = env;
+    void *value = tvarRead(tx, shared->tvar);
+    if (spoil > 0) {
+        spoil--;
+        tvarPut(shared->tvar, value, scheduleHere()); /* as a timer would, in the middle */
+    }
+    tvarWrite(tx, shared->tvar, V((intptr_t)value + 1));
+    CHECK_EQ(serialIsHeld(), tx->serial);
+    return NULL;
+}
+
+static void *spoilMany(void *env)
+{
+    Shared *shared = env;
+    StmStats stats;
+    shared->tvar = tvarNew(V(0));
+    spoil = SERIAL_AFTER - 1;
+    CHECK_EQ(stmAtomically(spoilt, shared, NULL), 0);
+    CHECK_EQ(stmStats(0, &stats), 0);
+    CHECK_EQ(stats.serial, 0);
+    spoil = SERIAL_AFTER + 3;
+    CHECK_EQ(stmAtomically(spoilt, shared, NULL), 0);
+    CHECK_EQ(tvarReadIO(shared->tvar), V(2));
+    CHECK_EQ(stmStats(0, &stats), 0);
+    CHECK_EQ(stats.serial, 1);
+    CHECK_EQ(stats.changed, 2 * SERIAL_AFTER + 2);
+    CHECK_EQ(stats.longest_abort, SERIAL_AFTER + 3);
+    CHECK(!serialIsHeld());
+    tvarFree(shared->tvar);
+    return NULL;
+}
+
+TEST(Serial, comesAfterManyAborts)
+{
+    Shared shared = {0};
+    greenRun(1, spoilMany, &shared);
+}
+
+/* A holder that retries or throws has given the token back. */
+static void *spoiltAndOut(Transaction *tx, void *env)
+{
+    Shared *shared = env;
+    void *value = tvarRead(tx, shared->tvar);
+    if (spoil > 0) {
+        spoil--;
+        tvarPut(shared->tvar, value, scheduleHere());
+        tvarWrite(tx, shared->tvar, value);
+        return NULL;
+    }
+    CHECK(tx->serial);
+    if (shared->took++ == 0)
+        stmRetry(tx);
+    stmThrow(tx, -EDOM, NULL);
+}
+
+static void *runSpoilt(void *env)
+{
+    return V(stmAtomically(spoiltAndOut, env, NULL));
+}
+
+static void *letGo(void *env)
+{
+    Shared *shared = env;
+    shared->tvar = tvarNew(V(0));
+    spoil = SERIAL_AFTER;
+    Thread *thread = greenFork(runSpoilt, shared);
+    greenUntil(thread, ThreadBlockedOnTVar);
+    CHECK(!serialIsHeld());
+    spoil = SERIAL_AFTER;
+    tvarWriteIO(shared->tvar, V(1));
+    CHECK_EQ((intptr_t)greenJoin(thread), -EDOM);
+    CHECK(!serialIsHeld());
+    tvarFree(shared->tvar);
+    return NULL;
+}
+
+TEST(Serial, whoeverFailsLetsGo)
+{
+    Shared shared = {0};
+    greenRun(1, letGo, &shared);
+}
