@@ -57,6 +57,11 @@ void smpMembarrier(void)
 
 #endif
 
+bool ownerGateHasBarrier(void)
+{
+    return membarrier_works;
+}
+
 void ownerGateInit(OwnerGate *gate)
 {
     RELAXED_STORE(&gate->busy, 0);

@@ -43,6 +43,9 @@ void ownerGateInit(OwnerGate *gate);
  * again. */
 void ownerGateStart(void);
 
+/* ownerGateHasBarrier -- after that: is there a membarrier? */
+bool ownerGateHasBarrier(void);
+
 /* ownerGateLock -- the owner's way in while the gate is shared. */
 GateWay ownerGateLock(OwnerGate *gate);
 

@@ -44,7 +44,8 @@ static ForkWay stopWorld(void)
 {
     int64_t deadline_ns = clockRead(&clockMonotonic) + fork_patience_ns;
     Capability *own = scheduleHere();
-    if (startupIsBroken() || !worldLockUntil(deadline_ns))
+    bool in_call = own == NULL && workerIsHere(); /* it may have no capability to go on with */
+    if (startupIsBroken() || in_call || !worldLockUntil(deadline_ns))
         return ForkBroken;
     if (capabilityTableCount() == 0)
         return ForkDown;
@@ -112,7 +113,8 @@ static int beginAnew(Capability *kept, Thread *survivor)
     kept->current = survivor;
     keepScheduler(schedulerOf(kept), survivor);
     result = tvarSurvive(&kept->manager.timers);
-    workerSurvive(survivor != NULL ? kept : NULL);
+    Worker *self = survivor != NULL ? workerOfLoop(schedulerOf(kept)->loop) : NULL;
+    workerSurvive(self, self != NULL ? kept : NULL);
     monitorSurvive();
     startupSurvive(survivor != NULL, wanted);
     blockingPoolSurvive();

@@ -161,32 +161,16 @@ static ALWAYS_INLINE void afterSwitch(Capability *capability)
         finishSlow(capability, after);
 }
 
-/* The same out of line, for a way in that mostly comes from a swap. */
-static __attribute__((noinline)) void afterOther(Capability *capability)
+/* The same out of line, for ways in that mostly need nothing of it. */
+__attribute__((noinline)) void scheduleResumed(Capability *capability)
 {
     afterSwitch(capability);
 }
 
-/* See Note [Sanitizer switch].  from: NULL when the context we leave has ended; stack: NULL for the
- * worker's own, of which `scheduler` knows the bounds. */
 NO_INSTRUMENT static inline Capability *switchStack(Scheduler *scheduler, void **save,
                                                     StackTools *from, void *load, Stack *stack)
 {
-    (void)from;
-    (void)stack;
-#ifdef SANITIZE_ADDRESS
-    const void *bottom = stack == NULL ? scheduler->loop_bottom : stackBottom(stack);
-    size_t size = stack == NULL ? scheduler->loop_size : stackUsable(stack);
-    __sanitizer_start_switch_fiber(from == NULL ? NULL : &from->fake_stack, bottom, size);
-#endif
-#ifdef SANITIZE_THREAD
-    __tsan_switch_to_fiber(stack == NULL ? scheduler->loop_tools.fibre : stack->tools.fibre, 0);
-#endif
-    Capability *capability = contextSwitch(save, load, capabilityOf(scheduler));
-#ifdef SANITIZE_ADDRESS
-    __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
-#endif
-    return capability;
+    return switchStacks(save, from, load, stack, scheduler->loop, capabilityOf(scheduler));
 }
 
 NO_INSTRUMENT static inline Capability *switchToThread(Scheduler *scheduler, void **save,
@@ -200,7 +184,7 @@ NO_INSTRUMENT static inline Capability *switchToThread(Scheduler *scheduler, voi
 NO_INSTRUMENT static Capability *switchToLoop(Scheduler *scheduler, void **save, StackTools *from)
 {
     RELAXED_STORE(&capabilityOf(scheduler)->current, NULL);
-    return switchStack(scheduler, save, from, scheduler->loop_sp, NULL);
+    return switchStack(scheduler, save, from, scheduler->loop->sp, NULL);
 }
 
 /* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is
@@ -279,7 +263,7 @@ static inline bool yieldBySwap(Capability *capability, Thread *self)
     if (LIKELY(schedulerOf(capability)->after == AfterSwap)) /* all do the same */
         runQueueSwapEnd(&capability->queue);
     else
-        afterOther(capability);
+        scheduleResumed(capability);
     ASSERT(capability->current == self);
     return true;
 }
@@ -434,16 +418,20 @@ NO_INSTRUMENT static void threadMain(void *pass)
 }
 
 /* On the worker's stack: run a thread until somebody switches back to the loop. */
-static void runThread(Scheduler *scheduler, Thread *thread)
+bool scheduleRunOnly(Scheduler *scheduler, Thread *thread)
 {
+    LoopStack *loop = scheduler->loop;
     scheduler->after = AfterNothing;
-    switchToThread(scheduler, &scheduler->loop_sp, &scheduler->loop_tools, thread);
-    afterSwitch(capabilityOf(scheduler));
+    Capability *capability = switchToThread(scheduler, &loop->sp, &loop->tools, thread);
+    if (UNLIKELY(capability == NULL))
+        return false; /* See Note [Loop stacks] */
+    afterSwitch(capability);
+    return true;
 }
 
 void scheduleRunThread(Runnable *runnable, Capability *capability)
 {
-    runThread(schedulerOf(capability), threadOfRunnable(runnable));
+    scheduleRunOnly(schedulerOf(capability), threadOfRunnable(runnable));
 }
 
 void scheduleRunNewborn(Runnable *runnable, Capability *capability)
@@ -452,11 +440,11 @@ void scheduleRunNewborn(Runnable *runnable, Capability *capability)
         scheduleRunThread(runnable, capability);
 }
 
-/* As long as it is enabled. */
+/* As long as it is enabled, and carried here. */
 static void runReady(Scheduler *scheduler)
 {
     Capability *capability = capabilityOf(scheduler);
-    while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
+    while (workerCapability() != NULL && SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         Runnable *next = scheduler->handed;
         scheduler->handed = NULL;
         if (next == NULL)
@@ -478,12 +466,12 @@ static void runReady(Scheduler *scheduler)
 }
 
 /* See Note [Capability modes]. */
-void scheduleLoop(Worker *worker)
+static void runLoop(Capability *capability)
 {
-    Capability *capability = worker->capability;
     Scheduler *scheduler = schedulerOf(capability);
     uint32_t mode;
-    while (((mode = SEQ_CST_LOAD(&capability->mode)) & CapabilityStopped) == 0) {
+    while (workerCapability() != NULL &&
+           ((mode = SEQ_CST_LOAD(&capability->mode)) & CapabilityStopped) == 0) {
         if (mode == CapabilityEnabled)
             runReady(scheduler);
         else if (mode & CapabilityHalted)
@@ -493,4 +481,15 @@ void scheduleLoop(Worker *worker)
         else
             disabledServe(scheduler);
     }
+}
+
+/* See Note [Carriers]. */
+void scheduleLoop(Worker *worker)
+{
+    Capability *capability = worker->capability;
+    LoopStack *loop = loopStackOf(worker);
+    schedulerOf(capability)->loop = loop;
+    RELAXED_STORE(&capability->current, NULL); /* it may have been taken from one that ran */
+    runLoop(capability);
+    loopStackReturn(loop, capability);
 }

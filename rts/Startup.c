@@ -12,6 +12,7 @@
 #include "capability/FdHome.h"
 #include "capability/Monitor.h"
 #include "capability/Processors.h"
+#include "capability/Spare.h"
 #include "iomgr/Memory.h"
 #include "rts/BlockingPool.h"
 #include "rts/Fork.h"
@@ -111,20 +112,8 @@ static uint64_t livingThreads(void)
 
 static int startWorker(Worker *worker)
 {
-    Scheduler *scheduler = schedulerOf(worker->capability);
-    pthread_attr_t attributes;
-    void *bottom;
-    size_t size;
-    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
-        return -ENOMEM;
-    pthread_attr_getstack(&attributes, &bottom, &size);
-    pthread_attr_destroy(&attributes);
-    scheduler->loop_bottom = bottom;
-    scheduler->loop_size = size;
-#ifdef SANITIZE_THREAD
-    scheduler->loop_tools.fibre = __tsan_get_current_fiber();
-#endif
-    return rts.signals ? overflowWatchHere() : 0;
+    int result = loopStackInit(loopStackOf(worker));
+    return result == 0 && rts.signals ? overflowWatchHere() : result;
 }
 
 static void endWorker(Worker *worker)
@@ -202,6 +191,9 @@ static int startRooms(const RtsConfig *config)
             threadPoolStart(allocator);
             outsideStart(allocator);
             result = blockingPoolStart(config->blocking_threads, config->blocking_idle_ms);
+            if (result == 0)
+                result =
+                    spareStart(config->foreign_threads, config->foreign_idle_ms, &worker_hooks);
             break;
         case 1:
             tvarStart(allocator);

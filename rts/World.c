@@ -25,6 +25,7 @@ enum { LOCK_RETRY_NS = 50 * 1000, NUDGE_AGAIN_NS = 1000 * 1000, SECOND_NS = 1000
 static struct {
     uint32_t lock;   /* 0 or 1: worldTake, worldGive */
     uint32_t halted; /* futex: workers in worldHalt (seq_cst) */
+    uint64_t held;   /* lock: capabilities whose carriers are in calls and must not return */
 } world;
 
 static void sleepBriefly(void)
@@ -97,6 +98,28 @@ static void nudgeAll(const Capability *own)
     }
 }
 
+/* Who is in a call stands still if it does not return. */
+static bool holdCall(Capability *capability)
+{
+    uint64_t count = workerLook(capability);
+    Worker *carrier = count == 0 ? NULL : workerClaim(capability, count);
+    if (carrier != NULL)
+        callDecide(&carrier->call, CallHeld);
+    return carrier != NULL;
+}
+
+/* How many are held now. */
+static uint32_t holdCalls(const Capability *own)
+{
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
+        Capability *capability = capabilities.items[i];
+        uint64_t bit = UINT64_C(1) << i;
+        if (capability != own && (world.held & bit) == 0 && holdCall(capability))
+            world.held |= bit;
+    }
+    return (uint32_t)__builtin_popcountll(world.held);
+}
+
 bool worldStop(Capability *own, int64_t deadline_ns)
 {
     uint32_t count = capabilityTableCount(), wanted = count - (own != NULL ? 1 : 0), halted;
@@ -105,7 +128,7 @@ bool worldStop(Capability *own, int64_t deadline_ns)
             OR_SEQ_CST(&capabilities.items[i]->mode, CapabilityHalted);
     }
     nudgeAll(own);
-    while ((halted = SEQ_CST_LOAD(&world.halted)) != wanted) {
+    while ((halted = SEQ_CST_LOAD(&world.halted)) + holdCalls(own) != wanted) {
         int64_t rest_ns = deadline_ns - clockRead(&clockMonotonic);
         if (rest_ns <= 0)
             return false;
@@ -124,6 +147,8 @@ void worldGo(Capability *own)
         AND_SEQ_CST(&capability->mode, ~(uint32_t)CapabilityHalted);
         wakeFutex(&capability->mode);
     }
+    for (; world.held != 0; world.held &= world.held - 1)
+        callDecide(&capabilities.items[__builtin_ctzll(world.held)]->carrier->call, CallFree);
 }
 
 void worldHalt(Capability *capability)
@@ -140,4 +165,5 @@ void worldSurvive(void)
 {
     RELAXED_STORE(&world.lock, 0);
     RELAXED_STORE(&world.halted, 0);
+    world.held = 0;
 }

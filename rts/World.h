@@ -10,7 +10,8 @@
  *   waits until as many workers have told (`halted`) that they stand in worldHalt: between two
  *   green threads, outside every gate and lock of ours.  A worker that was released by the last
  *   worldGo and has not yet taken itself back from `halted` when the next worldStop counts does
- *   nothing else before it looks at its mode again.
+ *   nothing else before it looks at its mode again.  A carrier that is in a call (See Note [Call
+ *   states]) is held instead: it would wait where it returns.
  *     Capability.mode  | Halted   stopper  seq_cst, then idleWakeFor: exact, as for the inbox
  *     world.halted     + 1        worker   seq_cst, then futex wake; - 1 once Halted is gone
  */

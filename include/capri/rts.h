@@ -40,6 +40,11 @@ typedef struct RtsConfig {
      * been idle for so long ends (0: 10 s). */
     uint32_t blocking_threads;
     uint32_t blocking_idle_ms;
+    /* OS threads beyond one a capability, which carry capabilities on while foreignCall and
+     * threadBlockingEnter keep theirs: at most so many (0: 512; at most 1024); one that has been
+     * idle for so long ends (0: 1 s). */
+    uint32_t foreign_threads;
+    uint32_t foreign_idle_ms;
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */

@@ -1,0 +1,61 @@
+/* capri/foreign.h -- calling C functions that may block, or that want the OS thread's own stack.
+ *
+ * A green thread that calls a function which blocks holds up its capability.  Told of the call, the
+ * runtime lets another OS thread carry the capability on if the call lasts and something waits
+ * there; a short call costs some ns and no system call.  Meanwhile the caller is a plain OS thread:
+ * library functions block that OS thread, threadSelf() is NULL, threads it forks are from outside.
+ * errno is not kept: what fn wants to say of it is part of its result.
+ * Not in a callback of the runtime, where the call is just made.
+ */
+#ifndef CAPRI_FOREIGN_H
+#define CAPRI_FOREIGN_H
+
+#include <capri/api.h>
+#include <capri/thread.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void *ForeignFn(void *arg);
+
+/* foreignCall -- fn(arg) on the big stack of the OS thread that carries the caller.
+ *
+ * result   receives what fn returned; may be NULL.
+ * Returns  0; -EINVAL (fn NULL); -EAGAIN: as many calls hold OS threads as
+ *          RtsConfig.foreign_threads allows, and this one might hold up its capability: fn was not
+ *          called.
+ * Promise  fn runs on one OS thread from its begin to its end, and is not cut short.  After 20 us
+ *          its capability is carried on elsewhere if anything is ready there; then the caller goes
+ *          on when it gets a capability again, perhaps on another OS thread.  A pinned caller comes
+ *          back to its own.
+ * Nested   fn may call the library, as any plain OS thread may; foreignCall there just calls.  A
+ *          process that fn forks has no runtime (-ENOTRECOVERABLE); it may exec or exit, and ends
+ *          with exit(1) if fn returns there.
+ *          rtsShutdown must not be called: it would wait for the caller.
+ * Outside  a plain OS thread just calls fn.
+ * Source   a safe foreign import; differs: also told of short calls, and no upcall machinery.
+ */
+CAPRI_EXPORT int foreignCall(ForeignFn *fn, void *arg, void **result) CAPRI_NAME(foreignCall);
+
+/* What threadBlockingEnter keeps; the caller's until threadBlockingLeave. */
+typedef struct BlockingRegion {
+    void *inside[4];
+} BlockingRegion;
+
+/* threadBlockingEnter, threadBlockingLeave -- the same for a region on the thread's own stack: from
+ * Enter to Leave the caller stays on its OS thread, as a plain OS thread.
+ *
+ * region   of the caller's, for both; regions nest, and the outermost counts.
+ * Returns  Enter: 0; -EAGAIN as foreignCall, then there is no region and no Leave.
+ * Promise  Leave returns with a capability, perhaps on another OS thread.
+ * Outside  both do nothing.
+ */
+CAPRI_EXPORT int threadBlockingEnter(BlockingRegion *region) CAPRI_NAME(threadBlockingEnter);
+CAPRI_EXPORT void threadBlockingLeave(BlockingRegion *region) CAPRI_NAME(threadBlockingLeave);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
