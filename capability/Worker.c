@@ -235,12 +235,14 @@ static void *runWorker(void *argument)
     worker->self = pthread_self();
     worker->begun = true;
     pthread_mutex_unlock(&workers.lock);
-    workerCarry(worker->capability);
-    if (worker->capability != NULL)
+    if (worker->bound == NULL && worker->capability != NULL) {
+        workerCarry(worker->capability);
         nameSelf(worker);
+    }
     prctl(PR_SET_TIMERSLACK, (unsigned long)WORKER_TIMER_SLACK_NS, 0, 0, 0);
     int result = hooks->start == NULL ? 0 : hooks->start(worker);
-    if (worker->gathers ? arrive(result) : result == 0)
+    /* A bound one comes what may: its thread waits for it. */
+    if (worker->gathers ? arrive(result) : result == 0 || worker->bound != NULL)
         serve(worker);
     else if (worker->coming)
         spareFailed();

@@ -11,6 +11,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "rts/Bound.h"
 #include "rts/Disabled.h"
 #include "rts/Look.h"
 #include "rts/Park.h"
@@ -70,7 +71,7 @@ static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
 }
 
 /* Give a newborn its stack.  False: none to be had; it waits, or has ended. */
-static bool bindStack(Scheduler *scheduler, Thread *thread)
+bool scheduleBindStack(Scheduler *scheduler, Thread *thread)
 {
     starvedLeave(scheduler, thread);
     unsigned shift = (thread->node.tag & TAG_STACK) >> TAG_STACK_SHIFT;
@@ -98,7 +99,7 @@ static __attribute__((noinline)) Thread *pickSlow(Scheduler *scheduler, bool yie
             *other = next;
             return NULL;
         }
-        if (bindStack(scheduler, thread))
+        if (scheduleBindStack(scheduler, thread))
             return thread;
     }
     return NULL;
@@ -382,7 +383,7 @@ NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self, void 
         ready = NULL;
         if (newborn && passStack(scheduler, stack, next))
             return next;
-        if (newborn && !bindStack(scheduler, next))
+        if (newborn && !scheduleBindStack(scheduler, next))
             next = NULL; /* the loop looks for another */
     }
     scheduler->after = AfterEnd;
@@ -436,7 +437,7 @@ void scheduleRunThread(Runnable *runnable, Capability *capability)
 
 void scheduleRunNewborn(Runnable *runnable, Capability *capability)
 {
-    if (bindStack(schedulerOf(capability), threadOfRunnable(runnable)))
+    if (scheduleBindStack(schedulerOf(capability), threadOfRunnable(runnable)))
         scheduleRunThread(runnable, capability);
 }
 
@@ -490,6 +491,10 @@ void scheduleLoop(Worker *worker)
     LoopStack *loop = loopStackOf(worker);
     schedulerOf(capability)->loop = loop;
     RELAXED_STORE(&capability->current, NULL); /* it may have been taken from one that ran */
-    runLoop(capability);
+    capability->bound = worker->bound != NULL;
+    if (capability->bound)
+        boundServe(worker, schedulerOf(capability));
+    else
+        runLoop(capability);
     loopStackReturn(loop, capability);
 }

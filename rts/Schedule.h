@@ -180,6 +180,10 @@ static inline bool scheduleIsThread(const Runnable *runnable)
  * left for it. */
 void scheduleResumed(Capability *capability);
 
+/* scheduleBindStack -- give a newborn its stack; it can be switched to then.  False: there is none;
+ * it waits, or has ended. */
+bool scheduleBindStack(Scheduler *scheduler, Thread *thread);
+
 /* scheduleRunOnly -- worker's loop: run this thread, which has begun, until it leaves.  False: the
  * capability is not carried here any more. */
 bool scheduleRunOnly(Scheduler *scheduler, Thread *thread);

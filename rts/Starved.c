@@ -10,6 +10,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "rts/Bound.h"
 #include "rts/Park.h"
 
 #include "internal/SpinLock.h"
@@ -80,6 +81,8 @@ static Thread *dequeue(WatchNode *which, size_t region, uint64_t *number)
 static void endStarved(Scheduler *scheduler, Thread *thread)
 {
     thread->node.tag |= TAG_NO_STACK;
+    if (boundIs(thread))
+        boundForget(thread);
     Thread *joiner = threadEnded(thread, NULL, capabilityOf(scheduler));
     if (joiner != NULL)
         scheduleReady(joiner, capabilityOf(scheduler));

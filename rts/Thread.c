@@ -11,6 +11,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "iomgr/Memory.h"
+#include "rts/Bound.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
 
@@ -168,6 +169,10 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
         threadLabel(thread, attributes->label) != 0) {
         freeThread(thread, here);
         return -ENOMEM;
+    }
+    if (attributes != NULL && attributes->bound && boundMake(thread) != 0) {
+        freeThread(thread, here);
+        return -EAGAIN;
     }
     *made = thread;
     return 0;

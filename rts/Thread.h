@@ -48,14 +48,15 @@ _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
 
 /* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0:
  * default);
- * 14: it could not get a stack; 15: it was lost in a fork.  Constant once it is queued, but for the
- * last two. */
+ * 14: it could not get a stack; 15: it was lost in a fork; 18..31 number of its worker + 1 (0: not
+ * bound).  Constant once it is queued, but for 14 and 15. */
 enum {
     TAG_PINNED = 0xff,
     TAG_STACK_SHIFT = 8,
     TAG_STACK = 0x3f << 8,
     TAG_NO_STACK = 1 << 14,
-    TAG_LOST = 1 << 15
+    TAG_LOST = 1 << 15,
+    TAG_BOUND_SHIFT = 18
 };
 
 enum { THREAD_CACHE_MOST = 2048 }; /* descriptors a capability keeps */

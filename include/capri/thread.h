@@ -33,6 +33,7 @@ typedef struct ThreadAttributes {
     /* 0: runs anywhere; n > 0: only on capability (n - 1) % capabilityCount().  When there are
      * fewer later: See capabilitySetCount. */
     uint32_t pinned;
+    bool bound; /* runs on an OS thread of its own: See threadForkOS */
 } ThreadAttributes;
 
 /* Why a thread does not run. */
@@ -76,6 +77,30 @@ CAPRI_EXPORT int threadForkOn(Thread **handle, uint32_t capability, ThreadFn *fn
 /* threadForkWith -- as threadFork, with attributes (NULL: defaults). */
 CAPRI_EXPORT int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn,
                                 void *env) CAPRI_NAME(threadForkWith);
+
+/* threadForkOS -- as threadFork; the child is bound: one OS thread of its own runs all of it, and
+ * foreignCall in it, for what keeps its state in thread-local variables.
+ *
+ * Returns  as threadFork; -EAGAIN: no OS thread to be had.
+ * Promise  the OS thread ends with the thread.  Each turn costs two changes of OS threads (some ten
+ *          us), so bind what needs it and nothing else.
+ * Source   Control.Concurrent.forkOS.
+ */
+CAPRI_EXPORT int threadForkOS(Thread **handle, ThreadFn *fn, void *env) CAPRI_NAME(threadForkOS);
+
+/* threadIsBound -- does one OS thread run all of the caller?  True of plain OS threads. */
+CAPRI_EXPORT bool threadIsBound(void) CAPRI_NAME(threadIsBound);
+
+/* threadRunBound, threadRunUnbound -- fn(env) in a bound thread, in one that is not: here if this
+ * is such a one, else in a new one, which is waited for.
+ *
+ * result   receives what fn returned; may be NULL.
+ * Returns  0; -EINVAL (fn NULL); as threadForkOS and threadFork; -ENOMEM: it never got a stack.
+ * Source   Control.Concurrent.runInBoundThread, runInUnboundThread.
+ */
+CAPRI_EXPORT int threadRunBound(ThreadFn *fn, void *env, void **result) CAPRI_NAME(threadRunBound);
+CAPRI_EXPORT int threadRunUnbound(ThreadFn *fn, void *env, void **result)
+    CAPRI_NAME(threadRunUnbound);
 
 /* threadJoin -- wait until thread has ended.
  *

@@ -64,7 +64,7 @@ EXPORT_PREFIXES = {
     "iomgr/OwnerGate.c": ["smpMembarrier"],
     "iomgr/Standalone.c": ["eventManager"],
     "iomgr/TimerManager.c": ["registerTimeout", "updateTimeout", "unregisterTimeout"],
-    "rts/Errno.c": ["errnoLocation"],
+    "rts/Bound.c": ["thread"], "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"], "rts/ForeignCall.c": ["foreignCall", "threadBlocking"],
     "rts/Resize.c": ["resize", "capabilitySetCount"],
     "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
