@@ -39,9 +39,10 @@ typedef struct MonitorView {
 Monitor monitor;
 
 static MonitorView views[CAPABILITY_MOST];
-static pthread_t thread; /* start and stop */
-static bool running;     /* start and stop */
-static int64_t taken_ns; /* only monitorCalls's caller: when something was last taken */
+static pthread_t thread;     /* start and stop */
+static bool running;         /* start and stop */
+static void (*nagger)(void); /* anyone, relaxed, before it counts in `nags`; always the same */
+static int64_t taken_ns;     /* only monitorCalls's caller: when something was last taken */
 
 /* ---- One look. ---- */
 
@@ -180,7 +181,7 @@ static void wakeFutex(uint32_t *word)
 static void lieDormant(void)
 {
     SEQ_CST_STORE(&monitor.dormant, 1);
-    if (idleAllAsleep() && SEQ_CST_LOAD(&monitor.stop) == 0) {
+    if (idleAllAsleep() && SEQ_CST_LOAD(&monitor.stop) == 0 && SEQ_CST_LOAD(&monitor.nags) == 0) {
         while (ACQUIRE_LOAD(&monitor.dormant) != 0)
             waitFutex(&monitor.dormant, 1, -1);
     }
@@ -211,6 +212,8 @@ static void *runMonitor(void *env)
         tick_ns = monitorTick(now_ns) ? MONITOR_TICK_NS : tick_ns * 2;
         if (tick_ns > MONITOR_TICK_MOST_NS)
             tick_ns = MONITOR_TICK_MOST_NS;
+        if (ACQUIRE_LOAD(&monitor.nags) != 0)
+            ACQUIRE_LOAD (&nagger)();
         if (!idleAllAsleep()) {
             quiet_since_ns = now_ns;
         } else if (now_ns - quiet_since_ns >= MONITOR_QUIET_NS) {
@@ -235,6 +238,7 @@ int monitorStart(MonitorUpkeep *upkeep)
     RELAXED_STORE(&monitor.dormant, 0);
     RELAXED_STORE(&monitor.stop, 0);
     RELAXED_STORE(&monitor.ticks, 0);
+    RELAXED_STORE(&monitor.nags, 0);
     memset(views, 0, sizeof views);
     taken_ns = clockRead(&clockMonotonic) - CALL_KEEN_NS;
     if (pthread_create(&thread, NULL, runMonitor, (void *)upkeep) != 0)
@@ -258,6 +262,20 @@ void monitorSurvive(void)
 {
     running = false;
     RELAXED_STORE(&monitor.dormant, 0);
+    RELAXED_STORE(&monitor.nags, 0);
+}
+
+void monitorNag(void (*nag)(void))
+{
+    RELAXED_STORE(&nagger, nag);
+    ADD_SEQ_CST(&monitor.nags, 1);
+    if (SEQ_CST_LOAD(&monitor.dormant) != 0) /* See Note [StoreLoad] */
+        monitorRouse();
+}
+
+void monitorNagEnd(void)
+{
+    ADD_SEQ_CST(&monitor.nags, UINT32_MAX); /* - 1 */
 }
 
 void monitorRouse(void)

@@ -45,6 +45,7 @@ typedef struct Monitor {
     uint32_t stop;
     uint64_t ticks; /* Monitor counts, others read */
     uint64_t taken; /* likewise: capabilities taken from calls in flight */
+    uint32_t nags;  /* anyone, seq_cst: how many want the nagger to be called; See monitorNag */
 } Monitor;
 
 extern Monitor monitor;
@@ -62,6 +63,11 @@ void monitorSurvive(void);
 
 /* monitorRouse -- a capability woke up. */
 void monitorRouse(void);
+
+/* monitorNag -- from now on the Monitor calls nag at every tick, be everybody asleep or not, until
+ * as many monitorNagEnd.  Any OS thread; one nagger for all. */
+void monitorNag(void (*nag)(void));
+void monitorNagEnd(void);
 
 /* monitorTick -- one look (for tests; the Monitor's loop calls it). now_ns monotonic.  Returns true
  * when some capability was stale. */

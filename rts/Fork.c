@@ -13,6 +13,7 @@
 #include "capability/Monitor.h"
 #include "iomgr/HeapId.h"
 #include "rts/BlockingPool.h"
+#include "rts/ForeignInterrupt.h"
 #include "rts/Outside.h"
 #include "rts/Process.h"
 #include "rts/Signal.h"
@@ -102,6 +103,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     heapIdSurvive();
     fdHomeSurvive();
     outsideSurvive();
+    foreignInterruptSurvive();
     waitQueueSurvive();
     starvedSurvive();
     threadSurvive();

@@ -15,6 +15,7 @@
 #include "capability/Spare.h"
 #include "iomgr/Memory.h"
 #include "rts/BlockingPool.h"
+#include "rts/ForeignInterrupt.h"
 #include "rts/Fork.h"
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
@@ -113,6 +114,8 @@ static uint64_t livingThreads(void)
 static int startWorker(Worker *worker)
 {
     int result = loopStackInit(loopStackOf(worker));
+    if (rts.signals)
+        foreignInterruptWatchHere();
     return result == 0 && rts.signals ? overflowWatchHere() : result;
 }
 
@@ -158,8 +161,10 @@ static void stopRooms(int steps)
         monitorStop();
     if (steps > 6)
         workerStopAll();
-    if (steps > 5 && rts.signals)
+    if (steps > 5 && rts.signals) {
+        foreignInterruptEnd();
         overflowEnd();
+    }
     if (steps > 4)
         capabilityTableFree(startupAllocator());
     if (steps > 3)
@@ -209,6 +214,7 @@ static int startRooms(const RtsConfig *config)
             result = capabilityTableStart(count, backend, &clockMonotonic, allocator);
             break;
         case 5:
+            foreignInterruptStart(rts.signals);
             result = rts.signals ? overflowStart() : 0;
             break;
         case 6:

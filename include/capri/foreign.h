@@ -38,6 +38,20 @@ typedef void *ForeignFn(void *arg);
  */
 CAPRI_EXPORT int foreignCall(ForeignFn *fn, void *arg, void **result) CAPRI_NAME(foreignCall);
 
+/* foreignCallInterruptible -- as foreignCall; an interrupt of the caller ends the system call that
+ * fn is in, with EINTR, which fn returns from.
+ *
+ * Returns  as foreignCall; -EINTR: interrupted before it began, fn was not called.
+ * Promise  the OS thread gets SIGURG, whose handler does nothing, again and again until fn has
+ *          returned: so fn must give up at EINTR.  The handler is installed by the first such call,
+ *          before a host's own, which is called as well; RtsConfig.no_signals: calls are not
+ *          interrupted.
+ * Outside  a plain OS thread just calls fn.
+ * Source   foreign import ccall interruptible.
+ */
+CAPRI_EXPORT int foreignCallInterruptible(ForeignFn *fn, void *arg, void **result)
+    CAPRI_NAME(foreignCallInterruptible);
+
 /* What threadBlockingEnter keeps; the caller's until threadBlockingLeave. */
 typedef struct BlockingRegion {
     void *inside[4];

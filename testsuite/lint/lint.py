@@ -66,7 +66,7 @@ EXPORT_PREFIXES = {
     "iomgr/TimerManager.c": ["registerTimeout", "updateTimeout", "unregisterTimeout"],
     "rts/Bound.c": ["thread"], "rts/Errno.c": ["errnoLocation"],
     "rts/FdClose.c": ["closeFd"], "rts/ForeignCall.c": ["foreignCall", "threadBlocking"],
-    "rts/Resize.c": ["resize", "capabilitySetCount"],
+    "rts/ForeignInterrupt.c": ["foreignCall"], "rts/Resize.c": ["resize", "capabilitySetCount"],
     "rts/Startup.c": ["rtsInit", "rtsShutdown", "rtsMain", "rtsNow", "capabilityCount"],
     "rts/Stats.c": ["rtsStats"],
     "rts/ThreadPool.c": ["threadCache"],
