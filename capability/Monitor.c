@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -117,10 +118,23 @@ bool monitorTick(int64_t now_ns)
 
 /* ---- Calls in flight: See Note [Monitor and calls]. ---- */
 
+/* Would a poll bring something?  A system call, for a call that has outlived the grace. */
+static bool isReadable(EventManager *manager)
+{
+    struct pollfd looked = {.fd = eventManagerPollable(manager), .events = POLLIN};
+    return looked.fd < 0 || poll(&looked, 1, 0) != 0;
+}
+
 /* Something waits there that nobody else will see to. */
 static bool isMissed(Capability *capability)
 {
-    return hasReady(capability) || (RELAXED_LOAD(&idle.guard) == 0 && hasEvents(capability));
+    EventManager *manager = &capability->manager;
+    if (hasReady(capability))
+        return true;
+    if (RELAXED_LOAD(&idle.guard) != 0)
+        return false;
+    return timerHeapDue(&manager->timers) <= clockRead(manager->clock) ||
+           (RELAXED_LOAD(&manager->fds) != 0 && isReadable(manager));
 }
 
 /* How long until the next look. */

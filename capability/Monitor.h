@@ -17,13 +17,13 @@
  *
  * Note [Monitor and calls]
  *   A capability whose carrier is in a call that has lasted for CALL_GRACE_NS is taken from it if
- *   something is ready there (pinned or not), or if events and timers might be and no guard sleeps:
- *   at CALL_MOST_NS in any case, so that it sleeps as an idle one does, whom senders wake, and the
- *   Monitor can lie dormant.  A call found at a tick is looked at again when it is as old as the
- *   grace, then each time its age has doubled, so that a long one costs a few looks; ticks find
- *   calls up to four ticks late.  When one has been taken others follow: for CALL_KEEN_NS the
- *   Monitor looks every CALL_GRACE_NS, and what waits behind a call goes on some ten us after the
- *   grace.
+ *   something is ready there (pinned or not), or if no guard sleeps and a timer is due or its
+ *   pollable fd readable; at CALL_MOST_NS in any case, so that it sleeps as an idle one does, whom
+ *   senders wake, and the Monitor can lie dormant.  A call found at a tick is looked at again when
+ *   it is as old as the grace, then each time its age has doubled, so that a long one costs a few
+ *   looks; ticks find calls up to four ticks late.  When one has been taken others follow: for
+ *   CALL_KEEN_NS the Monitor looks every CALL_GRACE_NS, and what waits behind a call goes on some
+ *   ten us after the grace.
  */
 #ifndef CAPABILITY_MONITOR_H
 #define CAPABILITY_MONITOR_H

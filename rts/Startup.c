@@ -295,7 +295,7 @@ static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
 int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
 {
     int result = 0;
-    if (scheduleHere() != NULL)
+    if (scheduleHere() != NULL || workerIsHere()) /* it waited for its own caller */
         return -EPERM;
     pthread_mutex_lock(&rts.lock);
     if (rts.state == RtsBroken) {

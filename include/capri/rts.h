@@ -65,7 +65,8 @@ CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
  *
  * deadline_ns  give up then (INT64_MAX: never)
  * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live and the runtime is still
- *              up (call again); -EPERM: called on a green thread; -ENXIO: not running.
+ *              up (call again); -EPERM: called on a green thread, or in its foreign call; -ENXIO:
+ *              not running.
  */
 CAPRI_EXPORT int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns) CAPRI_NAME(rtsShutdown);
 

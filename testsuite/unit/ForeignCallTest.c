@@ -280,6 +280,7 @@ static void *forkAndJoin(void *arg)
     CHECK_EQ(foreignCall(countOne, count, NULL), 0);
     CHECK_EQ(threadYield(), 0);
     CHECK_EQ(threadDelay(10), 0);
+    CHECK_EQ(rtsShutdown(Cancel, 0), -EPERM);
     return NULL;
 }
 

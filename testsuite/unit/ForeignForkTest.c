@@ -30,18 +30,36 @@ static void *callGate(void *env)
     return NULL;
 }
 
+static void *openGate(void *env)
+{
+    Gate *gate = env;
+    while (SEQ_CST_LOAD(&gate->entered) == 0)
+        threadYield();
+    RELEASE_STORE(&gate->open, 1);
+    return NULL;
+}
+
+/* The child can make calls that block, too. */
+static void blockAndOpen(void)
+{
+    Gate gate = {0};
+    Thread *caller = greenFork(callGate, &gate), *opener = greenFork(openGate, &gate);
+    greenJoin(caller);
+    greenJoin(opener);
+}
+
 static void *forkProcess(void *env)
 {
     Gate *gate = env;
     while (SEQ_CST_LOAD(&gate->entered) == 0)
         threadYield();
-    pid_t child = fork();
-    if (child == 0)
-        _exit(threadSelf() != NULL && threadYield() == 0 ? 7 : 1);
-    CHECK_GT(child, 0);
-    int status = 0;
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(WEXITSTATUS(status), 7);
+    pid_t child = forkFlushed();
+    if (child == 0) {
+        CHECK(threadSelf() != NULL);
+        blockAndOpen();
+        _exit(CODE);
+    }
+    expectExit(child, CODE);
     RELEASE_STORE(&gate->open, 1);
     return NULL;
 }
