@@ -6,11 +6,14 @@
 #include <capri/foreign.h>
 #include <capri/mvar.h>
 
-enum { CALLERS = 24, PAIRS = 3 };
+#include <pthread.h>
+#include <sys/wait.h>
+
+enum { CALLERS = 24, PAIRS = 3, BOUND = 3 };
 
 static Crowd crowd;
 static int64_t end_ns;
-static uint64_t calls_made, regions_made, pings; /* relaxed adds */
+static uint64_t calls_made, regions_made, pings, forks; /* relaxed adds */
 
 typedef struct Errand {
     uint64_t before, after; /* plain: the call reads one and writes the other */
@@ -102,11 +105,48 @@ static void *resizeOften(void *env)
     return env;
 }
 
+/* The world stops, with callers in calls. */
+static void *waitForChild(void *arg)
+{
+    int status = 0;
+    CHECK_EQ(waitpid(*(pid_t *)arg, &status, 0), *(pid_t *)arg);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return NULL;
+}
+
+static void *forkOften(void *env)
+{
+    while (rtsNow() < end_ns) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        CHECK_GT(child, 0);
+        CHECK_EQ(foreignCall(waitForChild, &child, NULL), 0);
+        ADD_RELAXED(&forks, 1);
+        threadDelay(5000);
+    }
+    return env;
+}
+
+/* Each has an OS thread of its own. */
+static void *callBound(void *env)
+{
+    pthread_t os_thread = pthread_self();
+    while (rtsNow() < end_ns) {
+        Errand errand = {.before = 1, .pause_ns = 20000};
+        CHECK_EQ(foreignCall(runErrand, &errand, NULL), 0);
+        CHECK(pthread_equal(os_thread, pthread_self()));
+        threadDelay(100);
+        CHECK(pthread_equal(os_thread, pthread_self()));
+    }
+    return env;
+}
+
 TEST(ForeignCalls, amongOthers)
 {
     MVar *cells[PAIRS][2];
     end_ns = rtsNow() + (int64_t)(testSeconds() * 1e9);
-    crowdStart(&crowd, 2, CALLERS + 2 * PAIRS + 1);
+    crowdStart(&crowd, 2, CALLERS + 2 * PAIRS + 2 + BOUND);
     for (int i = 0; i < PAIRS; i++) {
         for (int k = 0; k < 2; k++)
             CHECK((cells[i][k] = mvarNewEmpty()) != NULL);
@@ -120,10 +160,14 @@ TEST(ForeignCalls, amongOthers)
             crowdFork(&crowd, callOften, (void *)i, "caller");
     }
     crowdFork(&crowd, resizeOften, NULL, "resizer");
+    crowdFork(&crowd, forkOften, NULL, "forker");
+    for (int i = 0; i < BOUND; i++)
+        crowdForkWith(&crowd, (ThreadAttributes){.bound = true, .label = "bound"}, callBound, NULL);
     crowdJoin(&crowd);
     CHECK_GT(calls_made, 0);
     CHECK_GT(regions_made, 0);
     CHECK_GT(pings, 0);
+    CHECK_GT(forks, 0);
     for (int i = 0; i < PAIRS; i++)
         for (int k = 0; k < 2; k++)
             mvarFree(cells[i][k]);
