@@ -123,6 +123,8 @@ NO_INSTRUMENT static inline void *callThere(LoopStack *loop, Stack *home, Foreig
 {
     void *top = (void *)(((uintptr_t)loop->sp - LOOP_MARGIN) & ~(uintptr_t)15), *result;
     (void)home;
+    if (UNLIKELY(loop->watched))
+        loopStackTell(top);
 #ifdef SANITIZE_ADDRESS
     Crossing crossing = {fn, arg, loop, home};
     __sanitizer_start_switch_fiber(&home->tools.fake_stack, loop->bottom, loop->size);

@@ -14,6 +14,15 @@
 #include <errno.h>
 #include <pthread.h>
 
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define VALGRIND_MAKE_MEM_UNDEFINED(memory, size) ((void)(memory), (void)(size))
+#endif
+
+enum { TOLD = 64 }; /* what a call pushes; what comes later valgrind sees by itself */
+
 int loopStackInit(LoopStack *loop)
 {
     pthread_attr_t attributes;
@@ -24,10 +33,17 @@ int loopStackInit(LoopStack *loop)
     pthread_attr_destroy(&attributes);
     loop->bottom = bottom;
     loop->lost = NULL;
+    loop->watched = RUNNING_ON_VALGRIND != 0;
 #ifdef SANITIZE_THREAD
     loop->tools.fibre = __tsan_get_current_fiber();
 #endif
     return 0;
+}
+
+void loopStackTell(void *top)
+{
+    void *told = (char *)top - TOLD;
+    VALGRIND_MAKE_MEM_UNDEFINED(told, TOLD);
 }
 
 /* Where a thread goes that may run anywhere: to whoever sleeps, best where it was. */

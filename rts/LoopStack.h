@@ -22,6 +22,7 @@ typedef struct LoopStack {
     StackTools tools; /* for the sanitizers, as the next two */
     const void *bottom;
     size_t size;
+    bool watched; /* by valgrind, which must be told of calls there */
     Thread *lost; /* left without a capability: to be queued once the loop is resumed */
 } LoopStack;
 
@@ -39,6 +40,9 @@ static inline Worker *workerOfLoop(LoopStack *loop)
 
 /* loopStackInit -- on its own OS thread.  0 or -ENOMEM. */
 int loopStackInit(LoopStack *loop);
+
+/* loopStackTell -- valgrind: what is below `top` may be used now. */
+void loopStackTell(void *top);
 
 /* loopStackReturn -- the loop has been left without a capability: queue who was lost, so that he
  * gets one; best the one he had. */
