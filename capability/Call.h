@@ -64,6 +64,14 @@ static inline bool callReturn(Call *call)
     return __builtin_expect(ACQUIRE_LOAD(&call->claim) == CallFree, 1) || callReturnSlow(call);
 }
 
+/* callForget -- child of a fork: no call is in flight, nobody claims. */
+static inline void callForget(Call *call)
+{
+    uint64_t count = RELAXED_LOAD(&call->count);
+    RELAXED_STORE(&call->count, count + (count & 1));
+    RELAXED_STORE(&call->claim, CallFree);
+}
+
 /* callLook -- anyone: the count if a call is in flight, or 0. */
 static inline uint64_t callLook(const Call *call)
 {

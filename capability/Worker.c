@@ -376,13 +376,15 @@ void workerSurvive(Worker *self, Capability *kept)
     gathering.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     gathering.arrived = 0;
     workers.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    for (uint32_t i = 0; i < workers.used; i++)
-        workers.items[i].state = &workers.items[i] == self ? WorkerRuns : WorkerFree;
+    for (uint32_t i = 0; i < workers.used; i++) {
+        Worker *worker = &workers.items[i];
+        worker->state = worker == self ? WorkerRuns : WorkerFree;
+        callForget(&worker->call); /* it may have been in one, and held for the fork */
+    }
     spareSurvive();
     if (self == NULL)
         return;
     self->capability = kept;
-    RELAXED_STORE(&self->call.claim, CallFree);
     RELAXED_STORE(&kept->carrier, self);
     workerCarry(kept);
     nameSelf(self);

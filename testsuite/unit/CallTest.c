@@ -80,3 +80,17 @@ TEST(Call, waitsWhileHeld)
     CHECK_EQ(pthread_join(worker, NULL), 0);
     CHECK_EQ(returned, 1);
 }
+
+/* A slot whose worker was held for a fork serves another one in the child. */
+TEST(Call, isForgottenInAChild)
+{
+    begin();
+    callEnter(&call);
+    CHECK(callClaim(&call, 1));
+    callDecide(&call, CallHeld);
+    callForget(&call);
+    CHECK_EQ(callLook(&call), 0);
+    callEnter(&call);
+    CHECK_EQ(callLook(&call), 3);
+    CHECK(callReturn(&call));
+}

@@ -85,7 +85,7 @@ TEST(ForeignFork, forkDuringACall)
 /* fn forks: the child may exec or exit, or return and end so. */
 static void *forkInside(void *arg)
 {
-    pid_t child = fork();
+    pid_t child = forkFlushed();
     if (child == 0 && arg == NULL)
         _exit(9);
     if (child == 0)
