@@ -392,5 +392,8 @@ void workerSurvive(Worker *self, Capability *kept)
 
 void workerForget(void)
 {
+    workers.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (uint32_t i = 0; i < workers.used; i++)
+        workers.items[i].begun = false;
     workerCarry(NULL);
 }

@@ -7,6 +7,7 @@
  * was done with it: `free` writes it with plain stores.
  */
 #include "capability/CapabilityTable.h"
+#include "rts/Bound.h"
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
@@ -154,6 +155,12 @@ int startupEnter(void)
 void startupLeave(void)
 {
 }
+int boundMake(Thread *thread)
+{
+    (void)thread;
+    return -EAGAIN;
+}
+
 void startupForkedOutside(void)
 {
 }
