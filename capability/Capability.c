@@ -45,10 +45,12 @@ int capabilitySurvive(Capability *capability)
     const Allocator *allocator = manager->allocator;
     UpperShare upper = capability->upper;
     void *current = capability->current;
+    bool bound = capability->bound;
     eventManagerClose(manager);
     int result = capabilityInit(capability, 0, backend, clock, allocator);
     capability->upper = upper;
     capability->current = current;
+    capability->bound = bound;
     return result;
 }
 

@@ -79,6 +79,8 @@ struct Capability {
     uint32_t index;          /* constant */
     uint32_t mode;           /* the table's lock stores (seq_cst), the worker's loop looks */
     void *current;           /* owner: what runs now, or NULL; others may look (relaxed) */
+    struct Worker *carrier;  /* a worker that begins to carry it (release), anyone looks: NULL
+                                before the first; See Note [Carriers] */
     uint64_t swap_until;     /* owner: at this count of switches a yield has more to see to than the
                                 run queue; 0 while anything is pinned here (others: 0, relaxed) */
     uint64_t random;         /* owner: seed of victim choice */
@@ -94,6 +96,8 @@ struct Capability {
     CACHE_ALIGNED CapabilityStats stats; /* owner counts (COUNT), others read */
     EventManager manager;
     PeerView peers[CAPABILITY_MOST]; /* owner */
+    Capability *next_offered;        /* under the spares' lock: See Note [Spares] */
+    bool bound;                      /* owner: carried by a bound worker, for one runnable only */
     bool pinned_turn;                /* owner: whose turn it is in capabilityPopOld */
 };
 
@@ -138,7 +142,8 @@ static inline Runnable *capabilityPopYoung(Capability *capability)
  * Stopping is no reason: whoever stops has seen that nothing lives.) */
 static inline bool capabilityIsCalledOff(const Capability *capability)
 {
-    return (RELAXED_LOAD(&capability->mode) & ~(uint32_t)CapabilityStopped) != 0;
+    return (RELAXED_LOAD(&capability->mode) & ~(uint32_t)CapabilityStopped) != 0 ||
+           capability->bound;
 }
 
 /* capabilityHasMail -- owner: is anything in the inbox? */

@@ -2,19 +2,22 @@
  *
  * Owns    `monitor`, its views of the capabilities, the OS thread "capri/monitor".
  * Before  nothing: it wakes by itself.
- * After   capability/Idle.c: idleWakeOne; the owner's next safepoint sees Capability.attention.
+ * After   capability/Idle.c: idleWakeOne; the owner's next safepoint sees Capability.attention;
+ *         capability/Spare.c: what was taken from a call.
  * Tests   testsuite/unit/MonitorTest.c
  *
- * See Note [Monitor ticks].
+ * See Note [Monitor ticks] and Note [Monitor and calls].
  */
 #include "capability/Monitor.h"
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "capability/Spare.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -30,13 +33,17 @@ typedef struct MonitorView {
     uint32_t polls;
     bool awake;
     int64_t switched_ns; /* when `switches` was last seen to move, or it slept */
+    uint64_t call;       /* the call that was in flight at the last look, 0: none; */
+    int64_t called_ns;   /* when it was first seen */
 } MonitorView;
 
 Monitor monitor;
 
 static MonitorView views[CAPABILITY_MOST];
-static pthread_t thread; /* start and stop */
-static bool running;     /* start and stop */
+static pthread_t thread;     /* start and stop */
+static bool running;         /* start and stop */
+static void (*nagger)(void); /* anyone, relaxed, before it counts in `nags`; always the same */
+static int64_t taken_ns;     /* only monitorCalls's caller: when something was last taken */
 
 /* ---- One look. ---- */
 
@@ -111,6 +118,64 @@ bool monitorTick(int64_t now_ns)
     return stale;
 }
 
+/* ---- Calls in flight: See Note [Monitor and calls]. ---- */
+
+/* Would a poll bring something?  A system call, for a call that has outlived the grace. */
+static bool isReadable(EventManager *manager)
+{
+    struct pollfd looked = {.fd = eventManagerPollable(manager), .events = POLLIN};
+    return looked.fd < 0 || poll(&looked, 1, 0) != 0;
+}
+
+/* Something waits there that nobody else will see to. */
+static bool isMissed(Capability *capability)
+{
+    EventManager *manager = &capability->manager;
+    if (hasReady(capability))
+        return true;
+    if (RELAXED_LOAD(&idle.guard) != 0)
+        return false;
+    return timerHeapDue(&manager->timers) <= clockRead(manager->clock) ||
+           (RELAXED_LOAD(&manager->fds) != 0 && isReadable(manager));
+}
+
+/* How long until the next look. */
+static int64_t lookAtCall(Capability *capability, MonitorView *view, int64_t now_ns)
+{
+    uint64_t word = workerLook(capability);
+    if (word != view->call)
+        view->called_ns = now_ns;
+    view->call = word;
+    if (word == 0)
+        return INT64_MAX;
+    int64_t age_ns = now_ns - view->called_ns;
+    if (age_ns < CALL_GRACE_NS)
+        return CALL_GRACE_NS - age_ns;
+    if ((age_ns >= CALL_MOST_NS || isMissed(capability)) && !spareIsExhausted()) {
+        Worker *carrier = workerClaim(capability, word);
+        if (carrier == NULL)
+            return CALL_GRACE_NS;
+        callDecide(&carrier->call, CallTaken);
+        taken_ns = now_ns;
+        COUNT(&monitor.taken, 1);
+        spareOffer(capability);
+        return INT64_MAX;
+    }
+    return age_ns;
+}
+
+int64_t monitorCalls(int64_t now_ns)
+{
+    int64_t next_ns = now_ns - taken_ns < CALL_KEEN_NS ? CALL_GRACE_NS : INT64_MAX;
+    spareRetry();
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
+        int64_t look_ns = lookAtCall(capabilities.items[i], &views[i], now_ns);
+        if (look_ns < next_ns)
+            next_ns = look_ns;
+    }
+    return next_ns;
+}
+
 /* ---- Its OS thread. ---- */
 
 /* timeout_ns < 0: for ever. */
@@ -133,7 +198,7 @@ static void wakeFutex(uint32_t *word)
 static void lieDormant(MonitorUpkeep *upkeep)
 {
     SEQ_CST_STORE(&monitor.dormant, 1);
-    if (idleAllAsleep() && SEQ_CST_LOAD(&monitor.stop) == 0) {
+    if (idleAllAsleep() && SEQ_CST_LOAD(&monitor.stop) == 0 && SEQ_CST_LOAD(&monitor.nags) == 0) {
         if (upkeep != NULL)
             upkeep(clockRead(&clockMonotonic), true);
         while (ACQUIRE_LOAD(&monitor.dormant) != 0)
@@ -142,18 +207,32 @@ static void lieDormant(MonitorUpkeep *upkeep)
     XCHG_SEQ_CST(&monitor.dormant, 0);
 }
 
+/* Sleep for tick_ns, or until it is to stop; look at calls in flight meanwhile. */
+static int64_t sleepTick(int64_t tick_ns)
+{
+    int64_t now_ns = clockRead(&clockMonotonic), end_ns = now_ns + tick_ns;
+    while (now_ns < end_ns && ACQUIRE_LOAD(&monitor.stop) == 0) {
+        int64_t look_ns = monitorCalls(now_ns), rest_ns = end_ns - now_ns;
+        waitFutex(&monitor.stop, 0, look_ns < rest_ns ? look_ns : rest_ns);
+        now_ns = clockRead(&clockMonotonic);
+    }
+    return now_ns;
+}
+
 static void *runMonitor(void *env)
 {
     MonitorUpkeep *upkeep = (MonitorUpkeep *)env;
     prctl(PR_SET_NAME, "capri/monitor", 0, 0, 0);
+    prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
     int64_t tick_ns = MONITOR_TICK_NS, quiet_since_ns = clockRead(&clockMonotonic);
     int64_t kept_ns = quiet_since_ns;
     while (ACQUIRE_LOAD(&monitor.stop) == 0) {
-        waitFutex(&monitor.stop, 0, tick_ns);
-        int64_t now_ns = clockRead(&clockMonotonic);
+        int64_t now_ns = sleepTick(tick_ns);
         tick_ns = monitorTick(now_ns) ? MONITOR_TICK_NS : tick_ns * 2;
         if (tick_ns > MONITOR_TICK_MOST_NS)
             tick_ns = MONITOR_TICK_MOST_NS;
+        if (ACQUIRE_LOAD(&monitor.nags) != 0)
+            ACQUIRE_LOAD (&nagger)();
         if (!idleAllAsleep()) {
             quiet_since_ns = now_ns;
         } else if (now_ns - quiet_since_ns >= MONITOR_QUIET_NS) {
@@ -176,7 +255,9 @@ int monitorStart(MonitorUpkeep *upkeep)
     RELAXED_STORE(&monitor.dormant, 0);
     RELAXED_STORE(&monitor.stop, 0);
     RELAXED_STORE(&monitor.ticks, 0);
+    RELAXED_STORE(&monitor.nags, 0);
     memset(views, 0, sizeof views);
+    taken_ns = clockRead(&clockMonotonic) - CALL_KEEN_NS;
     if (pthread_create(&thread, NULL, runMonitor, (void *)upkeep) != 0)
         return -EAGAIN;
     running = true;
@@ -198,6 +279,20 @@ void monitorSurvive(void)
 {
     running = false;
     RELAXED_STORE(&monitor.dormant, 0);
+    RELAXED_STORE(&monitor.nags, 0);
+}
+
+void monitorNag(void (*nag)(void))
+{
+    RELAXED_STORE(&nagger, nag);
+    ADD_SEQ_CST(&monitor.nags, 1);
+    if (SEQ_CST_LOAD(&monitor.dormant) != 0) /* See Note [StoreLoad] */
+        monitorRouse();
+}
+
+void monitorNagEnd(void)
+{
+    ADD_SEQ_CST(&monitor.nags, UINT32_MAX); /* - 1 */
 }
 
 void monitorRouse(void)

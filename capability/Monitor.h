@@ -14,6 +14,16 @@
  *   capability to wake up (idleSleep's return) sees `dormant` and ends it.
  *   dormant  0 -> 1  Monitor  seq_cst, then looks again whether all sleep (seq_cst)
  *            1 -> 0  waker    exchange, then futex wake: See Note [StoreLoad]
+ *
+ * Note [Monitor and calls]
+ *   A capability whose carrier is in a call that has lasted for CALL_GRACE_NS is taken from it if
+ *   something is ready there (pinned or not), or if no guard sleeps and a timer is due or its
+ *   pollable fd readable; at CALL_MOST_NS in any case, so that it sleeps as an idle one does, whom
+ *   senders wake, and the Monitor can lie dormant.  A call found at a tick is looked at again when
+ *   it is as old as the grace, then each time its age has doubled, so that a long one costs a few
+ *   looks; ticks find calls up to four ticks late.  When one has been taken others follow: for
+ *   CALL_KEEN_NS the Monitor looks every CALL_GRACE_NS, and what waits behind a call goes on some
+ *   ten us after the grace.
  */
 #ifndef CAPABILITY_MONITOR_H
 #define CAPABILITY_MONITOR_H
@@ -24,13 +34,18 @@ enum {
     MONITOR_TICK_NS = 500 * 1000,
     MONITOR_QUIET_NS = 100 * 1000 * 1000,
     MONITOR_UPKEEP_NS = 1000 * 1000 * 1000,
-    SLICE_NS = 10 * 1000 * 1000
+    SLICE_NS = 10 * 1000 * 1000,
+    CALL_GRACE_NS = 20 * 1000,
+    CALL_MOST_NS = 10 * 1000 * 1000,
+    CALL_KEEN_NS = 10 * 1000 * 1000
 };
 
 typedef struct Monitor {
     uint32_t dormant; /* futex word, see Note [Monitor ticks] */
     uint32_t stop;
     uint64_t ticks; /* Monitor counts, others read */
+    uint64_t taken; /* likewise: capabilities taken from calls in flight */
+    uint32_t nags;  /* anyone, seq_cst: how many want the nagger to be called; See monitorNag */
 } Monitor;
 
 extern Monitor monitor;
@@ -57,8 +72,17 @@ static inline void monitorNote(void)
         monitorRouse();
 }
 
+/* monitorNag -- from now on the Monitor calls nag at every tick, be everybody asleep or not, until
+ * as many monitorNagEnd.  Any OS thread; one nagger for all. */
+void monitorNag(void (*nag)(void));
+void monitorNagEnd(void);
+
 /* monitorTick -- one look (for tests; the Monitor's loop calls it). now_ns monotonic.  Returns true
  * when some capability was stale. */
 bool monitorTick(int64_t now_ns);
+
+/* monitorCalls -- one look at the calls in flight, by the same caller.  Returns in how many
+ * nanoseconds another one is due, INT64_MAX: none. */
+int64_t monitorCalls(int64_t now_ns);
 
 #endif

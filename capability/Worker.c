@@ -13,13 +13,18 @@
  */
 #include "capability/Worker.h"
 
+#include "capability/Call.h"
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "capability/Spare.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1 };
 
@@ -29,9 +34,17 @@ __thread Capability *worker_capability __attribute__((visibility("hidden"), used
 /* Its own OS thread only, which carries no capability: it does not change under anyone. */
 static __thread void *worker_outside;
 
-static Worker
-    workers[CAPABILITY_MOST]; /* [i] carries capability i; its OS thread's, while that runs */
-static uint32_t worker_count; /* start, stop and workerAdd */
+typedef enum WorkerState {
+    WorkerFree = 0,
+    WorkerRuns,
+    WorkerEnded /* its OS thread touches nothing of ours any more, and wants to be joined */
+} WorkerState;
+
+static struct {
+    pthread_mutex_t lock;
+    uint32_t used;             /* lock: slots that were ever used */
+    Worker items[WORKER_MOST]; /* [i].state: lock */
+} workers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* The start-up: everyone arrives, then all go or all leave. */
 static struct {
@@ -55,7 +68,96 @@ workerCapability(void) /* See Note [Worker capability] */
     __asm__ volatile("" : "+r"(capability)::"memory");
     return capability;
 }
+
+#ifdef __clang__
+__attribute__((noinline))
+#else
+__attribute__((noinline, noclone))
 #endif
+void workerCarry(Capability *capability)
+{
+    worker_capability = capability;
+    __asm__ volatile("" ::: "memory");
+}
+#endif
+
+/* ---- Slots. ---- */
+
+/* A slot for a new OS thread, NULL: all are taken. */
+static Worker *takeSlot(void)
+{
+    Worker *found = NULL;
+    pthread_mutex_lock(&workers.lock);
+    for (uint32_t i = 0; i < WORKER_MOST && found == NULL; i++) {
+        Worker *worker = &workers.items[i];
+        if (worker->state == WorkerRuns)
+            continue;
+        if (worker->state == WorkerEnded) /* it is past its last lock: this takes no time */
+            pthread_join(worker->thread, NULL);
+        worker->state = WorkerRuns;
+        if (i >= workers.used)
+            workers.used = i + 1;
+        found = worker;
+    }
+    pthread_mutex_unlock(&workers.lock);
+    return found;
+}
+
+static void giveSlot(Worker *worker, WorkerState state)
+{
+    pthread_mutex_lock(&workers.lock);
+    worker->state = state;
+    pthread_mutex_unlock(&workers.lock);
+}
+
+uint32_t workerCount(void)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&workers.lock);
+    for (uint32_t i = 0; i < workers.used; i++)
+        count += workers.items[i].state != WorkerFree;
+    pthread_mutex_unlock(&workers.lock);
+    return count;
+}
+
+bool workerIsHere(void)
+{
+    bool found = false;
+    pthread_mutex_lock(&workers.lock);
+    for (uint32_t i = 0; i < workers.used && !found; i++) {
+        Worker *worker = &workers.items[i];
+        found = worker->begun && worker->state == WorkerRuns &&
+                pthread_equal(worker->self, pthread_self()) != 0;
+    }
+    pthread_mutex_unlock(&workers.lock);
+    return found;
+}
+
+/* All that run are about to end: join them and those that have. */
+static void joinAll(void)
+{
+    for (uint32_t i = 0; i < workers.used; i++) {
+        Worker *worker = &workers.items[i];
+        pthread_mutex_lock(&workers.lock);
+        bool taken = worker->state != WorkerFree;
+        pthread_mutex_unlock(&workers.lock);
+        if (!taken)
+            continue;
+        pthread_join(worker->thread, NULL);
+        giveSlot(worker, WorkerFree);
+    }
+}
+
+uint32_t workerNumber(const Worker *worker)
+{
+    return (uint32_t)(worker - workers.items);
+}
+
+Worker *workerOfNumber(uint32_t number)
+{
+    ASSERT_CMP(number, <, WORKER_MOST);
+    return &workers.items[number];
+}
 
 void *workerOutside(void)
 {
@@ -84,6 +186,8 @@ static bool arrive(int result)
     return go;
 }
 
+/* ---- The OS thread. ---- */
+
 static void nameSelf(const Worker *worker)
 {
     char name[WORKER_NAME_BYTES];
@@ -91,19 +195,74 @@ static void nameSelf(const Worker *worker)
     prctl(PR_SET_NAME, name, 0, 0, 0);
 }
 
+static void waitFutex(uint32_t *word, uint32_t expected)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+void workerGive(Worker *worker, Capability *capability)
+{
+    if (capability != NULL)
+        worker->capability = capability;
+    RELEASE_STORE(&worker->given, capability != NULL ? 1 : 2);
+    syscall(SYS_futex, &worker->given, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* See Note [Bound workers].  False: it ends. */
+static bool awaitGiven(Worker *worker)
+{
+    uint32_t given;
+    while ((given = ACQUIRE_LOAD(&worker->given)) == 0)
+        waitFutex(&worker->given, 0);
+    RELAXED_STORE(&worker->given, 0);
+    return given == 1;
+}
+
+static bool awaitCapability(Worker *worker)
+{
+    if (worker->bound != NULL)
+        return awaitGiven(worker);
+    return worker->capability != NULL || spareAwait(worker);
+}
+
+/* Carry one capability after the other.  A bound one's is its giver's to set. */
+static void serve(Worker *worker)
+{
+    while (!worker->over && awaitCapability(worker)) {
+        RELEASE_STORE(&worker->capability->carrier, worker);
+        workerCarry(worker->capability);
+        nameSelf(worker);
+        worker->hooks->loop(worker);
+        if (workerCapability() != NULL)
+            return; /* stopped */
+        if (worker->bound == NULL)
+            worker->capability = NULL;
+    }
+}
+
 static void *runWorker(void *argument)
 {
     Worker *worker = argument;
     const WorkerHooks *hooks = worker->hooks;
-    worker_capability = worker->capability;
-    nameSelf(worker);
+    pthread_mutex_lock(&workers.lock);
+    worker->self = pthread_self();
+    worker->begun = true;
+    pthread_mutex_unlock(&workers.lock);
+    if (worker->bound == NULL && worker->capability != NULL) {
+        workerCarry(worker->capability);
+        nameSelf(worker);
+    }
     prctl(PR_SET_TIMERSLACK, (unsigned long)WORKER_TIMER_SLACK_NS, 0, 0, 0);
     int result = hooks->start == NULL ? 0 : hooks->start(worker);
-    if (arrive(result))
-        hooks->loop(worker);
+    /* A bound one comes what may: its thread waits for it. */
+    if (worker->gathers ? arrive(result) : result == 0 || worker->bound != NULL)
+        serve(worker);
+    else if (worker->coming)
+        spareFailed();
     if (result == 0 && hooks->end != NULL)
         hooks->end(worker);
-    worker_capability = NULL;
+    workerCarry(NULL);
+    giveSlot(worker, WorkerEnded);
     return NULL;
 }
 
@@ -114,15 +273,40 @@ static void gather(void)
     gathering.verdict = Wait;
 }
 
-/* An OS thread for `capability`, whose number is the next. */
-static int createWorker(Capability *capability, const WorkerHooks *hooks)
+/* An OS thread in a slot of its own.  NULL: none to be had. */
+static Worker *createWorker(const WorkerHooks *hooks, Worker like)
 {
-    Worker *worker = &workers[capability->index];
+    Worker *worker = takeSlot();
     ASSERT(hooks->loop != NULL);
-    memset(worker, 0, sizeof *worker);
-    worker->capability = capability;
+    if (worker == NULL)
+        return NULL;
+    worker->capability = like.capability; /* not its call: the Monitor may look at that */
+    worker->bound = like.bound;
+    worker->gathers = like.gathers;
+    worker->coming = like.coming;
+    worker->begun = worker->over = false;
     worker->hooks = hooks;
-    return pthread_create(&worker->thread, NULL, runWorker, worker) == 0 ? 0 : -EAGAIN;
+    memset(worker->upper, 0, sizeof worker->upper);
+    RELAXED_STORE(&worker->given, 0);
+    if (pthread_create(&worker->thread, NULL, runWorker, worker) == 0)
+        return worker;
+    giveSlot(worker, WorkerFree);
+    return NULL;
+}
+
+static Worker *createGathered(Capability *capability, const WorkerHooks *hooks)
+{
+    return createWorker(hooks, (Worker){.capability = capability, .gathers = true});
+}
+
+int workerMakeSpare(const WorkerHooks *hooks)
+{
+    return createWorker(hooks, (Worker){.coming = true}) != NULL ? 0 : -EAGAIN;
+}
+
+Worker *workerMakeBound(const WorkerHooks *hooks, void *bound)
+{
+    return createWorker(hooks, (Worker){.bound = bound});
 }
 
 /* Wait until the first `created` have arrived, then give the verdict.  made: to be published if it
@@ -144,79 +328,85 @@ static int judge(uint32_t created, int result, Capability *made)
     return result;
 }
 
-static void joinFirst(uint32_t count)
+uint64_t workerLook(Capability *capability)
 {
-    for (uint32_t i = 0; i < count; i++)
-        pthread_join(workers[i].thread, NULL);
+    Worker *carrier = ACQUIRE_LOAD(&capability->carrier);
+    return carrier == NULL ? 0 : callLook(&carrier->call);
+}
+
+Worker *workerClaim(Capability *capability, uint64_t count)
+{
+    Worker *carrier = ACQUIRE_LOAD(&capability->carrier);
+    if (!callClaim(&carrier->call, count))
+        return NULL;
+    if (carrier->capability == capability)
+        return carrier;
+    callDecide(&carrier->call, CallFree); /* it carries another one by now */
+    return NULL;
 }
 
 int workerStartAll(const WorkerHooks *hooks)
 {
     uint32_t created = 0;
     int result = 0;
-    ASSERT_CMP(worker_count, ==, 0);
+    ASSERT_CMP(workerCount(), ==, 0);
+    callStart();
     gather();
     for (; created < capabilityTableCount() && result == 0; created += result == 0) {
         Capability *capability = capabilities.items[created];
         RELAXED_STORE(&capability->mode, CapabilityEnabled);
         RELAXED_STORE(&capability->attention, 0);
-        result = createWorker(capability, hooks);
+        result = createGathered(capability, hooks) != NULL ? 0 : -EAGAIN;
     }
     result = judge(created, result, NULL);
     if (result != 0)
-        joinFirst(created);
-    else
-        worker_count = created;
+        joinAll();
     return result;
 }
 
 int workerAdd(Capability *made, const WorkerHooks *hooks)
 {
-    ASSERT_CMP(made->index, ==, worker_count);
     gather();
-    int result = createWorker(made, hooks);
-    if (result != 0)
-        return result;
-    result = judge(1, 0, made);
-    if (result != 0)
-        pthread_join(workers[made->index].thread, NULL);
-    else
-        worker_count++;
-    return result;
+    Worker *worker = createGathered(made, hooks);
+    return worker == NULL ? -EAGAIN : judge(1, 0, made); /* ended: joined later */
 }
 
 void workerStopAll(void)
 {
-    for (uint32_t i = 0; i < worker_count; i++) {
-        Capability *capability = workers[i].capability;
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
+        Capability *capability = capabilities.items[i];
         OR_SEQ_CST(&capability->mode, CapabilityStopped);
         OR_SEQ_CST(&capability->attention, AttentionStop);
         idleWakeFor(capability);
     }
-    joinFirst(worker_count);
-    worker_count = 0;
+    spareStop();
+    joinAll();
 }
 
-void workerSurvive(Capability *kept)
+void workerSurvive(Worker *self, Capability *kept)
 {
     gathering.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     gathering.changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     gathering.arrived = 0;
-    worker_count = 0;
-    if (kept == NULL)
+    workers.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (uint32_t i = 0; i < workers.used; i++) {
+        Worker *worker = &workers.items[i];
+        worker->state = worker == self ? WorkerRuns : WorkerFree;
+        callForget(&worker->call); /* it may have been in one, and held for the fork */
+    }
+    spareSurvive();
+    if (self == NULL)
         return;
-    uint32_t carrier = 0;
-    while (workers[carrier].capability != kept)
-        carrier++;
-    if (carrier != 0)
-        workers[0] = workers[carrier];
-    workers[0].capability = kept;
-    worker_capability = kept;
-    nameSelf(&workers[0]);
-    worker_count = 1;
+    self->capability = kept;
+    RELAXED_STORE(&kept->carrier, self);
+    workerCarry(kept);
+    nameSelf(self);
 }
 
 void workerForget(void)
 {
-    worker_capability = NULL;
+    workers.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    for (uint32_t i = 0; i < workers.used; i++)
+        workers.items[i].begun = false;
+    workerCarry(NULL);
 }

@@ -13,6 +13,7 @@
 #include "capability/Monitor.h"
 #include "iomgr/HeapId.h"
 #include "rts/BlockingPool.h"
+#include "rts/ForeignInterrupt.h"
 #include "rts/Outside.h"
 #include "rts/Pause.h"
 #include "rts/Process.h"
@@ -49,7 +50,8 @@ static ForkWay stopWorld(void)
 {
     int64_t deadline_ns = clockRead(&clockMonotonic) + RELAXED_LOAD(&fork_patience_ns);
     Capability *own = scheduleHere();
-    if (startupIsBroken())
+    bool in_call = own == NULL && workerIsHere(); /* it may have no capability to go on with */
+    if (startupIsBroken() || in_call)
         return ForkBroken;
     while (!worldLockUntil(deadline_ns)) {
         if (!pauseIsOthers())
@@ -115,6 +117,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     heapIdSurvive();
     fdHomeSurvive();
     outsideSurvive();
+    foreignInterruptSurvive();
     waitQueueSurvive();
     starvedSurvive();
     threadSurvive();
@@ -132,7 +135,8 @@ static int beginAnew(Capability *kept, Thread *survivor)
     if (result == 0)
         result = limited;
     wakerSurvive(kept);
-    workerSurvive(survivor != NULL ? kept : NULL);
+    Worker *self = survivor != NULL ? workerOfLoop(schedulerOf(kept)->loop) : NULL;
+    workerSurvive(self, self != NULL ? kept : NULL);
     monitorSurvive();
     startupSurvive(survivor != NULL, wanted);
     blockingPoolSurvive();

@@ -9,6 +9,7 @@
  */
 #include "rts/Interrupt.h"
 
+#include "rts/ForeignInterrupt.h"
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
@@ -194,9 +195,16 @@ static void tell(const Told *told, Capability *here)
         outsideWake(told->outsider);
 }
 
+bool interruptIsPending(Thread *thread)
+{
+    Interrupts word = SEQ_CST_LOAD(&thread->interrupts);
+    return (word & ~(LOCK | UNCAUGHT)) != 0 && !threadIsDeaf(thread);
+}
+
 void interruptPost(Thread *target, Interrupt *interrupt, Capability *here)
 {
     Told told = {0};
+    bool waits = false;
     lockThread(target);
     if (hasEnded(target)) {
         RELAXED_STORE(&interrupt->place, InterruptRaised);
@@ -204,9 +212,12 @@ void interruptPost(Thread *target, Interrupt *interrupt, Capability *here)
         append(target, interrupt);
         if (claimWait(target, here, &told))
             raiseOldest(target, &told);
+        waits = RELAXED_LOAD(&interrupt->place) == InterruptPending;
     }
     unlockThread(target);
     tell(&told, here);
+    if (waits)
+        foreignInterrupt(target); /* it may be in a call */
 }
 
 bool interruptWithdraw(Thread *target, Interrupt *interrupt)
@@ -338,6 +349,7 @@ static int throwInside(Thread *self, Thread *target, Interrupt *interrupt, int64
     tell(&told, here);
     if (LIKELY(result != THROW_WAITS))
         return result;
+    foreignInterrupt(target); /* it may be in a call */
     threadSetAbout(self, &target->ended);
     result = parkUntil(self, ThreadBlockedOnThrowTo, -1, deadline_ns);
     if (result != 0)
@@ -364,8 +376,10 @@ static int throwOutside(Thread *target, Interrupt *interrupt, int64_t deadline_n
     }
     unlockThread(target);
     tell(&told, NULL);
-    if (waits)
+    if (waits) {
+        foreignInterrupt(target); /* it may be in a call */
         result = outsidePark(outsider, deadline_ns);
+    }
     if (result != 0)
         interruptWithdraw(target, interrupt);
     outsideDone(outsider);

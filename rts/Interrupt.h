@@ -80,6 +80,10 @@ static inline void interruptMeet(Thread *thread)
         interruptMeetSlow(thread);
 }
 
+/* interruptIsPending -- would one be raised in it, if it waited now?  A hint but to the thread, and
+ * to who holds a lock that the thrower takes later. */
+bool interruptIsPending(Thread *thread);
+
 /* interruptRefuse -- self is about to park in its wait `number`: claim it, if something is pending
  * and may be raised. */
 void interruptRefuse(Thread *self, uint64_t number, Capability *here);

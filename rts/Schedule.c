@@ -11,6 +11,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "rts/Bound.h"
 #include "rts/Disabled.h"
 #include "rts/Look.h"
 #include "rts/Park.h"
@@ -72,7 +73,7 @@ static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
 }
 
 /* Give a newborn its stack.  False: none to be had; it waits, or has ended. */
-static bool bindStack(Scheduler *scheduler, Thread *thread)
+bool scheduleBindStack(Scheduler *scheduler, Thread *thread)
 {
     starvedLeave(scheduler, thread);
     unsigned shift = (thread->node.tag & TAG_STACK) >> TAG_STACK_SHIFT;
@@ -100,7 +101,7 @@ static __attribute__((noinline)) Thread *pickSlow(Scheduler *scheduler, bool yie
             *other = next;
             return NULL;
         }
-        if (bindStack(scheduler, thread))
+        if (scheduleBindStack(scheduler, thread))
             return thread;
     }
     return NULL;
@@ -163,32 +164,10 @@ static ALWAYS_INLINE void afterSwitch(Capability *capability)
         finishSlow(capability, after);
 }
 
-/* The same out of line, for a way in that mostly comes from a swap. */
-static __attribute__((noinline)) void afterOther(Capability *capability)
+/* The same out of line, for ways in that mostly need nothing of it. */
+__attribute__((noinline)) void scheduleResumed(Capability *capability)
 {
     afterSwitch(capability);
-}
-
-/* See Note [Sanitizer switch].  from: NULL when the context we leave has ended; stack: NULL for the
- * worker's own, of which `scheduler` knows the bounds. */
-NO_INSTRUMENT static inline Capability *switchStack(Scheduler *scheduler, void **save,
-                                                    StackTools *from, void *load, Stack *stack)
-{
-    (void)from;
-    (void)stack;
-#ifdef SANITIZE_ADDRESS
-    const void *bottom = stack == NULL ? scheduler->loop_bottom : stackBottom(stack);
-    size_t size = stack == NULL ? scheduler->loop_size : stackUsable(stack);
-    __sanitizer_start_switch_fiber(from == NULL ? NULL : &from->fake_stack, bottom, size);
-#endif
-#ifdef SANITIZE_THREAD
-    __tsan_switch_to_fiber(stack == NULL ? scheduler->loop_tools.fibre : stack->tools.fibre, 0);
-#endif
-    Capability *capability = contextSwitch(save, load, capabilityOf(scheduler));
-#ifdef SANITIZE_ADDRESS
-    __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
-#endif
-    return capability;
 }
 
 NO_INSTRUMENT static inline Capability *switchToThread(Scheduler *scheduler, void **save,
@@ -196,13 +175,15 @@ NO_INSTRUMENT static inline Capability *switchToThread(Scheduler *scheduler, voi
 {
     RELAXED_STORE(&capabilityOf(scheduler)->current, next);
     COUNT(&capabilityOf(scheduler)->stats.switches, 1);
-    return switchStack(scheduler, save, from, next->sp, next->stack);
+    return switchStacks(save, from, next->sp, next->stack, scheduler->loop,
+                        capabilityOf(scheduler));
 }
 
 NO_INSTRUMENT static Capability *switchToLoop(Scheduler *scheduler, void **save, StackTools *from)
 {
     RELAXED_STORE(&capabilityOf(scheduler)->current, NULL);
-    return switchStack(scheduler, save, from, scheduler->loop_sp, NULL);
+    return switchStacks(save, from, scheduler->loop->sp, NULL, scheduler->loop,
+                        capabilityOf(scheduler));
 }
 
 /* Leave the running thread for `next`, or for the loop (NULL), which then runs `other` if there is
@@ -281,7 +262,7 @@ static inline bool yieldBySwap(Capability *capability, Thread *self)
     if (LIKELY(schedulerOf(capability)->after == AfterSwap)) /* all do the same */
         runQueueSwapEnd(&capability->queue);
     else
-        afterOther(capability);
+        scheduleResumed(capability);
     ASSERT(capability->current == self);
     return true;
 }
@@ -402,7 +383,7 @@ NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self, void 
         ready = NULL;
         if (newborn && passStack(scheduler, stack, next))
             return next;
-        if (newborn && !bindStack(scheduler, next))
+        if (newborn && !scheduleBindStack(scheduler, next))
             next = NULL; /* the loop looks for another */
     }
     scheduler->after = AfterEnd;
@@ -437,29 +418,33 @@ NO_INSTRUMENT static void threadMain(void *pass)
 }
 
 /* On the worker's stack: run a thread until somebody switches back to the loop. */
-static void runThread(Scheduler *scheduler, Thread *thread)
+bool scheduleRunOnly(Scheduler *scheduler, Thread *thread)
 {
+    LoopStack *loop = scheduler->loop;
     scheduler->after = AfterNothing;
-    switchToThread(scheduler, &scheduler->loop_sp, &scheduler->loop_tools, thread);
-    afterSwitch(capabilityOf(scheduler));
+    Capability *capability = switchToThread(scheduler, &loop->sp, &loop->tools, thread);
+    if (UNLIKELY(capability == NULL))
+        return false; /* See Note [Loop stacks] */
+    afterSwitch(capability);
+    return true;
 }
 
 void scheduleRunThread(Runnable *runnable, Capability *capability)
 {
-    runThread(schedulerOf(capability), threadOfRunnable(runnable));
+    scheduleRunOnly(schedulerOf(capability), threadOfRunnable(runnable));
 }
 
 void scheduleRunNewborn(Runnable *runnable, Capability *capability)
 {
-    if (bindStack(schedulerOf(capability), threadOfRunnable(runnable)))
+    if (scheduleBindStack(schedulerOf(capability), threadOfRunnable(runnable)))
         scheduleRunThread(runnable, capability);
 }
 
-/* As long as it is enabled. */
+/* As long as it is enabled, and carried here. */
 static void runReady(Scheduler *scheduler)
 {
     Capability *capability = capabilityOf(scheduler);
-    while (SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
+    while (workerCapability() != NULL && SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
         Runnable *next = scheduler->handed;
         scheduler->handed = NULL;
         if (next == NULL)
@@ -481,12 +466,12 @@ static void runReady(Scheduler *scheduler)
 }
 
 /* See Note [Capability modes]. */
-void scheduleLoop(Worker *worker)
+static void runLoop(Capability *capability)
 {
-    Capability *capability = worker->capability;
     Scheduler *scheduler = schedulerOf(capability);
     uint32_t mode;
-    while (((mode = SEQ_CST_LOAD(&capability->mode)) & CapabilityStopped) == 0) {
+    while (workerCapability() != NULL &&
+           ((mode = SEQ_CST_LOAD(&capability->mode)) & CapabilityStopped) == 0) {
         if (mode == CapabilityEnabled)
             runReady(scheduler);
         else if (mode & CapabilityHalted)
@@ -496,4 +481,19 @@ void scheduleLoop(Worker *worker)
         else
             disabledServe(scheduler);
     }
+}
+
+/* See Note [Carriers]. */
+void scheduleLoop(Worker *worker)
+{
+    Capability *capability = worker->capability;
+    LoopStack *loop = loopStackOf(worker);
+    schedulerOf(capability)->loop = loop;
+    RELAXED_STORE(&capability->current, NULL); /* it may have been taken from one that ran */
+    capability->bound = worker->bound != NULL;
+    if (capability->bound)
+        boundServe(worker, schedulerOf(capability));
+    else
+        runLoop(capability);
+    loopStackReturn(loop, capability);
 }

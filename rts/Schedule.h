@@ -35,6 +35,7 @@
 
 #include "capability/Idle.h"
 #include "capability/Worker.h"
+#include "rts/LoopStack.h"
 #include "rts/Thread.h"
 #include "rts/stm/Share.h"
 
@@ -78,14 +79,11 @@ typedef struct Scheduler {
     uint32_t safepoints; /* since the clock was last read at one */
     Runnable *handed;    /* what the loop is to run next, or NULL */
     int64_t last_poll_ns, last_look_ns, last_rebias_ns, last_old_ns;
-    uint64_t look_at;      /* at this count of switches the clock is read again (who changes the
+    uint64_t look_at;    /* at this count of switches the clock is read again (who changes the
                               mode stores 0, relaxed), */
-    uint64_t looked_at;    /* at this one it was read last */
-    int64_t mean_run_ns;   /* over the last switches: how long a thread runs */
-    void *loop_sp;         /* the worker's loop while a thread runs */
-    StackTools loop_tools; /* its OS stack, for the sanitizers */
-    const void *loop_bottom;
-    size_t loop_size;
+    uint64_t looked_at;  /* at this one it was read last */
+    int64_t mean_run_ns; /* over the last switches: how long a thread runs */
+    LoopStack *loop;     /* its carrier's; See Note [Loop stacks] */
     StackCache stacks;
     ThreadCache threads;
     uint64_t forks, ended, parks; /* COUNT; others read */
@@ -180,6 +178,18 @@ static inline bool scheduleIsThread(const Runnable *runnable)
 {
     return runnable->run == scheduleRunThread || runnable->run == scheduleRunNewborn;
 }
+
+/* scheduleResumed -- a thread that was left by other ways than these goes on here: see to who was
+ * left for it. */
+void scheduleResumed(Capability *capability);
+
+/* scheduleBindStack -- give a newborn its stack; it can be switched to then.  False: there is none;
+ * it waits, or has ended. */
+bool scheduleBindStack(Scheduler *scheduler, Thread *thread);
+
+/* scheduleRunOnly -- worker's loop: run this thread, which has begun, until it leaves.  False: the
+ * capability is not carried here any more. */
+bool scheduleRunOnly(Scheduler *scheduler, Thread *thread);
 
 /* scheduleStacksLive -- stacks bound to threads now, in all capabilities; never less than there
  * are. */

@@ -12,11 +12,14 @@
 #include "capability/FdHome.h"
 #include "capability/Monitor.h"
 #include "capability/Processors.h"
+#include "capability/Spare.h"
 #include "iomgr/Memory.h"
 #include "rts/BlockingPool.h"
 #include "rts/Deadlock.h"
+#include "rts/ForeignInterrupt.h"
 #include "rts/Fork.h"
 #include "rts/Hold.h"
+#include "rts/Interrupt.h"
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
 #include "rts/Park.h"
@@ -118,20 +121,10 @@ static uint64_t livingThreads(void)
 
 static int startWorker(Worker *worker)
 {
-    Scheduler *scheduler = schedulerOf(worker->capability);
-    pthread_attr_t attributes;
-    void *bottom;
-    size_t size;
-    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
-        return -ENOMEM;
-    pthread_attr_getstack(&attributes, &bottom, &size);
-    pthread_attr_destroy(&attributes);
-    scheduler->loop_bottom = bottom;
-    scheduler->loop_size = size;
-#ifdef SANITIZE_THREAD
-    scheduler->loop_tools.fibre = __tsan_get_current_fiber();
-#endif
-    return rts.signals ? overflowWatchHere() : 0;
+    int result = loopStackInit(loopStackOf(worker));
+    if (rts.signals)
+        foreignInterruptWatchHere();
+    return result == 0 && rts.signals ? overflowWatchHere() : result;
 }
 
 static void endWorker(Worker *worker)
@@ -179,8 +172,10 @@ static void stopRooms(int steps)
         monitorStop();
     if (steps > 6)
         workerStopAll();
-    if (steps > 5 && rts.signals)
+    if (steps > 5 && rts.signals) {
+        foreignInterruptEnd();
         overflowEnd();
+    }
     if (steps > 4) {
         reclaimEnd();
         capabilityTableFree(startupAllocator());
@@ -216,6 +211,9 @@ static int startRooms(const RtsConfig *config)
             threadPoolStart(allocator);
             outsideStart(allocator);
             result = blockingPoolStart(config->blocking_threads, config->blocking_idle_ms);
+            if (result == 0)
+                result =
+                    spareStart(config->foreign_threads, config->foreign_idle_ms, &worker_hooks);
             break;
         case 1:
             tvarStart(allocator);
@@ -233,6 +231,8 @@ static int startRooms(const RtsConfig *config)
             result = capabilityTableStart(count, backend, &clockMonotonic, allocator);
             break;
         case 5:
+            foreignInterruptStart(rts.signals);
+            foreignInterruptAsk(interruptIsPending);
             result = rts.signals ? overflowStart() : 0;
             break;
         case 6:
@@ -340,7 +340,7 @@ static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
 int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
 {
     int result = 0;
-    if (scheduleHere() != NULL)
+    if (scheduleHere() != NULL || workerIsHere()) /* it waited for its own caller */
         return -EPERM;
     pthread_mutex_lock(&rts.lock);
     if (rts.state == RtsBroken) {

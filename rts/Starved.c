@@ -10,6 +10,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "rts/Bound.h"
 #include "rts/Park.h"
 #include "rts/ThreadForkFinally.h"
 
@@ -82,6 +83,8 @@ static void endStarved(Scheduler *scheduler, Thread *thread)
 {
     RELAXED_STORE(&thread->node.tag, thread->node.tag | TAG_NO_STACK);
     threadForkFinallyDrop(thread);
+    if (boundIs(thread))
+        boundForget(thread);
     Thread *joiner = threadEnded(thread, NULL, capabilityOf(scheduler));
     if (joiner != NULL)
         scheduleReady(joiner, capabilityOf(scheduler));

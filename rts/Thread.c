@@ -11,6 +11,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "iomgr/Memory.h"
+#include "rts/Bound.h"
 #include "rts/Interrupt.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
@@ -190,7 +191,15 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
         freeThread(thread, here);
         return -ENOMEM;
     }
-    beginThread(thread, id, (uint32_t)tag, fn, env, handle);
+    uint32_t bits = (uint32_t)tag;
+    bool bound = attributes != NULL && attributes->bound;
+    if (bound && boundMake(thread, &bits) != 0) {
+        freeThread(thread, here);
+        return -EAGAIN;
+    }
+    beginThread(thread, id, bits, fn, env, handle);
+    if (bound)
+        thread->runnable.run = boundRun;
     *made = thread;
     return 0;
 }

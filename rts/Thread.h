@@ -66,7 +66,8 @@ _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
 /* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0:
  * default); constant once it is queued.  14: it could not get a stack; 15: it was lost in a fork.
  * 16, 17: its MaskingState, which it changes itself while it runs; 18: it died of an interrupt; 19:
- * before it began.  Changes are relaxed stores: threadStatus looks. */
+ * before it began.  20..31 number of its worker + 1 (0: not bound); constant.  Changes are relaxed
+ * stores: threadStatus looks. */
 enum {
     TAG_PINNED = 0xff,
     TAG_STACK_SHIFT = 8,
@@ -77,7 +78,8 @@ enum {
     TAG_MASKING = 3 << TAG_MASKING_SHIFT,
     TAG_DIED = 1 << 18,
     TAG_NOT_BEGUN = 1 << 19,
-    TAG_UNRUN = TAG_NO_STACK | TAG_LOST | TAG_NOT_BEGUN
+    TAG_UNRUN = TAG_NO_STACK | TAG_LOST | TAG_NOT_BEGUN,
+    TAG_BOUND_SHIFT = 20
 };
 
 enum { THREAD_CACHE_MOST = 2048 }; /* descriptors a capability keeps */

@@ -17,7 +17,10 @@
 
 enum { LOCK_RETRY_NS = 50 * 1000, NUDGE_AGAIN_NS = 1000 * 1000 };
 
-static uint32_t world_lock; /* 0 or 1: worldTake, worldGive */
+static struct {
+    uint32_t lock; /* 0 or 1: worldTake, worldGive */
+    uint64_t held; /* lock: capabilities whose carriers are in calls and must not return */
+} world;
 
 static void sleepBriefly(void)
 {
@@ -48,17 +51,17 @@ void worldGive(uint32_t *lock)
 
 bool worldLockUntil(int64_t deadline_ns)
 {
-    return worldTake(&world_lock, deadline_ns);
+    return worldTake(&world.lock, deadline_ns);
 }
 
 void worldLock(void)
 {
-    worldTake(&world_lock, DEADLINE_NEVER);
+    worldTake(&world.lock, DEADLINE_NEVER);
 }
 
 void worldUnlock(void)
 {
-    worldGive(&world_lock);
+    worldGive(&world.lock);
 }
 
 static void hintMode(Capability *capability)
@@ -74,13 +77,28 @@ void worldNudge(Capability *capability)
     idleWakeFor(capability);
 }
 
+/* Who is in a call stands still if it does not return. */
+static bool holdCall(Capability *capability)
+{
+    uint64_t bit = UINT64_C(1) << capability->index;
+    if ((world.held & bit) == 0) {
+        uint64_t count = workerLook(capability);
+        Worker *carrier = count == 0 ? NULL : workerClaim(capability, count);
+        if (carrier == NULL)
+            return false;
+        callDecide(&carrier->call, CallHeld);
+        world.held |= bit;
+    }
+    return true;
+}
+
 /* Those that do not stand yet.  Sleepers may sleep on if Resting is enough. */
 static bool nudgeAll(const Capability *own, Standing least)
 {
     bool all = true;
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         Capability *capability = capabilities.items[i];
-        if (capability == own || haltStands(capability, least))
+        if (capability == own || haltStands(capability, least) || holdCall(capability))
             continue;
         all = false;
         hintMode(capability);
@@ -114,6 +132,8 @@ void worldGo(Capability *own)
         if (capabilities.items[i] != own)
             haltEnd(capabilities.items[i]);
     }
+    for (; world.held != 0; world.held &= world.held - 1)
+        callDecide(&capabilities.items[__builtin_ctzll(world.held)]->carrier->call, CallFree);
 }
 
 /* Below the frame where the caller's registers are. */
@@ -134,5 +154,6 @@ __attribute__((noinline)) void worldHalt(Capability *capability)
 
 void worldSurvive(void)
 {
-    RELAXED_STORE(&world_lock, 0);
+    RELAXED_STORE(&world.lock, 0);
+    world.held = 0;
 }

@@ -9,7 +9,8 @@
  *   worldStop sets Halted in every capability but the caller's (See Note [Capability modes]) and
  *   waits until each of them stands (See Note [Standing]).  A worker halts between two green
  *   threads, outside every gate and lock of ours; or while its green thread waits for the world's
- *   lock; or when it returns from a sleep, before it dispatches anything.
+ *   lock; or when it returns from a sleep, before it dispatches anything.  A carrier that is in a
+ *   call (See Note [Call states]) is held instead: it would wait where it returns.
  *   A pause leaves sleepers asleep; a fork wakes them, because a child closes what a sleeper's
  *   back-end may hold on its way into the kernel.
  */

@@ -8,6 +8,7 @@
 #include <capri/event.h>
 #include <capri/fd.h>
 #include <capri/file.h>
+#include <capri/foreign.h>
 #include <capri/gather.h>
 #include <capri/interrupt.h>
 #include <capri/lock.h>

@@ -50,6 +50,11 @@ typedef struct RtsConfig {
     /* Only under rtsMain: no OS thread but those of the runtime will call into it.  So threads that
      * are blocked for ever (rtsHold) can be told: their waits return -EDEADLK. */
     bool closed_world;
+    /* OS threads beyond one a capability, which carry capabilities on while foreignCall and
+     * threadBlockingEnter keep theirs: at most so many (0: 512; at most 1024); one that has been
+     * idle for so long ends (0: 1 s). */
+    uint32_t foreign_threads;
+    uint32_t foreign_idle_ms;
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */
@@ -70,7 +75,8 @@ CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
  *
  * deadline_ns  give up then (INT64_MAX: never)
  * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live and the runtime is still
- *              up (call again); -EPERM: called on a green thread; -ENXIO: not running.
+ *              up (call again); -EPERM: called on a green thread, or in its foreign call; -ENXIO:
+ *              not running.
  */
 CAPRI_EXPORT int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns) CAPRI_NAME(rtsShutdown);
 

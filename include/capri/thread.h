@@ -38,6 +38,7 @@ typedef struct ThreadAttributes {
     /* Masking state it begins in: 0: its parent's; else 1 + the state (1 unmasked, 2 masked,
      * 3 masked and uninterruptible). */
     uint32_t masking;
+    bool bound; /* runs on an OS thread of its own: See threadForkOS */
 } ThreadAttributes;
 
 /* Why a thread does not run. */
@@ -95,6 +96,30 @@ CAPRI_EXPORT int threadForkWith(Thread **handle, const ThreadAttributes *attribu
 typedef void *ThreadFinally(void *result, void *env);
 CAPRI_EXPORT int threadForkFinally(Thread **handle, ThreadFn *fn, void *env, ThreadFinally *finally,
                                    void *finally_env) CAPRI_NAME(threadForkFinally);
+
+/* threadForkOS -- as threadFork; the child is bound: one OS thread of its own runs all of it, and
+ * foreignCall in it, for what keeps its state in thread-local variables.
+ *
+ * Returns  as threadFork; -EAGAIN: no OS thread to be had.
+ * Promise  the OS thread ends with the thread.  Each turn costs two changes of OS threads (some ten
+ *          us), so bind what needs it and nothing else.
+ * Source   Control.Concurrent.forkOS.
+ */
+CAPRI_EXPORT int threadForkOS(Thread **handle, ThreadFn *fn, void *env) CAPRI_NAME(threadForkOS);
+
+/* threadIsBound -- does one OS thread run all of the caller?  True of plain OS threads. */
+CAPRI_EXPORT bool threadIsBound(void) CAPRI_NAME(threadIsBound);
+
+/* threadRunBound, threadRunUnbound -- fn(env) in a bound thread, in one that is not: here if this
+ * is such a one, else in a new one, which is waited for.
+ *
+ * result   receives what fn returned; may be NULL.
+ * Returns  0; -EINVAL (fn NULL); as threadForkOS and threadFork; -ENOMEM: it never got a stack.
+ * Source   Control.Concurrent.runInBoundThread, runInUnboundThread.
+ */
+CAPRI_EXPORT int threadRunBound(ThreadFn *fn, void *env, void **result) CAPRI_NAME(threadRunBound);
+CAPRI_EXPORT int threadRunUnbound(ThreadFn *fn, void *env, void **result)
+    CAPRI_NAME(threadRunUnbound);
 
 /* threadJoin -- wait until thread has ended.
  *

@@ -74,6 +74,42 @@ static inline __attribute__((always_inline)) void *contextSwitch(void **save, vo
 #endif
 }
 
+/* contextCall -- fn(arg) on another stack, whose free part ends at `top` (16-byte aligned), on this
+ * OS thread; then on as usual.  Unwinders find their way by the frame pointer. */
+static inline __attribute__((always_inline)) void *contextCall(void *top, void *(*fn)(void *),
+                                                               void *arg)
+{
+#if defined(__x86_64__)
+    void *result;
+    __asm__ __volatile__("movq %%rsp, %%rbx\n\t"
+                         "movq %%rsi, %%rsp\n\t"
+                         "call *%%rdx\n\t"
+                         "movq %%rbx, %%rsp"
+                         : "=a"(result), "+D"(arg), "+S"(top), "+d"(fn)
+                         :
+                         : "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1",
+                           "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    return result;
+#else
+    register void *x0 __asm__("x0") = arg;
+    register void *x1 __asm__("x1") = top;
+    register void *(*x2)(void *)__asm__("x2") = fn;
+    __asm__ __volatile__("mov x19, sp\n\t"
+                         "mov sp, x1\n\t"
+                         "blr x2\n\t"
+                         "mov sp, x19"
+                         : "+r"(x0), "+r"(x1), "+r"(x2)
+                         :
+                         : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+                           "x14", "x15", "x16", "x17", "x18", "x19", "x30", "memory", "cc", "v0",
+                           "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
+                           "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+                           "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+    return x0;
+#endif
+}
+
 /* contextStart -- the address a fresh context goes on at: calls the entry that contextMake
  * stored. */
 void contextStart(void);

@@ -2,6 +2,7 @@
 #ifndef MODEL_OUTSIDE_STUBS_H
 #define MODEL_OUTSIDE_STUBS_H
 
+#include "rts/ForeignInterrupt.h"
 #include "rts/Outside.h"
 #include "testsuite/model/Explorer.h"
 
@@ -30,6 +31,12 @@ void outsideDone(Outsider *outsider)
 {
     (void)outsider;
     modelFail(__FILE__, __LINE__, "not reached");
+}
+
+bool foreignInterrupt(Thread *thread)
+{
+    (void)thread;
+    return false; /* nobody is in a call */
 }
 
 void outsideWake(Claim *claim)

@@ -137,6 +137,17 @@ static void stopMonitor(void *at)
     monitorRouse();
 }
 
+/* Somebody wants it to go on. */
+static void nagNobody(void)
+{
+}
+
+static void nagMonitor(void *at)
+{
+    (void)at;
+    monitorNag(nagNobody);
+}
+
 /* ---- Surplus: capability 0 pushes and is busy, 1 has nothing to do --------------------------- */
 
 static void push(State *state, int index)
@@ -233,6 +244,7 @@ static const Model models[] = {
     {"stopAgainstSend", SIZE, 3, setUpOne, {workOrStop, sendOpen, stop}, checkStopped, NULL, 0},
     {"dormant", SIZE, 3, setUpOne, {sleepThenRun, sendOpen, lieDormantOnce}, checkEnd, NULL, 0},
     {"dormantStop", SIZE, 2, setUpAsleep, {lieDormantOnce, stopMonitor}, NULL, NULL, 0},
+    {"dormantNag", SIZE, 2, setUpAsleep, {lieDormantOnce, nagMonitor}, NULL, NULL, 0},
     {"surplusAndTick", SIZE, 3, setUpTwo, {pushSurplus, seek, tick}, checkSought, NULL, 0},
     {"surplusAsleep", SIZE, 3, setUpTwo, {pushSurplus, sleepThenSeek, tick}, checkSought, NULL, 0},
     {"twoWakers", SIZE, 3, setUpSurplus, {sleepThenSeek, wakeOne, tick}, checkSought, NULL, 0},

@@ -126,6 +126,36 @@ uint32_t eventManagerRescue(EventManager *manager, void *sink)
     return 0;
 }
 
+/* Nobody is in a call. */
+bool spare_exhausted;
+
+uint64_t workerLook(Capability *capability)
+{
+    (void)capability;
+    return 0;
+}
+
+Worker *workerClaim(Capability *capability, uint64_t count)
+{
+    (void)capability, (void)count;
+    modelFail(__FILE__, __LINE__, "not reached");
+    return NULL;
+}
+
+void callDecide(Call *call, CallClaim verdict)
+{
+    (void)call, (void)verdict;
+}
+
+void spareOffer(Capability *capability)
+{
+    (void)capability;
+}
+
+void spareRetry(void)
+{
+}
+
 int eventManagerPollable(EventManager *manager)
 {
     (void)manager;

@@ -7,6 +7,7 @@
  * was done with it: `free` writes it with plain stores.
  */
 #include "capability/CapabilityTable.h"
+#include "rts/Bound.h"
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
@@ -168,6 +169,17 @@ int startupEnter(void)
 void startupLeave(void)
 {
 }
+int boundMake(Thread *thread, uint32_t *tag)
+{
+    (void)thread, (void)tag;
+    UNREACHED;
+}
+void boundRun(Runnable *runnable, Capability *capability)
+{
+    (void)runnable, (void)capability;
+    UNREACHED;
+}
+
 void startupForkedOutside(void)
 {
 }

@@ -7,6 +7,7 @@
 #ifndef MODEL_WAIT_STAGE_H
 #define MODEL_WAIT_STAGE_H
 
+#include "rts/ForeignInterrupt.h"
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Pool.h"
@@ -147,6 +148,12 @@ void outsideWake(Claim *claim)
 
 void outsideCancelAll(void)
 {
+}
+
+bool foreignInterrupt(Thread *thread)
+{
+    (void)thread;
+    return false; /* nobody is in a call */
 }
 
 void startupUncaught(Thread *thread, int code, void *payload)

@@ -33,17 +33,9 @@ static BackendState *kernel;
 
 static inline int startStage(Worker *worker)
 {
-    Scheduler *scheduler = schedulerOf(worker->capability);
-    pthread_attr_t attributes;
-    void *bottom;
-    CHECK_EQ(pthread_getattr_np(pthread_self(), &attributes), 0);
-    pthread_attr_getstack(&attributes, &bottom, &scheduler->loop_size);
-    pthread_attr_destroy(&attributes);
-    scheduler->loop_bottom = bottom;
-#ifdef SANITIZE_THREAD
-    scheduler->loop_tools.fibre = __tsan_get_current_fiber();
-#endif
-    return 0;
+    LoopStack *loop = loopStackOf(worker);
+    schedulerOf(worker->capability)->loop = loop;
+    return loopStackInit(loop);
 }
 
 static void (*scene)(void); /* main sets before the start */

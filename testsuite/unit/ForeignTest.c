@@ -7,16 +7,16 @@
 
 #include <sys/resource.h>
 
-typedef struct Call {
+typedef struct Blocker {
     uint32_t release; /* the call returns once this is set */
     uint32_t runs;
     bool on_worker;
     pthread_t os_thread;
-} Call;
+} Blocker;
 
 static void blockUntil(void *env)
 {
-    Call *call = env;
+    Blocker *call = env;
     call->on_worker = workerCapability() != NULL || threadSelf() != NULL;
     call->os_thread = pthread_self();
     ADD_SEQ_CST(&call->runs, 1);
@@ -27,7 +27,7 @@ static void blockUntil(void *env)
 static void *callBlocked(void *env)
 {
     pthread_t before = pthread_self();
-    Call *call = env;
+    Blocker *call = env;
     CHECK_EQ(foreignRun(blockUntil, call), 0);
     CHECK_EQ(call->runs, 1);
     CHECK(!call->on_worker);
@@ -38,12 +38,12 @@ static void *callBlocked(void *env)
 static void *runAmongCalls(void *env)
 {
     enum { CALLS = 5 };
-    Call calls[CALLS] = {{0}};
+    Blocker calls[CALLS] = {{0}};
     Thread *threads[CALLS];
     (void)env;
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < CALLS; i++) {
-            calls[i] = (Call){0};
+            calls[i] = (Blocker){0};
             threads[i] = greenFork(callBlocked, &calls[i]);
         }
         for (int i = 0; i < CALLS; i++) /* all of them block at the same time: this one runs on */
@@ -97,7 +97,7 @@ static uint32_t call_over;
 
 static void *callCancelled(void *env)
 {
-    Call *call = env;
+    Blocker *call = env;
     CHECK_EQ(foreignRun(blockUntil, call), 0);
     RELEASE_STORE(&call_over, 1);
     return NULL;
@@ -105,7 +105,7 @@ static void *callCancelled(void *env)
 
 TEST(Foreign, isNotCutShort)
 {
-    Call call = {0};
+    Blocker call = {0};
     greenStart(1);
     call_over = 0;
     CHECK_EQ(threadFork(NULL, callCancelled, &call), 0);

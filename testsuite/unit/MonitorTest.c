@@ -272,6 +272,96 @@ TEST(Monitor, startsAndStops)
     capabilityTableFree(NULL);
 }
 
+/* ---- Calls in flight: See Note [Monitor and calls]. ---- */
+
+static Worker *calling;
+
+static void beginCall(void)
+{
+    begin(1);
+    callStart();
+    idle.guard = 0;
+    calling = workerOfNumber(0); /* nobody's */
+    calling->capability = capabilities.items[0];
+    capabilities.items[0]->carrier = calling;
+    callEnter(&calling->call);
+    monitor.taken = 0;
+}
+
+static void endCall(bool taken)
+{
+    CHECK_EQ(callReturn(&calling->call), !taken);
+    CHECK_EQ(monitor.taken, taken ? 1 : 0);
+    capabilities.items[0]->carrier = NULL;
+    calling->capability = NULL;
+    capabilityTableFree(NULL);
+}
+
+static int64_t look(int64_t step_ns)
+{
+    now_ns += step_ns;
+    return monitorCalls(now_ns);
+}
+
+TEST(Monitor, leavesACallAloneBehindWhichNothingWaits)
+{
+    beginCall();
+    CHECK_EQ(look(0), CALL_GRACE_NS);
+    CHECK_EQ(look(CALL_GRACE_NS), CALL_GRACE_NS); /* then each time its age has doubled */
+    CHECK_EQ(look(CALL_GRACE_NS), 2 * CALL_GRACE_NS);
+    CHECK_EQ(look(2 * CALL_GRACE_NS), 4 * CALL_GRACE_NS);
+    endCall(false);
+}
+
+TEST(Monitor, takesWhatThingsWaitFor)
+{
+    beginCall();
+    capabilityPush(capabilities.items[0], &items[0]);
+    CHECK_EQ(look(0), CALL_GRACE_NS);
+    CHECK_EQ(look(CALL_GRACE_NS - 1), 1);
+    CHECK_EQ(monitor.taken, 0);
+    look(1);
+    endCall(true);
+}
+
+TEST(Monitor, takesWhatTimersAreDueFor)
+{
+    Timer due = {.fire = fireNever};
+    beginCall();
+    CHECK_EQ(timerHeapArm(&capabilities.items[0]->manager.timers, &due, 1, 1), 0);
+    look(0);
+    idle.guard = 1; /* it sees to them */
+    look(CALL_GRACE_NS);
+    CHECK_EQ(monitor.taken, 0);
+    idle.guard = 0;
+    look(CALL_GRACE_NS);
+    endCall(true);
+}
+
+TEST(Monitor, takesFromALongCallInAnyCase)
+{
+    beginCall();
+    look(0);
+    look(CALL_MOST_NS - 1);
+    CHECK_EQ(monitor.taken, 0);
+    look(1);
+    endCall(true);
+}
+
+/* One call after the other is no long one. */
+TEST(Monitor, tellsCallsApart)
+{
+    beginCall();
+    capabilityPush(capabilities.items[0], &items[0]);
+    for (int i = 0; i < 10; i++) {
+        look(CALL_GRACE_NS - 1);
+        CHECK(callReturn(&calling->call));
+        look(1);
+        callEnter(&calling->call);
+    }
+    endCall(false);
+}
+
 /* ---- The Monitor is what helps when the sleeper fell asleep for good. ---- */
 
 static uint32_t entered, released;

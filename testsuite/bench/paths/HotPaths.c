@@ -356,6 +356,18 @@ static void runTimer(uint32_t count)
         timerHeapDisarm(heap, &others[i]);
 }
 
+/* A call of a C function that returns at once. */
+static void *returnArgument(void *arg)
+{
+    return arg;
+}
+
+static void runForeignCall(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        require(foreignCall(returnArgument, NULL, NULL) == 0, "no call");
+}
+
 /* ---- the table ---------------------------------------------------------------------------- */
 
 typedef struct Path {
@@ -378,6 +390,7 @@ static const Path paths[] = {
     {"dispatch", runDispatch, 30 * BATCH_FDS, BATCH_FDS},
     {"delay", runDelay, 2000, 1},
     {"timer_cancel", runTimer, 10000, 1},
+    {"foreign_call", runForeignCall, 16000, 1},
 };
 
 enum { PATHS = sizeof paths / sizeof paths[0] };
@@ -451,10 +464,9 @@ static void printAbout(void)
 
 static const Path *findPath(const char *name)
 {
-    for (uint32_t i = 0; i < PATHS; i++) {
+    for (uint32_t i = 0; i < PATHS; i++)
         if (strcmp(paths[i].name, name) == 0)
             return &paths[i];
-    }
     return NULL;
 }
 

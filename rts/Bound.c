@@ -1,0 +1,108 @@
+/* Bound.c -- bound threads: green threads that one particular OS thread runs, and nothing else.
+ *
+ * Owns    Worker.bound, over; the way of a capability to a bound worker and back.
+ * Before  rts/Thread.c: a fork; rts/Schedule.c: the loop has met one.
+ * After   capability/Worker.c: its OS thread; capability/Spare.c: the capability afterwards.
+ * Tests   testsuite/unit/BoundTest.c
+ *
+ * See Note [Bound threads] and Note [Carriers].
+ */
+#include "rts/Bound.h"
+
+#include "capability/Spare.h"
+#include "rts/Interrupt.h"
+#include "rts/Startup.h"
+
+#include <errno.h>
+
+static Worker *workerOf(const Thread *thread)
+{
+    return workerOfNumber((thread->node.tag >> TAG_BOUND_SHIFT) - 1);
+}
+
+/* Runnable.run.  On the carrier's loop, which carries nothing when this returns. */
+void boundRun(Runnable *runnable, Capability *capability)
+{
+    Thread *thread = threadOfRunnable(runnable);
+    if (thread->stack == NULL && !scheduleBindStack(schedulerOf(capability), thread))
+        return;
+    runnable->run = boundRun; /* not to be switched to */
+    workerCarry(NULL);
+    workerGive(workerOf(thread), capability);
+}
+
+int boundMake(Thread *thread, uint32_t *tag)
+{
+    Worker *worker = workerMakeBound(startupHooks(), thread);
+    if (worker == NULL)
+        return -EAGAIN;
+    *tag |= (workerNumber(worker) + 1) << TAG_BOUND_SHIFT;
+    return 0;
+}
+
+void boundForget(const Thread *thread)
+{
+    workerGive(workerOf(thread), NULL);
+}
+
+void boundServe(Worker *worker, Scheduler *scheduler)
+{
+    Capability *capability = capabilityOf(scheduler);
+    RELAXED_STORE(&scheduler->look_at, 0); /* it leaves to the loop, however it leaves */
+    RELAXED_STORE(&capability->swap_until, 0);
+    if (!scheduleRunOnly(scheduler, worker->bound))
+        return;
+    worker->over = scheduler->after == AfterEnd;
+    workerCarry(NULL);
+    spareOffer(capability);
+}
+
+bool threadIsBound(void)
+{
+    Thread *self = scheduleSelf();
+    return self == NULL || boundIs(self);
+}
+
+int threadForkOS(Thread **handle, ThreadFn *fn, void *env)
+{
+    ThreadAttributes attributes = {.bound = true};
+    return threadForkWith(handle, &attributes, fn, env);
+}
+
+/* What fn uses is the caller's: it is not interrupted, and if cancelled waits on. */
+static int runElsewhere(bool bound, ThreadFn *fn, void *env, void **result)
+{
+    ThreadAttributes attributes = {.bound = bound};
+    Thread *thread;
+    int status = threadForkWith(&thread, &attributes, fn, env);
+    if (status != 0)
+        return status;
+    MaskingState before = threadMaskUninterruptible();
+    while ((status = threadJoin(thread, result)) == -ECANCELED)
+        threadYield();
+    if (scheduleSelf() != NULL)
+        interruptMask(scheduleSelf(), before);
+    threadRelease(thread);
+    return status;
+}
+
+static int runHere(ThreadFn *fn, void *env, void **result)
+{
+    void *returned;
+    if (fn == NULL)
+        return -EINVAL;
+    returned = fn(env);
+    if (result != NULL)
+        *result = returned;
+    return 0;
+}
+
+int threadRunBound(ThreadFn *fn, void *env, void **result)
+{
+    return threadIsBound() ? runHere(fn, env, result) : runElsewhere(true, fn, env, result);
+}
+
+int threadRunUnbound(ThreadFn *fn, void *env, void **result)
+{
+    return threadIsBound() ? runElsewhere(false, fn, env, result) : runHere(fn, env, result);
+}

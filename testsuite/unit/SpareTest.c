@@ -1,0 +1,95 @@
+/* SpareTest.c -- capabilities that are offered find an OS thread; the bound; OS threads end. */
+#include "capability/Spare.h"
+
+#include "capability/CapabilityTable.h"
+#include "testsuite/support/Test.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum { OFFERS = 50 };
+
+static uint32_t loops, started; /* workers add */
+static uint32_t start_fails;    /* so many starts from now on */
+
+static int startHook(Worker *worker)
+{
+    (void)worker;
+    ADD_SEQ_CST(&started, 1);
+    uint32_t fails = SEQ_CST_LOAD(&start_fails);
+    while (fails != 0)
+        if (CAS_SEQ_CST(&start_fails, &fails, fails - 1))
+            return -ENOMEM;
+    return 0;
+}
+
+/* Carries what it is given, and loses it at once. */
+static void loseHook(Worker *worker)
+{
+    CHECK_EQ(workerCapability(), worker->capability);
+    CHECK_EQ(worker->capability->carrier, worker);
+    workerCarry(NULL);
+    ADD_SEQ_CST(&loops, 1);
+}
+
+static const WorkerHooks hooks = {startHook, loseHook, NULL};
+
+static void begin(uint32_t most, uint32_t idle_ms)
+{
+    loops = started = 0;
+    CHECK_EQ(capabilityTableStart(1, NULL, NULL, NULL), 0);
+    CHECK_EQ(spareStart(most, idle_ms, &hooks), 0);
+}
+
+static void end(void)
+{
+    workerStopAll();
+    CHECK_EQ(workerCount(), 0);
+    capabilityTableFree(NULL);
+}
+
+static void offerOnce(uint32_t number)
+{
+    spareOffer(capabilities.items[0]);
+    while (SEQ_CST_LOAD(&loops) != number)
+        spareRetry();
+}
+
+TEST(Spare, takesWhatIsOffered)
+{
+    begin(0, 0);
+    for (uint32_t i = 1; i <= OFFERS; i++)
+        offerOnce(i);
+    SpareState state = spareState();
+    CHECK_EQ(state.offered, 0);
+    CHECK_LE(state.threads, 2); /* mostly the one that was idle by then */
+    end();
+}
+
+TEST(Spare, endsWhenIdle)
+{
+    begin(0, 1);
+    offerOnce(1);
+    while (spareState().threads != 0)
+        usleep(100);
+    offerOnce(2);
+    end();
+}
+
+/* One that cannot begin leaves what was offered to the next. */
+TEST(Spare, triesAgain)
+{
+    begin(1, 0);
+    SEQ_CST_STORE(&start_fails, 3);
+    offerOnce(1);
+    CHECK_EQ(SEQ_CST_LOAD(&started), 4);
+    end();
+}
+
+TEST(Spare, knowsItsBound)
+{
+    begin(1, 0);
+    CHECK(!spareIsExhausted());
+    CHECK_EQ(spareStart(SPARE_MOST + 1, 0, &hooks), -EINVAL);
+    end();
+}
