@@ -157,6 +157,8 @@ static __attribute__((noinline)) int waitForChange(Transaction *tx, int64_t dead
     dropToken(tx);
     while (!over && result == 0) {
         result = blockUntilWritten(tx, deadline_ns);
+        if (result != 0 && result != -EINVAL)
+            break; /* cancelled: on a plain OS thread the variables may be gone by now */
         over = blockIsOver(tx);
         if (over && result == -EINVAL)
             result = 0; /* what it read led to a variable that is gone, and does so no more */

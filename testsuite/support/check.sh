@@ -36,7 +36,7 @@ run_stage() {
         lint) build dev --target capri && run_tests dev -L lint ;;
         dev) build dev && run_tests dev -LE "lint|valgrind" ;;
         valgrind) build dev && run_tests dev -L valgrind ;;
-        clang) build clang && run_tests clang -L "$real" ;;
+        clang) build clang && run_tests clang -L "$quick" ;;
         release) build release && run_tests release -L "$measured" ;;
         migrate) build migrate && run_tests migrate -L "$real" ;;
         asan) build asan && run_tests asan -L "$real" ;;

@@ -1,4 +1,8 @@
-/* PausedThreadsTest.c -- rtsPausedThreads: what a collector is shown of each thread. */
+/* PausedThreadsTest.c -- rtsPausedThreads: what a collector is shown of each thread.
+ *
+ * not-under: valgrind
+ * (It looks at whole stacks, as conservative collectors do, at what was never written too.)
+ */
 #include "rts/Pause.h"
 
 #include "testsuite/support/Runtime.h"

@@ -1,6 +1,9 @@
 /* UntilTest.c -- the `...Until(deadline_ns)` forms of variables, locks, threads, signals, children,
  * on green threads and on plain OS threads: at a deadline that has passed it tries once, it is
  * never early, and what comes in time is had.  Those of fds: FdUntilTest.c.
+ *
+ * not-under: valgrind
+ * (valgrind 3.19 has no pidfd_open(2), which waiting for children needs.)
  */
 #include "testsuite/support/Until.h"
 

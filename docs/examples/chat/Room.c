@@ -1,8 +1,10 @@
 /* Room.c -- who is there, and what is said to all of them.
  *
  * The room is the value of an MVar: who has taken it out may change it, all others wait.
- * Each member has a Chan of lines, which its own thread writes to its connection: whoever speaks
- * waits for nobody's network.  Its QSem has a unit for each line that may still wait there.
+ * Each member has a Chan of lines, which a thread of its own writes to its connection: whoever
+ * speaks waits for nobody's network.  Its QSem has a unit for each line that may still wait there.
+ * Who is to go is killed: the thread that reads for him, which then kills the one that writes.
+ * Killing waits until it is done, so it is never done with the room in one's hands.
  */
 #include "Room.h"
 
@@ -13,12 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRACE_MS = 1000 }; /* for the last lines, when the room is closed */
+enum {
+    GRACE_MS = 1000, /* for the last lines, when the room is closed */
+    SLOW_MOST = 8    /* members that are sent away for one line; the next line finds the others */
+};
 
 typedef struct Member Member;
 struct Member { /* on the stack of the thread that serves it */
     Member *next;
     int connection;
+    Thread *reader;       /* a handle: until it has left the room */
+    bool told;            /* that it is over */
     char name[NAME_MOST]; /* empty: not told yet */
     Chan *lines;          /* malloc'ed; NULL: it is over */
     QSem *left;
@@ -47,50 +54,61 @@ void roomClose(void)
     waitGroupFree(served);
 }
 
+/* It is there soon: nobody is killed while he waits for it. */
 static Room *takeRoom(void)
 {
     void *value;
-    return mvarTake(room, &value) == 0 ? value : NULL; /* NULL: the runtime is being cancelled */
+    MaskingState before = threadMaskUninterruptible();
+    int failed = mvarTake(room, &value);
+    threadRestore(before);
+    return failed == 0 ? value : NULL; /* NULL: the runtime is being cancelled */
 }
 
-/* The thread's two waits, for the network and for a line, both end by this; the fd stays open until
- * nobody uses its number any more. */
-static void endMember(const Member *member)
+/* False: it does not read what it is sent. */
+static bool tellOne(const Member *member, const char *text)
 {
-    fdShutdown(member->connection, SHUT_RDWR);
-}
-
-static void tellOne(const Member *member, const char *text)
-{
+    if (qsemTryWait(member->left) != 0)
+        return false;
     char *line = malloc(LINE_MOST + 1);
-    if (line == NULL || qsemTryWait(member->left) != 0) {
+    if (line != NULL)
+        snprintf(line, LINE_MOST + 1, "%.*s\n", LINE_MOST - 1, text);
+    if (line == NULL || chanWrite(member->lines, line) != 0)
         free(line);
-        endMember(member); /* it does not read what it is sent */
-        return;
-    }
-    snprintf(line, LINE_MOST + 1, "%.*s\n", LINE_MOST - 1, text);
-    if (chanWrite(member->lines, line) != 0)
-        free(line);
+    return true;
+}
+
+static void killReader(Thread *reader)
+{
+    threadKill(reader);
+    threadRelease(reader);
 }
 
 void roomTell(const char *text)
 {
+    Thread *slow[SLOW_MOST];
+    int count = 0;
     Room *here = takeRoom();
     if (here == NULL)
         return;
-    for (const Member *member = here->first; member != NULL; member = member->next) {
-        if (member->name[0] != '\0')
-            tellOne(member, text);
+    for (Member *member = here->first; member != NULL; member = member->next) {
+        bool reads = member->name[0] == '\0' || tellOne(member, text);
+        if (reads || member->told || member->reader == threadSelf() || count == SLOW_MOST)
+            continue;
+        member->told = true;
+        slow[count++] = threadRetain(member->reader);
     }
     mvarPut(room, here);
+    while (count > 0)
+        killReader(slow[--count]);
 }
 
 static void *deliver(void *env)
 {
     Member *member = env;
     void *line;
-    while (chanRead(member->lines, &line) == 0 && line != NULL) {
-        fdWriteAll(member->connection, line, strlen(line)); /* if it fails the reader notices */
+    ssize_t written = 0; /* if it fails the reader notices, unless this was killed */
+    while (written != -ECANCELED && chanRead(member->lines, &line) == 0 && line != NULL) {
+        written = fdWriteAll(member->connection, line, strlen(line));
         free(line);
         qsemSignal(member->left);
     }
@@ -104,6 +122,7 @@ static bool join(Member *member)
         return false;
     bool may = !here->closing;
     if (may) {
+        member->reader = threadRetain(threadSelf());
         member->next = here->first;
         here->first = member;
         waitGroupAdd(served, 1);
@@ -131,6 +150,7 @@ static void leave(const Member *member)
         at = &(*at)->next;
     *at = member->next;
     mvarPut(room, here);
+    threadRelease(member->reader);
     waitGroupDone(served);
 }
 
@@ -162,13 +182,19 @@ static void serveMember(Member *member)
         return;
     converse(member);
     chanWrite(member->lines, NULL);
-    threadJoin(writer, NULL);
+    bool killed = threadCaught(NULL, NULL) != 0;
+    do {
+        if (killed)
+            threadKill(writer);
+        killed = threadJoin(writer, NULL) == -ECANCELED && threadCaught(NULL, NULL) != 0;
+    } while (killed);
     threadRelease(writer);
 }
 
 void roomServe(int connection)
 {
     Member member = {.connection = connection, .lines = chanNew(), .left = qsemNew(QUEUE_MOST)};
+    threadMask(); /* killed only where it waits */
     if (member.lines != NULL && member.left != NULL && join(&member)) {
         serveMember(&member);
         leave(&member);
@@ -180,28 +206,40 @@ void roomServe(int connection)
     closeFd(connection);
 }
 
-/* Everybody's reading, or all of it, is over. */
-static void endAll(bool at_once)
+/* Nobody may come in, and nobody is listened to any more. */
+static void closeDoors(void)
 {
     Room *here = takeRoom();
     if (here == NULL)
         return;
     here->closing = true;
-    for (const Member *member = here->first; member != NULL; member = member->next) {
-        if (at_once)
-            endMember(member);
-        else
-            fdShutdown(member->connection, SHUT_RD);
-    }
+    for (const Member *member = here->first; member != NULL; member = member->next)
+        fdShutdown(member->connection, SHUT_RD);
     mvarPut(room, here);
+}
+
+static void killAll(void)
+{
+    for (Room *here; (here = takeRoom()) != NULL;) {
+        Member *member = here->first;
+        while (member != NULL && member->told)
+            member = member->next;
+        Thread *reader = member == NULL ? NULL : threadRetain(member->reader);
+        if (member != NULL)
+            member->told = true;
+        mvarPut(room, here);
+        if (reader == NULL)
+            return;
+        killReader(reader);
+    }
 }
 
 void roomEnd(void)
 {
     roomTell("* the room is closing");
-    endAll(false); /* what is waiting for them is still written */
+    closeDoors(); /* what is waiting for them is still written */
     if (waitGroupWaitUntil(served, rtsNow() + INT64_C(1000000) * GRACE_MS) != 0) {
-        endAll(true);
+        killAll();
         waitGroupWait(served);
     }
 }
