@@ -1,6 +1,8 @@
 /* ForeignForkTest.c -- fork while calls are in flight, and in the middle of one.
  *
- * not-under: tsan (the child starts OS threads again)
+ * not-under: tsan qemu
+ * (ThreadSanitizer starts no OS threads after a fork of a process that has several; qemu-user 7.2
+ * aborts when a child does.)
  */
 #include "rts/Schedule.h"
 #include "testsuite/support/Forked.h"

@@ -4,7 +4,6 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Sleep.h"
-#include "testsuite/support/Forked.h"
 
 #include <signal.h>
 
@@ -413,58 +412,4 @@ TEST(Waker, outOfMemory)
     mvarFree(mvar);
     greenStop();
     CHECK_EQ(heap.live_blocks, 0);
-}
-
-/* ---- fork ------------------------------------------------------------------------------------ */
-
-typedef struct Forking {
-    MVar *mvar;
-    Waker *waker, *freed;
-} Forking;
-
-/* Goal: what was put before and not performed is performed in parent and child; what was freed in a
- * queue is free in both. */
-static void *forkWithPending(void *env)
-{
-    Forking *forking = env;
-    CHECK_EQ(wakerPut(forking->waker, second), 0); /* this capability has it, and runs us */
-    CHECK_EQ(wakerPut(forking->freed, first), 0);
-    wakerFree(forking->freed);
-    pid_t child = forkFlushed();
-    CHECK_EQ(takeOnce(forking->mvar), second);
-    CHECK_EQ(wakerPut(forking->waker, third), 0);
-    CHECK_EQ(takeOnce(forking->mvar), third);
-    Waker *fresh = wakerNewMVar(forking->mvar);
-    CHECK_EQ(wakerPut(fresh, first), 0);
-    CHECK_EQ(takeOnce(forking->mvar), first);
-    if (child == 0)
-        exit(CODE);
-    expectExit(child, CODE);
-    return NULL;
-}
-
-TEST(Waker, isThereInAForksChild)
-{
-    if (UNDER_TSAN)
-        SKIP("ThreadSanitizer: no new OS threads in a child");
-    greenStart(1);
-    MVar *mvar = mvarNewEmpty();
-    Forking forking = {mvar, wakerNewMVar(mvar), wakerNewMVar(mvar)};
-    greenJoin(greenFork(forkWithPending, &forking));
-    pid_t child = forkFlushed(); /* by a plain OS thread: its workers start with the first wait */
-    if (child == 0) {
-        CHECK_EQ(wakerPut(forking.waker, first), 0);
-        CHECK_EQ(takeOnce(mvar), first);
-        CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
-        CHECK_EQ(wakerPut(forking.waker, first), -ENXIO);
-        _exit(CODE);
-    }
-    expectExit(child, CODE);
-    greenStop();
-    child = forkFlushed();
-    if (child == 0) {
-        CHECK_EQ(wakerPut(forking.waker, first), -ENXIO);
-        _exit(CODE);
-    }
-    expectExit(child, CODE);
 }
