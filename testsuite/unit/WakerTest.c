@@ -4,6 +4,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Sleep.h"
+#include "testsuite/support/Runtime.h"
 
 #include <signal.h>
 
