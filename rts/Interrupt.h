@@ -118,7 +118,7 @@ MaskingState interruptMask(Thread *self, MaskingState state);
 /* interruptCount -- self: how many have been raised in it (modulo 2^32).
  * interruptIsUncaught -- self: has one been raised since that count, and the last not been caught?
  * interruptForget -- self: if that one has this payload, it is caught. */
-uint32_t interruptCount(Thread *self);
+uint32_t interruptCount(const Thread *self);
 bool interruptIsUncaught(Thread *self, uint32_t since);
 void interruptForget(Thread *self, const void *payload);
 

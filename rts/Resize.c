@@ -11,6 +11,7 @@
 #include "capability/CapabilityTable.h"
 #include "capability/Monitor.h"
 #include "rts/Foreign.h"
+#include "rts/Interrupt.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
 #include "rts/World.h"
@@ -62,6 +63,14 @@ static void runResizing(void *env)
     worldUnlock();
 }
 
+/* Its own capability is one of the surplus.  What is done is not to be told as interrupted. */
+static void leaveSurplus(Thread *self)
+{
+    MaskingState before = interruptMask(self, MaskedUninterruptible);
+    scheduleYield();
+    interruptMask(self, before);
+}
+
 int capabilitySetCount(uint32_t count)
 {
     Resizing resizing = {.count = count};
@@ -77,9 +86,8 @@ int capabilitySetCount(uint32_t count)
         runResizing(&resizing);
     if (!green)
         startupLeave();
-    Capability *here = scheduleHere();
-    if (green && RELAXED_LOAD(&here->mode) != CapabilityEnabled)
-        scheduleYield(); /* its own capability may be one of the surplus */
+    if (green && RELAXED_LOAD(&scheduleHere()->mode) != CapabilityEnabled)
+        leaveSurplus(scheduleSelf());
     return result != 0 ? result : resizing.result;
 }
 

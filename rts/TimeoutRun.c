@@ -137,28 +137,38 @@ static int runLimited(Thread *self, int64_t deadline_ns, ThreadFn *fn, void *env
     return result;
 }
 
-int timeoutRunUntil(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
+/* No limit. */
+static int runFree(Thread *self, ThreadFn *fn, void *env, void **value)
+{
+    uint32_t raised = self == NULL ? 0 : interruptCount(self);
+    *value = fn(env);
+    return self != NULL && interruptIsUncaught(self, raised) ? -ECANCELED : 0;
+}
+
+static int run(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 {
     Thread *self = scheduleSelf();
     void *value = NULL;
-    int status = 0;
+    int status;
+    if (deadline_ns == DEADLINE_NEVER)
+        status = runFree(self, fn, env, &value);
+    else
+        status = runLimited(self, deadline_ns, fn, env, &value);
+    if (result != NULL && status != -ENOMEM)
+        *result = value;
+    return status;
+}
+
+int timeoutRunUntil(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
+{
+    Thread *self = scheduleSelf();
     if (fn == NULL)
         return -EINVAL;
     if (self == NULL && deadline_ns != DEADLINE_NEVER)
         return -EPERM;
-    if (deadline_ns == DEADLINE_NEVER) {
-        uint32_t raised = self == NULL ? 0 : interruptCount(self);
-        value = fn(env);
-        if (self != NULL && interruptIsUncaught(self, raised))
-            status = -ECANCELED;
-    } else if (deadline_ns <= clockRead(scheduleHere()->manager.clock)) {
+    if (deadline_ns != DEADLINE_NEVER && deadline_ns <= clockRead(scheduleHere()->manager.clock))
         return -ETIMEDOUT;
-    } else {
-        status = runLimited(self, deadline_ns, fn, env, &value);
-    }
-    if (result != NULL && status != -ENOMEM)
-        *result = value;
-    return status;
+    return run(deadline_ns, fn, env, result);
 }
 
 int timeoutRun(int64_t timeout_us, ThreadFn *fn, void *env, void **result)
@@ -167,8 +177,10 @@ int timeoutRun(int64_t timeout_us, ThreadFn *fn, void *env, void **result)
     if (fn == NULL)
         return -EINVAL;
     if (timeout_us < 0)
-        return timeoutRunUntil(DEADLINE_NEVER, fn, env, result);
-    if (here == NULL)
+        return run(DEADLINE_NEVER, fn, env, result);
+    if (scheduleSelf() == NULL)
         return -EPERM;
-    return timeoutRunUntil(clockDeadline(here->manager.clock, timeout_us), fn, env, result);
+    if (timeout_us == 0)
+        return -ETIMEDOUT;
+    return run(clockDeadline(here->manager.clock, timeout_us), fn, env, result);
 }

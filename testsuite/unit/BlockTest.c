@@ -150,10 +150,7 @@ static void *noMemory(void *env)
 TEST(Block, noMemoryEndsIt)
 {
     startWide(1);
-    Thread *thread = greenFork(noMemory, &wide);
-    while (threadJoin(thread, NULL) == -ENOMEM) /* this OS thread needs some, too */
-        sched_yield();
-    threadRelease(thread);
+    greenJoin(greenFork(noMemory, &wide));
     stopWide();
 }
 
