@@ -240,7 +240,7 @@ int scheduleParkListed(Capability *capability)
 
 /* Self and the oldest of the run queue change places, in whose gate we are until AfterSwap.  False:
  * they cannot, or there is more to see to. */
-static inline bool yieldBySwap(Capability *capability, Thread *self)
+static inline __attribute__((unused)) bool yieldBySwap(Capability *capability, Thread *self)
 {
     Scheduler *scheduler = schedulerOf(capability);
     RunQueue *queue = &capability->queue;
