@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-2}
-all_stages="lint dev valgrind release migrate asan tsan fuzz aarch64"
+all_stages="lint dev valgrind clang release migrate asan tsan fuzz aarch64"
 stage=start
 stage_start_s=0
 summary=""
