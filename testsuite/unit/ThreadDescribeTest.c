@@ -134,6 +134,7 @@ static void *waitForAll(void *env)
     char words[64], brief[10];
     CHECK_EQ(threadDescribe(threadSelf(), words, sizeof words), 7);
     CHECK_EQ(strcmp(words, "Running"), 0);
+    expectWords(all->other, ThreadBlockedOnMVar, "BlockedOnMVar %p", (void *)all->mvar);
     size_t length = threadDescribe(all->other, words, sizeof words);
     CHECK_EQ(threadDescribe(all->other, NULL, 0), length);
     CHECK_EQ(threadDescribe(all->other, brief, sizeof brief), length);
