@@ -56,7 +56,7 @@ static void freeOther(void)
 NO_INSTRUMENT static void addOneForEver(void *pass)
 {
     for (;;)
-        pass = switchToTest((char *)pass + 1);
+        pass = switchToTest((void *)((uintptr_t)pass + 1));
 }
 
 TEST(Context, passesValuesBothWays)

@@ -9,7 +9,7 @@ static uint64_t finals, bodies; /* relaxed add */
 static void *count(void *env)
 {
     ADD_RELAXED(&bodies, 1);
-    return (char *)env + 1;
+    return (void *)((uintptr_t)env + 1);
 }
 
 /* The result is what the body returned, the thread's what this returns. */
@@ -18,7 +18,7 @@ static void *followOn(void *result, void *env)
     CHECK_EQ((uintptr_t)result, (uintptr_t)env + 1);
     CHECK_EQ(threadYield(), 0);
     ADD_RELAXED(&finals, 1);
-    return (char *)result + 1;
+    return (void *)((uintptr_t)result + 1);
 }
 
 static void *forkThem(void *env)
