@@ -8,6 +8,8 @@
 #ifndef IOMGR_BACKEND_H
 #define IOMGR_BACKEND_H
 
+#include "iomgr/Submission.h"
+
 #include <capri/event.h>
 
 #include <stdbool.h>
@@ -28,8 +30,9 @@ typedef struct EventRecord {
     uint32_t events; /* EventBits */
 } EventRecord;
 
-#define BACKEND_WAKE_COOKIE UINT64_MAX        /* the manager's Wakeup became readable */
-#define BACKEND_TIMER_COOKIE (UINT64_MAX - 1) /* its timerfd did; none above these is an fd's */
+#define BACKEND_WAKE_COOKIE UINT64_MAX         /* the manager's Wakeup became readable */
+#define BACKEND_TIMER_COOKIE (UINT64_MAX - 1)  /* its timerfd did */
+#define BACKEND_SUBMISSION (UINT64_C(1) << 63) /* | Submission *: it is done; no fd's is as high */
 
 typedef struct BackendState BackendState; /* each back-end's own */
 
@@ -54,6 +57,9 @@ typedef struct Backend {
     /* Collect up to `most` records; wait at most timeout_ns (0: look only, -1: for ever), rounded
      * up. A signal ends the wait early with 0.  Rescuers pass 0. */
     int (*poll)(BackendState *state, int64_t timeout_ns, EventRecord *records, int most);
+    /* Let the kernel make a call: See Note [Submissions].  0, or -ENOMEM: not taken.  NULL: there
+     * is no such way. */
+    int (*submit)(BackendState *state, Submission *submission);
     /* An fd that polls readable while events are pending (for the guard), or -1.  Changes made
      * before are in effect; later ones may be at the next poll only, unless somebody dozes. */
     int (*pollable)(BackendState *state);

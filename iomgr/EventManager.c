@@ -85,8 +85,22 @@ void eventManagerStats(EventManager *manager, EventManagerStats *stats)
         .changes = RELAXED_LOAD(&at->changes),
         .wakeups = RELAXED_LOAD(&at->wakeups),
         .stale = RELAXED_LOAD(&at->stale),
+        .submitted = RELAXED_LOAD(&at->submitted),
         .failures = RELAXED_LOAD(&at->failures) + RELAXED_LOAD(&manager->timeouts.failed),
     };
+}
+
+int eventManagerSubmit(EventManager *manager, Submission *submission)
+{
+    if (manager->backend->submit == NULL)
+        return -EOPNOTSUPP;
+    ADD_RELAXED(&manager->fds, 1); /* busy owners poll, and others look after them */
+    int result = manager->backend->submit(manager->state, submission);
+    if (result == 0)
+        ADD_RELAXED(&manager->stats.submitted, 1);
+    else
+        ADD_RELAXED(&manager->fds, UINT32_MAX); /* - 1 */
+    return result;
 }
 
 void eventManagerWake(EventManager *manager)
@@ -167,6 +181,21 @@ static inline void dispatchRecord(EventManager *manager, FdSlot *slot, const Eve
         batch->fired += fdRegisterDispatch(manager, slot, fd, generation, record->events, sink);
 }
 
+/* The wakeup, the timerfd (timers are expired anyway), or a call the kernel has made. */
+static void dispatchOther(EventManager *manager, const EventRecord *record, Batch *batch,
+                          void *sink)
+{
+    if (record->cookie >= BACKEND_TIMER_COOKIE) {
+        batch->wake |= record->cookie == BACKEND_WAKE_COOKIE;
+        return;
+    }
+    Submission *submission = (Submission *)(uintptr_t)(record->cookie & ~BACKEND_SUBMISSION);
+    batch->events++;
+    batch->fired++;
+    ADD_RELAXED(&manager->fds, UINT32_MAX); /* - 1 */
+    submission->done(submission, sink);
+}
+
 /* Many slots and waiters will be looked at, each a cache miss: let the misses overlap. */
 static void dispatchSome(EventManager *manager, const EventRecord *records, int count, Batch *batch,
                          void *sink)
@@ -182,8 +211,8 @@ static void dispatchSome(EventManager *manager, const EventRecord *records, int 
             watchListFetch(&slots[i]->waiters[FdRead]);
     }
     for (int i = 0; i < count; i++) {
-        if (UNLIKELY(records[i].cookie >= BACKEND_TIMER_COOKIE)) /* a timer: expired anyway */
-            batch->wake |= records[i].cookie == BACKEND_WAKE_COOKIE;
+        if (UNLIKELY(records[i].cookie >= BACKEND_SUBMISSION))
+            dispatchOther(manager, &records[i], batch, sink);
         else
             dispatchRecord(manager, slots[i], &records[i], batch, sink);
     }

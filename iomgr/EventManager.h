@@ -33,7 +33,7 @@ struct EventManager {
     FdTable table;
     Wakeup wakeup;
     uint32_t poll_count; /* owner adds 1 per poll (relaxed store); watchers see by it who is busy */
-    uint32_t fds;        /* anyone, relaxed: fds registered now */
+    uint32_t fds;        /* anyone, relaxed: fds registered now, and calls the kernel has */
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
     bool polling;        /* owner: it calls back: from a poll, even another manager's, or a close */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
@@ -174,6 +174,10 @@ void eventManagerClosedFd(EventManager *manager, int fd, void *sink);
 /* eventManagerLeave -- fd lives with another manager from now on: new generation, remove, whoever
  * waits here is told to look again (FD_LOOK_AGAIN). */
 void eventManagerLeave(EventManager *manager, int fd, void *sink);
+
+/* eventManagerSubmit -- let the kernel make a call; submission->done tells.  0, or it was not
+ * taken: -EOPNOTSUPP, this back-end cannot; -ENOMEM.  Any OS thread.  See Note [Submissions]. */
+int eventManagerSubmit(EventManager *manager, Submission *submission);
 
 /* ---- stepping ------------------------------------------------------------------------------ */
 

@@ -2,7 +2,7 @@
  *
  * Owns    TimedFile: what a call with a deadline works on.
  * Before  rts/FdPread.c and its kin; rts/FdRead.c, rts/FdWrite.c for files.
- * After   rts/Foreign.c, rts/Errand.c: an OS thread of the pool.
+ * After   rts/Foreign.c, rts/Errand.c: the kernel, or an OS thread of the pool.
  * Tests   testsuite/unit/FdPreadTest.c, testsuite/stress/BlockingCalls.c
  *
  * See Note [Files], and Note [Attempts] for the functions that are not inlined.
@@ -175,6 +175,8 @@ static void runForeign(void *env)
 static ssize_t callElsewhere(const FileRequest *request)
 {
     ForeignFile call = {request, 0};
+    if (foreignSubmit(request, &call.result) == 0)
+        return call.result;
     if (foreignRun(runForeign, &call) != 0)
         runForeign(&call);
     return call.result;

@@ -8,41 +8,24 @@
  *        Files in memory (tmpfs) do not know it either: for them the plain call is made, as for
  *        adopted ones fsync and fstat.  What the kernel has swapped out comes back as the process's
  *        own memory does.
- *     2. What is left runs on an OS thread of the blocking pool while the green thread is parked.
- *   Opening, fstat and fsync have no form that does not sleep: they go to the pool.  If there is no
+ *     2. What is left goes to the kernel itself, if the back-end can hand it over (io_uring:
+ *        See Note [Submissions]), else to an OS thread of the blocking pool; the green thread is
+ *        parked meanwhile.
+ *   Opening, fstat and fsync have no form that does not sleep: they begin with 2.  If there is no
  *   OS thread to be had at all, the call is made where it is.
  *   A plain OS thread makes the plain call.
  *
- *   With a deadline the pool's OS thread works on memory of its own, never on the caller's, and
- *   on at most FILE_COPY_MOST bytes at a time: See Note [Errands].
- *
- *   A FileRequest says all there is to say of a call, so that a back-end which can make the call
- *   itself (io_uring) takes it at one place: between 1 and 2, in fileCall and fileCallUntil.
+ *   A call with a deadline goes to the pool, whose OS thread works on memory of its own, never on
+ *   the caller's, and on at most FILE_COPY_MOST bytes at a time: See Note [Errands].
  */
 #ifndef RTS_FILE_CALL_H
 #define RTS_FILE_CALL_H
 
+#include "iomgr/FileRequest.h"
+
 #include <stdbool.h>
-#include <stdint.h>
-#include <sys/stat.h>
-#include <sys/types.h>
-#include <sys/uio.h>
 
-typedef enum FileOperation { FileRead, FileWrite, FileSync, FileStat, FileOpen } FileOperation;
-
-enum { FILE_COPY_MOST = 1 << 20, FILE_POSITION = -1 };
-
-typedef struct FileRequest {
-    FileOperation operation;
-    int fd;                    /* all but FileOpen */
-    const struct iovec *parts; /* FileRead, FileWrite */
-    int count;                 /* likewise */
-    int64_t offset;            /* likewise; FILE_POSITION: the file's own */
-    struct stat *about;        /* FileStat */
-    const char *path;          /* FileOpen */
-    int flags;                 /* FileOpen */
-    mode_t mode;               /* FileOpen */
-} FileRequest;
+enum { FILE_COPY_MOST = 1 << 20 };
 
 /* fileCall -- a count, 0, an fd (FileOpen), or -E...; no deadline.  A read of one part at an offset
  * is short only at the file's end. */

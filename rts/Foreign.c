@@ -1,13 +1,13 @@
-/* Foreign.c -- a call that may block, on another OS thread.
+/* Foreign.c -- a call that may block, made elsewhere: on another OS thread, or by the kernel.
  *
  * Owns    nothing: the call is on the parked thread's stack.
  * Before  rts/FdClose.c: a close that lingers; rts/FileCall.c: a file that is not in memory.
- * After   rts/BlockingPool.c: the OS thread.
- * Tests   testsuite/unit/ForeignTest.c
+ * After   rts/BlockingPool.c: the OS thread.   iomgr/EventManager.c: the submission.
+ * Tests   testsuite/unit/ForeignTest.c, testsuite/conformance/FileConformance.c
  *
  * The wait cannot be interrupted: the call's arguments live on the parked thread's stack.  It is
- * masked, and where the runtime is cancelled it waits again, on `ended`, which the OS thread stores
- * last.
+ * masked, and where the runtime is cancelled it waits again, on `ended`, which whoever made the
+ * call stores last.
  */
 #include "rts/Foreign.h"
 
@@ -15,36 +15,105 @@
 #include "rts/Park.h"
 
 #include <errno.h>
+#include <sys/sysmacros.h>
 
-typedef struct ForeignCall {
+/* What its caller waits for. */
+typedef struct CallEnd {
+    WatchList done; /* closed (generation 1) when the call is over */
+    uint32_t ended; /* stored last (release) */
+} CallEnd;
+
+static void tellEnd(CallEnd *end, void *sink)
+{
+    WatchNode *waiter = watchListClose(&end->done, 1);
+    watchListFire(waiter, 0, sink);
+    RELEASE_STORE(&end->ended, 1);
+}
+
+static void awaitEnd(CallEnd *end)
+{
+    Thread *self = scheduleSelf();
+    MaskingState before = interruptMask(self, MaskedUninterruptible);
+    while (parkOnList(&end->done, 0, NULL, NULL, ThreadBlockedOnCall, DEADLINE_NEVER) == -ECANCELED)
+        threadYield();
+    while (ACQUIRE_LOAD(&end->ended) == 0)
+        threadYield();
+    interruptMask(self, before);
+}
+
+/* ---- on an OS thread of the pool ---- */
+
+typedef struct PoolCall {
     BlockingJob job; /* first */
     void (*fn)(void *env);
     void *env;
-    WatchList done; /* closed (generation 1) when fn has returned */
-    uint32_t ended; /* stored last by the OS thread (release) */
-} ForeignCall;
+    CallEnd end;
+} PoolCall;
 
 static void runCall(BlockingJob *job)
 {
-    ForeignCall *call = (ForeignCall *)(void *)job;
+    PoolCall *call = (PoolCall *)(void *)job;
     call->fn(call->env);
-    WatchNode *waiter = watchListClose(&call->done, 1);
-    watchListFire(waiter, 0, NULL);
-    RELEASE_STORE(&call->ended, 1);
+    tellEnd(&call->end, NULL);
 }
 
 int foreignRun(void (*fn)(void *env), void *env)
 {
-    ForeignCall call = {.job = {.run = runCall}, .fn = fn, .env = env};
+    PoolCall call = {.job = {.run = runCall}, .fn = fn, .env = env};
     ASSERT(scheduleSelf() != NULL);
     if (blockingPoolSubmit(&call.job) != 0)
         return -EAGAIN;
-    Thread *self = scheduleSelf();
-    MaskingState before = interruptMask(self, MaskedUninterruptible);
-    while (parkOnList(&call.done, 0, NULL, NULL, ThreadBlockedOnCall, DEADLINE_NEVER) == -ECANCELED)
-        threadYield();
-    while (ACQUIRE_LOAD(&call.ended) == 0)
-        threadYield();
-    interruptMask(self, before);
+    awaitEnd(&call.end);
+    return 0;
+}
+
+/* ---- by the kernel ---- */
+
+typedef struct KernelCall {
+    Submission submission; /* first */
+    CallEnd end;
+} KernelCall;
+
+static void callMade(Submission *submission, void *sink)
+{
+    tellEnd(&((KernelCall *)(void *)submission)->end, sink);
+}
+
+static void copyAbout(struct stat *about, const struct statx *from)
+{
+    *about = (struct stat){.st_dev = makedev(from->stx_dev_major, from->stx_dev_minor),
+                           .st_ino = from->stx_ino,
+                           .st_mode = from->stx_mode,
+                           .st_nlink = from->stx_nlink,
+                           .st_uid = from->stx_uid,
+                           .st_gid = from->stx_gid,
+                           .st_rdev = makedev(from->stx_rdev_major, from->stx_rdev_minor),
+                           .st_size = (off_t)from->stx_size,
+                           .st_blksize = (blksize_t)from->stx_blksize,
+                           .st_blocks = (blkcnt_t)from->stx_blocks};
+    about->st_atim = (struct timespec){from->stx_atime.tv_sec, from->stx_atime.tv_nsec};
+    about->st_mtim = (struct timespec){from->stx_mtime.tv_sec, from->stx_mtime.tv_nsec};
+    about->st_ctim = (struct timespec){from->stx_ctime.tv_sec, from->stx_ctime.tv_nsec};
+}
+
+/* Of the way, not of the call: an OS thread that had submitted it ended, an older kernel. */
+static bool isRefusal(int result)
+{
+    return result == -ECANCELED || result == -EINTR || result == -EAGAIN || result == -EINVAL ||
+           result == -EOPNOTSUPP || result == -ENOSYS;
+}
+
+int foreignSubmit(const FileRequest *request, ssize_t *result)
+{
+    KernelCall call = {.submission = {.request = request, .done = callMade}};
+    int refused = eventManagerSubmit(&scheduleHere()->manager, &call.submission);
+    if (refused != 0)
+        return refused;
+    awaitEnd(&call.end);
+    if (isRefusal(call.submission.result))
+        return -EAGAIN;
+    *result = call.submission.result;
+    if (request->operation == FileStat && *result == 0)
+        copyAbout(request->about, &call.submission.about);
     return 0;
 }

@@ -1,9 +1,15 @@
-/* Foreign.h -- a call that may block, on another OS thread. */
+/* Foreign.h -- a call that may block, made elsewhere: on another OS thread, or by the kernel. */
 #ifndef RTS_FOREIGN_H
 #define RTS_FOREIGN_H
+
+#include "iomgr/FileRequest.h"
 
 /* foreignRun -- green threads: run fn(env) on an OS thread of the pool, park until it has returned.
  * 0, or -EAGAIN: no OS thread to be had, fn was not called. */
 int foreignRun(void (*fn)(void *env), void *env);
+
+/* foreignSubmit -- green threads: let the kernel make the call, park until it has.  0: *result is a
+ * count, 0, an fd or -E...; -EOPNOTSUPP, -ENOMEM, -EAGAIN: it was not made. */
+int foreignSubmit(const FileRequest *request, ssize_t *result);
 
 #endif

@@ -154,16 +154,17 @@ CAPRI_EXPORT int eventManagerCloseFd(EventManager *manager, int fd) CAPRI_NAME(e
 /* EventManagerStats -- counters since the manager was made; each is exact, together they are a
  * snapshot only. */
 typedef struct EventManagerStats {
-    uint64_t polls;    /* times the kernel was asked for events */
-    uint64_t sleeps;   /* of these, times it was allowed to wait */
-    uint64_t events;   /* records dispatched, wakeups not counted */
-    uint64_t fired;    /* callbacks and waiters called for events */
-    uint64_t rescues;  /* events and timers taken by somebody else than the owner */
-    uint64_t changes;  /* system calls that changed the kernel's interest */
-    uint64_t wakeups;  /* times a wakeup was taken */
-    uint64_t stale;    /* events dropped because the number is another file now */
-    uint64_t failures; /* callbacks of fds and timeouts that returned a negative result */
-    uint64_t visits;   /* times somebody else than the owner asked the kernel for events */
+    uint64_t polls;     /* times the kernel was asked for events */
+    uint64_t sleeps;    /* of these, times it was allowed to wait */
+    uint64_t events;    /* records dispatched, wakeups not counted */
+    uint64_t fired;     /* callbacks and waiters called for events */
+    uint64_t rescues;   /* events and timers taken by somebody else than the owner */
+    uint64_t changes;   /* system calls that changed the kernel's interest */
+    uint64_t wakeups;   /* times a wakeup was taken */
+    uint64_t stale;     /* events dropped because the number is another file now */
+    uint64_t failures;  /* callbacks of fds and timeouts that returned a negative result */
+    uint64_t visits;    /* times somebody else than the owner asked the kernel for events */
+    uint64_t submitted; /* calls on files that were given to the kernel (io_uring) */
 } EventManagerStats;
 
 /* eventManagerStats -- any OS thread; any manager. */

@@ -6,24 +6,6 @@
  *
  * What a ring without an owner costs and why: See Note [Ring without an owner].
  *
- * Note [Request states]   of one fd; requests in flight carry (sequence, fd) as their user_data
- *   from       on                 to         what is submitted, what is reported
- *   Unwatched  add                Armed      poll add: edge: multishot; one-shot: once
- *   Armed      modify             Armed      cancelled, poll add with the next sequence: a look
- *   Silent     modify             Armed      poll add
- *   Armed      completion         Armed      edge, and more will come: reported
- *   Armed      last completion    Silent     one-shot: reported
- *   Armed      ended              Armed      an edge's last completion (there was no place for it),
- *                                            or an error (the OS thread that submitted it is gone):
- *                                            poll add, which looks: nothing is lost or made up.
- *                                            Often in a row, with no news in between: reported as
- *                                            if everything had happened; with EventError, so that
- *                                            the next wait asks again
- *   any        another file       Unwatched  cancelled, if Armed; -ENOENT or -EBADF
- *   Armed      remove             Unwatched  cancelled, at once
- *   A completion with another sequence than the request's is dropped; user_data names no memory.
- *   A cancelled poll completes itself too: `in_flight` counts requests until their last completion.
- *
  * Note [Pinned files]
  *   epoll forgets a file that is closed; a poll request keeps it open.  So the number says nothing,
  *   and each change compares the file (device, inode) with the one that is watched: that finds
@@ -213,6 +195,16 @@ static int removeIOUring(BackendState *state, int fd)
     return 0;
 }
 
+static int submitIOUring(BackendState *state, Submission *submission)
+{
+    spinLock(&state->lock);
+    int result = requestReserve(state, 1);
+    if (result == 0)
+        requestSubmit(state, submission);
+    unlockState(state, false);
+    return result;
+}
+
 /* ---- completions, under lock --------------------------------------------------------------- */
 
 /* What a completion of the present request of fd amounts to; 0: nothing anybody waits for.
@@ -262,6 +254,14 @@ static bool takeCompletion(BackendState *state, const struct io_uring_cqe *compl
     seen->fd = -1;
     if (completion->user_data == MARK_REMOVED)
         return false;
+    if ((completion->user_data & BACKEND_SUBMISSION) != 0) {
+        Submission *submission =
+            (Submission *)(uintptr_t)(completion->user_data & ~BACKEND_SUBMISSION);
+        submission->result = completion->res;
+        state->submitted--;
+        *record = (EventRecord){completion->user_data, 0};
+        return true;
+    }
     if (!more)
         state->in_flight--;
     if (completion->user_data == MARK_WAKE) {
@@ -391,6 +391,7 @@ static void cancelAll(BackendState *state)
     struct io_uring_cqe completion;
     EventRecord record;
     Seen seen;
+    ASSERT_CMP(state->submitted, ==, 0);
     for (int fd = 0; fd >> REQUEST_FD_BITS == 0; fd++) {
         Request *request = requestFind(state, fd);
         if (request == NULL)
@@ -488,6 +489,7 @@ const Backend backendIOUring = {
     .modify = modifyIOUring,
     .remove = removeIOUring,
     .poll = pollIOUring,
+    .submit = submitIOUring,
     .pollable = pollableIOUring,
     .doze = dozeIOUring,
     .calls = callsIOUring,

@@ -1,6 +1,24 @@
 /* IOUring.h -- the inside of the io_uring back-end, for its tests.
  *
  * Tests  testsuite/unit/IOUringTest.c
+ *
+ * Note [Request states]   of one fd; requests in flight carry (sequence, fd) as their user_data
+ *   from       on                 to         what is submitted, what is reported
+ *   Unwatched  add                Armed      poll add: edge: multishot; one-shot: once
+ *   Armed      modify             Armed      cancelled, poll add with the next sequence: a look
+ *   Silent     modify             Armed      poll add
+ *   Armed      completion         Armed      edge, and more will come: reported
+ *   Armed      last completion    Silent     one-shot: reported
+ *   Armed      ended              Armed      an edge's last completion (there was no place for it),
+ *                                            or an error (the OS thread that submitted it is gone):
+ *                                            poll add, which looks: nothing is lost or made up.
+ *                                            Often in a row, with no news in between: reported as
+ *                                            if everything had happened; with EventError, so that
+ *                                            the next wait asks again
+ *   any        another file       Unwatched  cancelled, if Armed; -ENOENT or -EBADF
+ *   Armed      remove             Unwatched  cancelled, at once
+ *   A completion with another sequence than the request's is dropped; user_data names no memory.
+ *   A cancelled poll completes itself too: `in_flight` counts requests until their last completion.
  */
 #ifndef IOMGR_BACKEND_IO_URING_H
 #define IOMGR_BACKEND_IO_URING_H
@@ -41,12 +59,13 @@ struct BackendState {
     uint32_t wake_armed;        /* lock; looked at without it (relaxed): wake_fd has a request */
     uint32_t sleepers;          /* lock: OS threads that sleep over the ring */
     uint32_t in_flight;         /* lock: poll requests whose last completion is not popped */
+    uint32_t submitted;         /* lock: submissions whose completion is not popped */
     uint64_t sequence;          /* lock: the last one given away */
     uint64_t looks;             /* anyone, relaxed add: system calls beside io_uring_enter */
     Request **chunks;           /* REQUEST_CHUNKS, each set once by CAS (release), read acquire */
 };
 
-/* user_data without a sequence */
+/* user_data without a sequence; with BACKEND_SUBMISSION it is a submission, as in a cookie */
 enum { MARK_REMOVED = 0, MARK_WAKE = 1 };
 
 /* requestFind -- what there is for fd, or NULL.  requestGet -- made if need be; NULL: out of
@@ -67,6 +86,9 @@ void requestPoll(BackendState *state, int fd, uint32_t events, bool multishot, u
 void requestArm(BackendState *state, Request *request, int fd, bool multishot);
 void requestRemove(BackendState *state, uint64_t data);
 void requestCancel(BackendState *state, Request *request, int fd);
+
+/* requestSubmit -- a call on a file. */
+void requestSubmit(BackendState *state, Submission *submission);
 
 /* requestArmWake -- the wake fd's, if it is not in flight.  See Note [The wake fd].  Reserves. */
 void requestArmWake(BackendState *state);

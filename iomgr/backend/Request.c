@@ -1,4 +1,4 @@
-/* Request.c -- what each fd is watched for, and the submissions that say so.
+/* Request.c -- what each fd is watched for, and the submissions that say so; calls on files.
  *
  * Owns    Request; the chunks of them.
  * Before  iomgr/backend/IOUring.c.   After  iomgr/backend/Ring.c.
@@ -12,6 +12,7 @@
 #include "iomgr/Memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 
 enum { RESERVE_TRIES = 16 };
@@ -92,6 +93,37 @@ void requestCancel(BackendState *state, Request *request, int fd)
     if (request->sequence != 0)
         requestRemove(state, request->sequence << REQUEST_FD_BITS | (uint32_t)fd);
     request->sequence = 0;
+}
+
+void requestSubmit(BackendState *state, Submission *submission)
+{
+    const FileRequest *request = submission->request;
+    struct io_uring_sqe *entry = ringTake(&state->ring);
+    switch (request->operation) {
+    case FileRead:
+        io_uring_prep_readv(entry, request->fd, request->parts, (unsigned)request->count,
+                            (uint64_t)request->offset);
+        break;
+    case FileWrite:
+        io_uring_prep_writev(entry, request->fd, request->parts, (unsigned)request->count,
+                             (uint64_t)request->offset);
+        break;
+    case FileSync:
+        io_uring_prep_fsync(entry, request->fd, 0);
+        break;
+    case FileStat:
+        io_uring_prep_statx(entry, request->fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS,
+                            &submission->about);
+        break;
+    case FileOpen: /* not where it is submitted: that would be with O_NONBLOCK, even of a FIFO */
+        io_uring_prep_openat(entry, AT_FDCWD, request->path, request->flags | O_CLOEXEC,
+                             request->mode);
+        entry->flags |= IOSQE_ASYNC;
+        break;
+    }
+    entry->user_data = (uint64_t)(uintptr_t)submission | BACKEND_SUBMISSION;
+    ringPush(&state->ring);
+    state->submitted++;
 }
 
 void requestArmWake(BackendState *state)

@@ -3,6 +3,7 @@
  */
 #include "testsuite/support/Green.h"
 
+#include "capability/CapabilityTable.h"
 #include "capability/FdHome.h"
 #include "internal/SMP.h"
 #include "rts/BlockingPool.h"
@@ -245,6 +246,45 @@ GREEN_TEST(FdPread, besideTalk)
     CHECK_GT(greenJoin(talker), 0);
     greenClosePair(ends);
     CHECK_EQ(closeFd(file), 0);
+}
+
+/* ---- who makes the call ---------------------------------------------------------------------- */
+
+static uint64_t submitted(void)
+{
+    EventManagerStats stats;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < capabilities.count; i++) {
+        eventManagerStats(&capabilities.items[i]->manager, &stats);
+        total += stats.submitted;
+    }
+    return total;
+}
+
+/* Goal: io_uring makes the calls that sleep, without an OS thread of ours; on others the pool. */
+GREEN_TEST(FileCall, thatSleepsIsMadeElsewhere)
+{
+    char name[] = "/tmp/capri-file-XXXXXX";
+    struct stat about, plain;
+    int made = mkstemp(name), fd = fdOpen(name, O_RDWR, 0);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(fdPwrite(made, "abc", 3, 4), 3);
+    uint64_t before = submitted();
+    CHECK_EQ(fdFsync(made), 0);
+    CHECK_EQ(fdStat(made, &about), 0);
+    CHECK_EQ(fstat(made, &plain), 0);
+    CHECK(about.st_dev == plain.st_dev && about.st_ino == plain.st_ino);
+    CHECK(about.st_mode == plain.st_mode && about.st_nlink == plain.st_nlink);
+    CHECK(about.st_size == 7 && about.st_blocks == plain.st_blocks);
+    CHECK(about.st_blksize == plain.st_blksize && about.st_rdev == plain.st_rdev);
+    CHECK_EQ(memcmp(&about.st_mtim, &plain.st_mtim, sizeof plain.st_mtim), 0);
+    CHECK_EQ(fdOpen("/nowhere/at all", O_RDONLY, 0), -ENOENT);
+    bool ring = capabilities.items[0]->manager.backend->submit != NULL;
+    CHECK_EQ(submitted() - before, ring ? 3 : 0);
+    CHECK_EQ(blockingPoolState().threads, ring ? 0 : 1);
+    CHECK_EQ(fdFsyncUntil(made, rtsNow() + INT64_C(60000000000)), 0); /* it may be given up */
+    CHECK_EQ(blockingPoolState().threads, 1);
+    CHECK_EQ(closeFd(fd) + closeFd(made) + unlink(name), 0);
 }
 
 /* ---- files in memory ------------------------------------------------------------------------- */

@@ -1,0 +1,26 @@
+/* FileRequest.h -- a call on a file, as data: whoever can make it, makes it. */
+#ifndef IOMGR_FILE_REQUEST_H
+#define IOMGR_FILE_REQUEST_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+typedef enum FileOperation { FileRead, FileWrite, FileSync, FileStat, FileOpen } FileOperation;
+
+enum { FILE_POSITION = -1 };
+
+typedef struct FileRequest {
+    FileOperation operation;
+    int fd;                    /* all but FileOpen */
+    const struct iovec *parts; /* FileRead, FileWrite */
+    int count;                 /* likewise */
+    int64_t offset;            /* likewise; FILE_POSITION: the file's own */
+    struct stat *about;        /* FileStat */
+    const char *path;          /* FileOpen; opened with O_CLOEXEC */
+    int flags;                 /* FileOpen */
+    mode_t mode;               /* FileOpen */
+} FileRequest;
+
+#endif
