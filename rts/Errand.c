@@ -3,7 +3,8 @@
  * Owns    Errand.holders, Errand.done.
  * Before  rts/FileCall.c, rts/Address.c: waits with a deadline.
  * After   rts/BlockingPool.c: the OS thread.
- * Tests   testsuite/unit/ErrandTest.c, testsuite/stress/BlockingCalls.c
+ * Tests   testsuite/unit/ErrandTest.c, testsuite/model/ErrandModel.c,
+ *         testsuite/stress/BlockingCalls.c
  *
  * See Note [Errands].
  */
@@ -17,7 +18,7 @@
 static void runErrand(BlockingJob *job)
 {
     Errand *errand = (Errand *)(void *)job;
-    if (ACQUIRE_LOAD(&errand->holders) == 2)
+    if (RELAXED_LOAD(&errand->holders) == 2)
         errand->run(errand);
     watchListFire(watchListClose(&errand->done, 1), 0, NULL);
     errandRelease(errand);
