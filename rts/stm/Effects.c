@@ -10,7 +10,6 @@
 
 #include "iomgr/Memory.h"
 #include "rts/Startup.h"
-#include "rts/stm/TVar.h"
 
 enum { EFFECTS_LEAST = 8 };
 
@@ -45,7 +44,7 @@ void effectsDrop(Effects *effects, uint32_t mark)
     for (uint32_t i = mark; i < effects->count; i++) {
         Effect effect = effects->items[i];
         if (effect.kind == EffectNew || effect.kind == EffectDropped)
-            effects->items[kept++] = (Effect){EffectDropped, NULL, effect.env};
+            effects->items[kept++] = (Effect){EffectDropped, effect.hook, effect.env};
     }
     effects->count = kept;
 }
@@ -60,7 +59,7 @@ void effectsForget(Effects *effects)
 {
     for (uint32_t i = 0; i < effects->count; i++) {
         if (effects->items[i].kind == EffectDropped)
-            tvarFree(effects->items[i].env);
+            effects->items[i].hook(effects->items[i].env);
     }
     effects->count = 0;
 }
