@@ -30,10 +30,20 @@ typedef struct Effect {
     void *env; /* EffectRetire: Retired *; EffectNew, EffectDropped: what `hook` frees */
 } Effect;
 
+enum { EFFECTS_HERE = 8 };
+
 typedef struct Effects {
-    Effect *items; /* NULL until the first one */
+    Effect *items; /* NULL until the first one; `here` until there are more */
     uint32_t count, room;
+    Effect here[EFFECTS_HERE];
 } Effects;
+
+/* effectsOpen -- none. */
+static inline void effectsOpen(Effects *effects)
+{
+    effects->items = NULL;
+    effects->count = effects->room = 0;
+}
 
 /* effectsAdd -- false: out of memory. */
 bool effectsAdd(Effects *effects, EffectKind kind, StmHook *hook, void *env);

@@ -243,7 +243,7 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
                              : workerOutside() != NULL)
         return -EPERM;
     tx.serial = false;
-    tx.effects = (Effects){0};
+    effectsOpen(&tx.effects);
     logOpen(&tx.log);
     int done = runAttempts(&tx, action, status_action, env, result, deadline_ns);
     if (UNLIKELY(tx.serial))

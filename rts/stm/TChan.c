@@ -187,6 +187,7 @@ int tchanDupStatus(Transaction *tx, TChan *chan, TChan **made)
 static int findHere(Transaction *tx, TChan *chan, Cell **here)
 {
     void *cell;
+    *here = NULL;
     if (chan->first == NULL)
         return stmThrowStatus(tx, -EINVAL, NULL);
     STM_TRY(tvarReadStatus(tx, chan->first, &cell));

@@ -19,6 +19,7 @@
 typedef struct Item {
     void *value;
     TVar *next;
+    TVar *hole; /* where it stands */
 } Item;
 
 struct TQueue {
@@ -28,6 +29,14 @@ struct TQueue {
 static void freeItem(void *item)
 {
     memoryRelease(startupAllocator(), item, sizeof(Item), sizeof(void *));
+}
+
+/* What was read, and the hole it stood in. */
+static void freeRead(void *env)
+{
+    Item *item = env;
+    tvarFree(item->hole);
+    freeItem(item);
 }
 
 static void freeQueue(void *queue)
@@ -77,11 +86,11 @@ int tqueueFreeStatus(Transaction *tx, TQueue *queue)
     return containerFreeLater(tx, queue, freeQueue);
 }
 
-static int makeItem(Transaction *tx, void *value, TVar *next, Item **item)
+static int makeItem(Transaction *tx, void *value, TVar *next, TVar *hole, Item **item)
 {
     *item = memoryAllocate(startupAllocator(), sizeof **item, sizeof(void *));
     if (*item != NULL)
-        **item = (Item){value, next};
+        **item = (Item){value, next, hole};
     return stmAddNew(tx, *item, freeItem);
 }
 
@@ -92,7 +101,7 @@ int tqueueWriteStatus(Transaction *tx, TQueue *queue, void *value)
     Item *item;
     STM_TRY(tvarReadStatus(tx, queue->last, &hole));
     STM_TRY(stmNewTVar(tx, NULL, &next));
-    STM_TRY(makeItem(tx, value, next, &item));
+    STM_TRY(makeItem(tx, value, next, hole, &item));
     STM_TRY(tvarWriteStatus(tx, hole, item));
     return tvarWriteStatus(tx, queue->last, next);
 }
@@ -103,32 +112,30 @@ int tqueueUnGetStatus(Transaction *tx, TQueue *queue, void *value)
     TVar *hole;
     Item *item;
     STM_TRY(tvarReadStatus(tx, queue->first, &first));
-    STM_TRY(makeItem(tx, value, first, &item));
+    STM_TRY(makeItem(tx, value, first, NULL, &item));
     STM_TRY(stmNewTVar(tx, item, &hole));
+    item->hole = hole;
     return tvarWriteStatus(tx, queue->first, hole);
 }
 
-static int findFirst(Transaction *tx, TQueue *queue, TVar **hole, Item **item)
+static int findFirst(Transaction *tx, TQueue *queue, Item **item)
 {
     void *first, *found;
     STM_TRY(tvarReadStatus(tx, queue->first, &first));
     STM_TRY(tvarReadStatus(tx, first, &found));
-    *hole = first;
     *item = found;
     return 0;
 }
 
 int tqueueTryReadStatus(Transaction *tx, TQueue *queue, void **value, bool *found)
 {
-    TVar *hole;
     Item *item;
     *found = false;
-    STM_TRY(findFirst(tx, queue, &hole, &item));
+    STM_TRY(findFirst(tx, queue, &item));
     if (item == NULL)
         return 0;
     STM_TRY(tvarWriteStatus(tx, queue->first, item->next));
-    STM_TRY(tvarFreeStatus(tx, hole));
-    STM_TRY(stmRetireStatus(tx, item, freeItem));
+    STM_TRY(stmRetireStatus(tx, item, freeRead));
     *value = item->value;
     *found = true;
     return 0;
@@ -136,10 +143,9 @@ int tqueueTryReadStatus(Transaction *tx, TQueue *queue, void **value, bool *foun
 
 int tqueueTryPeekStatus(Transaction *tx, TQueue *queue, void **value, bool *found)
 {
-    TVar *hole;
     Item *item;
     *found = false;
-    STM_TRY(findFirst(tx, queue, &hole, &item));
+    STM_TRY(findFirst(tx, queue, &item));
     if (item != NULL)
         *value = item->value;
     *found = item != NULL;

@@ -56,7 +56,7 @@ static inline void famineEnd(Famine *famine, bool survived)
     while (famine->count != 0)
         tvarFree(famine->taken[--famine->count]);
     famine->failures += !survived;
-    if (famine->variables++ < FAMINE_VARIABLES)
+    if (famine->variables++ < greenScale(FAMINE_VARIABLES) - 1)
         return;
     famine->over = survived;
     famine->variables = 0;

@@ -380,7 +380,7 @@ static void *noMemory(void *env)
         it.chan = tchanNew(countFreed);
         famineEnd(&famine, it.chan != NULL);
         tchanFree(it.chan);
-        CHECK(!famine.over || famine.failures > 20);
+        CHECK(!famine.over || famine.failures >= 2);
     }
     it.chan = tchanNew(countFreed);
     for (Famine famine = famineFirst(env); famineNext(&famine);) {
@@ -390,7 +390,7 @@ static void *noMemory(void *env)
         famineEnd(&famine, status == 0);
         runQuiescent();
         CHECK_EQ(it.freed[0], freed);
-        CHECK(!famine.over || famine.failures > 40);
+        CHECK(!famine.over || famine.failures >= 4);
         if (status == -ENOMEM) {
             CHECK_EQ(stmAtomicallyUntil(readChan, it.chan, NULL, 0), -ETIMEDOUT);
             continue;

@@ -237,7 +237,7 @@ static void *noMemory(void *env)
             CHECK_EQ(stmAtomically(freeBoth, &it, NULL), 0);
         else
             CHECK_EQ(status, -ENOMEM);
-        CHECK(!famine.over || famine.failures > 60);
+        CHECK(!famine.over || famine.failures >= 6);
         runQuiescent();
     }
     uint64_t blocks = RELAXED_LOAD(&heap->live_blocks);
