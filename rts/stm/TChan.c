@@ -2,7 +2,8 @@
  *
  * Owns    the cells of its channels, and their counts of references.
  * After   rts/stm/Status.c; rts/stm/Reclaim.c: letting go late.
- * Tests   testsuite/unit/TChanTest.c, testsuite/stress/QueueStorm.c
+ * Tests   testsuite/unit/TChanTest.c, testsuite/model/ChanModel.c (every interleaving),
+ *         testsuite/stress/QueueStorm.c
  *
  * Note [Cells of a channel]
  *   A cell holds the value that is read by coming to it, and a variable: the next cell, or NULL.
