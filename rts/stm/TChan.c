@@ -59,7 +59,9 @@ static void forgetCell(void *cell)
 static void dropCell(void *env)
 {
     for (Cell *cell = env, *after; cell != NULL; cell = after) {
-        if (ADD_ACQ_REL(&cell->refs, -UINT64_C(1)) != 1)
+        uint64_t refs = ADD_ACQ_REL(&cell->refs, -UINT64_C(1));
+        ASSERT(refs != 0);
+        if (refs != 1)
             return;
         after = cell->next == NULL ? cell->onto : tvarReadIO(cell->next);
         tvarFree(cell->next);
@@ -72,7 +74,9 @@ static void dropCell(void *env)
 static void dropStream(void *env)
 {
     Stream *stream = env;
-    if (ADD_ACQ_REL(&stream->handles, -UINT64_C(1)) != 1)
+    uint64_t handles = ADD_ACQ_REL(&stream->handles, -UINT64_C(1));
+    ASSERT(handles != 0);
+    if (handles != 1)
         return;
     dropCell(tvarReadIO(stream->last));
     tvarFree(stream->last);
