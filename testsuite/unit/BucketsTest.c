@@ -345,7 +345,7 @@ static void *noMemory(void *env)
             CHECK_EQ(sizeOf(&it), size + (status == 0));
             if (status != 0)
                 CHECK_EQ(status, -ENOMEM);
-            CHECK(!famine.over || famine.failures > 4);
+            CHECK(!famine.over || famine.failures >= 2);
         }
     }
     closeAll(&it);
