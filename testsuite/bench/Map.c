@@ -1,4 +1,4 @@
-/* Map.c -- row 39: a thread per core uses a map of 65,536 keys at random, half of which are there.
+/* Map.c -- row 40: a thread per core uses a map of 65,536 keys at random, half of which are there.
  *
  * map_lookup: lookups alone.  map_mixed: of ten, eight lookups, an insert, a delete.  Wall time per
  * transaction, of all threads together.

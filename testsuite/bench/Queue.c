@@ -1,4 +1,4 @@
-/* Queue.c -- row 40: values go through a bounded queue of 1024, one transaction to write, one to
+/* Queue.c -- row 41: values go through a bounded queue of 1024, one transaction to write, one to
  * read: by one thread in turn (one core), or from a thread on one core to one on another.
  */
 #include "testsuite/bench/support/Bench.h"

@@ -1,4 +1,4 @@
-/* Map_mutex.c -- row 39 with a chained hash table of fixed size, behind one mutex. */
+/* Map_mutex.c -- row 40 with a chained hash table of fixed size, behind one mutex. */
 #include "Bench.h"
 
 #include <pthread.h>

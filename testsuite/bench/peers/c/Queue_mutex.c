@@ -1,4 +1,4 @@
-/* Queue_mutex.c -- row 40 with an array of 1024 behind a mutex and two condition variables. */
+/* Queue_mutex.c -- row 41 with an array of 1024 behind a mutex and two condition variables. */
 #include "Bench.h"
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
 {-# LANGUAGE BangPatterns #-}
--- Map.hs -- row 39: a thread per core uses one map of 65,536 keys at random: a strict IntMap in a
+-- Map.hs -- row 40: a thread per core uses one map of 65,536 keys at random: a strict IntMap in a
 -- TVar, which is what GHC's own libraries offer.
 module Main (main) where
 

@@ -1,4 +1,4 @@
--- Queue.hs -- row 40: values go through a TBQueue of 1024, one transaction to write, one to read.
+-- Queue.hs -- row 41: values go through a TBQueue of 1024, one transaction to write, one to read.
 module Main (main) where
 
 import Bench
