@@ -22,8 +22,11 @@
 #include <capri/signal.h>
 #include <capri/slot.h>
 #include <capri/stm.h>
+#include <capri/tarray.h>
+#include <capri/tchan.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>
+#include <capri/tmap.h>
 #include <capri/tmvar.h>
 #include <capri/tqueue.h>
 #include <capri/tvar.h>

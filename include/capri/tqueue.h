@@ -1,7 +1,8 @@
 /* capri/tqueue.h -- queues inside of transactions, unbounded and bounded.
  *
  * Writers and readers of a queue that is not empty do not disturb each other.  No fairness among
- * those who wait.  All calls with a transaction jump (capri/stm.h); no memory: they throw -ENOMEM.
+ * those who wait.  The calls with a transaction jump; their twins with the suffix Status return
+ * (capri/stm.h).  Out of memory: stmAtomically returns -ENOMEM, nothing has changed.
  */
 #ifndef CAPRI_TQUEUE_H
 #define CAPRI_TQUEUE_H
@@ -15,9 +16,12 @@ extern "C" {
 typedef struct TQueue TQueue;
 
 /* tqueueNew -- an empty one; NULL: out of memory or no runtime.
- * tqueueFree -- nobody uses it any more, values that are in it are forgotten; NULL is ignored. */
+ * tqueueFree -- nobody uses it any more, values that are in it are forgotten; NULL is ignored.
+ * tqueueNewSTM, tqueueFreeSTM -- likewise, if and when the transaction commits. */
 CAPRI_EXPORT TQueue *tqueueNew(void) CAPRI_NAME(tqueueNew);
 CAPRI_EXPORT void tqueueFree(TQueue *queue) CAPRI_NAME(tqueueFree);
+CAPRI_EXPORT TQueue *tqueueNewSTM(Transaction *tx) CAPRI_NAME(tqueueNewSTM);
+CAPRI_EXPORT void tqueueFreeSTM(Transaction *tx, TQueue *queue) CAPRI_NAME(tqueueFreeSTM);
 
 /* tqueueWrite -- at the end.  tqueueUnGet -- at the front: the next to be read.
  * tqueueRead, tqueuePeek -- the first, which goes or stays; retries while there is none.
@@ -37,13 +41,36 @@ CAPRI_EXPORT size_t tqueueFlush(Transaction *tx, TQueue *queue, void **values, s
     CAPRI_NAME(tqueueFlush);
 CAPRI_EXPORT bool tqueueIsEmpty(Transaction *tx, TQueue *queue) CAPRI_NAME(tqueueIsEmpty);
 
+/* The same without jumps. */
+CAPRI_EXPORT int tqueueNewStatus(Transaction *tx, TQueue **queue) CAPRI_NAME(tqueueNewStatus);
+CAPRI_EXPORT int tqueueFreeStatus(Transaction *tx, TQueue *queue) CAPRI_NAME(tqueueFreeStatus);
+CAPRI_EXPORT int tqueueWriteStatus(Transaction *tx, TQueue *queue, void *value)
+    CAPRI_NAME(tqueueWriteStatus);
+CAPRI_EXPORT int tqueueUnGetStatus(Transaction *tx, TQueue *queue, void *value)
+    CAPRI_NAME(tqueueUnGetStatus);
+CAPRI_EXPORT int tqueueReadStatus(Transaction *tx, TQueue *queue, void **value)
+    CAPRI_NAME(tqueueReadStatus);
+CAPRI_EXPORT int tqueuePeekStatus(Transaction *tx, TQueue *queue, void **value)
+    CAPRI_NAME(tqueuePeekStatus);
+CAPRI_EXPORT int tqueueTryReadStatus(Transaction *tx, TQueue *queue, void **value, bool *found)
+    CAPRI_NAME(tqueueTryReadStatus);
+CAPRI_EXPORT int tqueueTryPeekStatus(Transaction *tx, TQueue *queue, void **value, bool *found)
+    CAPRI_NAME(tqueueTryPeekStatus);
+CAPRI_EXPORT int tqueueFlushStatus(Transaction *tx, TQueue *queue, void **values, size_t most,
+                                   size_t *count) CAPRI_NAME(tqueueFlushStatus);
+CAPRI_EXPORT int tqueueIsEmptyStatus(Transaction *tx, TQueue *queue, bool *empty)
+    CAPRI_NAME(tqueueIsEmptyStatus);
+
 typedef struct TBQueue TBQueue;
 
 /* tbqueueNew -- one that holds up to `capacity` values; 0: it can never be written.
- * tbqueueWrite, tbqueueUnGet -- retry while it is full.  All else as above.
+ * tbqueueWrite, tbqueueUnGet -- retry while it is full: what is put back counts.
+ * tbqueueFlush -- gives the room back.   tbqueueLength -- how many are in it.   All else as above.
  * Source  Control.Concurrent.STM.TBQueue */
 CAPRI_EXPORT TBQueue *tbqueueNew(size_t capacity) CAPRI_NAME(tbqueueNew);
 CAPRI_EXPORT void tbqueueFree(TBQueue *queue) CAPRI_NAME(tbqueueFree);
+CAPRI_EXPORT TBQueue *tbqueueNewSTM(Transaction *tx, size_t capacity) CAPRI_NAME(tbqueueNewSTM);
+CAPRI_EXPORT void tbqueueFreeSTM(Transaction *tx, TBQueue *queue) CAPRI_NAME(tbqueueFreeSTM);
 CAPRI_EXPORT void tbqueueWrite(Transaction *tx, TBQueue *queue, void *value)
     CAPRI_NAME(tbqueueWrite);
 CAPRI_EXPORT void tbqueueUnGet(Transaction *tx, TBQueue *queue, void *value)
@@ -60,6 +87,31 @@ CAPRI_EXPORT bool tbqueueIsEmpty(Transaction *tx, TBQueue *queue) CAPRI_NAME(tbq
 CAPRI_EXPORT bool tbqueueIsFull(Transaction *tx, TBQueue *queue) CAPRI_NAME(tbqueueIsFull);
 CAPRI_EXPORT size_t tbqueueLength(Transaction *tx, TBQueue *queue) CAPRI_NAME(tbqueueLength);
 CAPRI_EXPORT size_t tbqueueCapacity(const TBQueue *queue) CAPRI_NAME(tbqueueCapacity);
+
+/* The same without jumps. */
+CAPRI_EXPORT int tbqueueNewStatus(Transaction *tx, size_t capacity, TBQueue **queue)
+    CAPRI_NAME(tbqueueNewStatus);
+CAPRI_EXPORT int tbqueueFreeStatus(Transaction *tx, TBQueue *queue) CAPRI_NAME(tbqueueFreeStatus);
+CAPRI_EXPORT int tbqueueWriteStatus(Transaction *tx, TBQueue *queue, void *value)
+    CAPRI_NAME(tbqueueWriteStatus);
+CAPRI_EXPORT int tbqueueUnGetStatus(Transaction *tx, TBQueue *queue, void *value)
+    CAPRI_NAME(tbqueueUnGetStatus);
+CAPRI_EXPORT int tbqueueReadStatus(Transaction *tx, TBQueue *queue, void **value)
+    CAPRI_NAME(tbqueueReadStatus);
+CAPRI_EXPORT int tbqueuePeekStatus(Transaction *tx, TBQueue *queue, void **value)
+    CAPRI_NAME(tbqueuePeekStatus);
+CAPRI_EXPORT int tbqueueTryReadStatus(Transaction *tx, TBQueue *queue, void **value, bool *found)
+    CAPRI_NAME(tbqueueTryReadStatus);
+CAPRI_EXPORT int tbqueueTryPeekStatus(Transaction *tx, TBQueue *queue, void **value, bool *found)
+    CAPRI_NAME(tbqueueTryPeekStatus);
+CAPRI_EXPORT int tbqueueFlushStatus(Transaction *tx, TBQueue *queue, void **values, size_t most,
+                                    size_t *count) CAPRI_NAME(tbqueueFlushStatus);
+CAPRI_EXPORT int tbqueueIsEmptyStatus(Transaction *tx, TBQueue *queue, bool *empty)
+    CAPRI_NAME(tbqueueIsEmptyStatus);
+CAPRI_EXPORT int tbqueueIsFullStatus(Transaction *tx, TBQueue *queue, bool *full)
+    CAPRI_NAME(tbqueueIsFullStatus);
+CAPRI_EXPORT int tbqueueLengthStatus(Transaction *tx, TBQueue *queue, size_t *length)
+    CAPRI_NAME(tbqueueLengthStatus);
 
 #ifdef __cplusplus
 }

@@ -10,24 +10,36 @@
 
 #include "iomgr/Memory.h"
 #include "rts/Startup.h"
-#include "rts/stm/TVar.h"
 
-enum { EFFECTS_LEAST = 8 };
+static void releaseItems(const Effects *effects)
+{
+    if (effects->items != effects->here)
+        memoryRelease(startupAllocator(), effects->items, effects->room * sizeof(Effect),
+                      CACHE_LINE);
+}
+
+static bool growItems(Effects *effects)
+{
+    uint32_t room = effects->room * 2;
+    Effect *items = effects->here;
+    if (effects->room == 0) {
+        room = EFFECTS_HERE;
+    } else {
+        items = memoryAllocate(startupAllocator(), room * sizeof(Effect), CACHE_LINE);
+        if (items == NULL)
+            return false;
+        memcpy(items, effects->items, effects->count * sizeof(Effect));
+        releaseItems(effects);
+    }
+    effects->items = items;
+    effects->room = room;
+    return true;
+}
 
 bool effectsAdd(Effects *effects, EffectKind kind, StmHook *hook, void *env)
 {
-    if (effects->count == effects->room) {
-        uint32_t room = effects->room == 0 ? EFFECTS_LEAST : effects->room * 2;
-        Effect *items = memoryAllocate(startupAllocator(), room * sizeof(Effect), CACHE_LINE);
-        if (items == NULL)
-            return false;
-        if (effects->items != NULL)
-            memcpy(items, effects->items, effects->count * sizeof(Effect));
-        memoryRelease(startupAllocator(), effects->items, effects->room * sizeof(Effect),
-                      CACHE_LINE);
-        effects->items = items;
-        effects->room = room;
-    }
+    if (effects->count == effects->room && !growItems(effects))
+        return false;
     effects->items[effects->count++] = (Effect){kind, hook, env};
     return true;
 }
@@ -45,7 +57,7 @@ void effectsDrop(Effects *effects, uint32_t mark)
     for (uint32_t i = mark; i < effects->count; i++) {
         Effect effect = effects->items[i];
         if (effect.kind == EffectNew || effect.kind == EffectDropped)
-            effects->items[kept++] = (Effect){EffectDropped, NULL, effect.env};
+            effects->items[kept++] = (Effect){EffectDropped, effect.hook, effect.env};
     }
     effects->count = kept;
 }
@@ -60,7 +72,7 @@ void effectsForget(Effects *effects)
 {
     for (uint32_t i = 0; i < effects->count; i++) {
         if (effects->items[i].kind == EffectDropped)
-            tvarFree(effects->items[i].env);
+            effects->items[i].hook(effects->items[i].env);
     }
     effects->count = 0;
 }
@@ -81,6 +93,6 @@ void effectsCommit(Effects *effects, StmShare *share)
 
 void effectsClose(Effects *effects)
 {
-    memoryRelease(startupAllocator(), effects->items, effects->room * sizeof(Effect), CACHE_LINE);
-    *effects = (Effects){0};
+    releaseItems(effects);
+    effectsOpen(effects);
 }

@@ -6,7 +6,8 @@
  *   commit   forgotten                      forgotten                  runs
  *   retire   forgotten                      forgotten                  waits for quiescence
  *   new      freed when the attempt is over freed                      -
- *   A variable of a dropped branch may be in the log still, so it is kept until the log is empty.
+ *   A variable of a dropped branch may be in the log still, so what is new (a variable, memory, a
+ *   container) is kept until the log is empty.
  */
 #ifndef RTS_EFFECTS_H
 #define RTS_EFFECTS_H
@@ -26,13 +27,23 @@ typedef enum EffectKind {
 typedef struct Effect {
     EffectKind kind;
     StmHook *hook;
-    void *env; /* EffectRetire: Retired *; EffectNew, EffectDropped: TVar * */
+    void *env; /* EffectRetire: Retired *; EffectNew, EffectDropped: what `hook` frees */
 } Effect;
 
+enum { EFFECTS_HERE = 8 };
+
 typedef struct Effects {
-    Effect *items; /* NULL until the first one */
+    Effect *items; /* NULL until the first one; `here` until there are more */
     uint32_t count, room;
+    Effect here[EFFECTS_HERE];
 } Effects;
+
+/* effectsOpen -- none. */
+static inline void effectsOpen(Effects *effects)
+{
+    effects->items = NULL;
+    effects->count = effects->room = 0;
+}
 
 /* effectsAdd -- false: out of memory. */
 bool effectsAdd(Effects *effects, EffectKind kind, StmHook *hook, void *env);
@@ -40,8 +51,8 @@ bool effectsAdd(Effects *effects, EffectKind kind, StmHook *hook, void *env);
 /* effectsDrop -- a branch is given up: what came since `mark`. */
 void effectsDrop(Effects *effects, uint32_t mark);
 
-/* effectsUndo -- the attempt is undone: hooks run, newest first; variables stay.
- * effectsForget -- and now they are freed; the list is empty.
+/* effectsUndo -- the attempt is undone: hooks run, newest first; what is new stays.
+ * effectsForget -- and now what was new is freed; the list is empty.
  * effectsCommit -- all is visible: hooks run, oldest first; the list is empty. */
 void effectsUndo(Effects *effects);
 void effectsForget(Effects *effects);

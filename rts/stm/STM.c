@@ -243,7 +243,7 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
                              : workerOutside() != NULL)
         return -EPERM;
     tx.serial = false;
-    tx.effects = (Effects){0};
+    effectsOpen(&tx.effects);
     logOpen(&tx.log);
     int done = runAttempts(&tx, action, status_action, env, result, deadline_ns);
     if (UNLIKELY(tx.serial))
@@ -309,15 +309,19 @@ int stmFreeTVar(Transaction *tx, TVar *tvar)
     return tvar == NULL ? 0 : stmAddRetired(tx, tvar, freeTVar);
 }
 
+int stmAddNew(Transaction *tx, void *object, StmHook *free)
+{
+    if (object != NULL && tx->fate == FateNone && effectsAdd(&tx->effects, EffectNew, free, object))
+        return 0;
+    if (object != NULL)
+        free(object);
+    return tx->fate == FateNone ? transactionEnd(tx, FateNoMemory) : -ECANCELED;
+}
+
 int stmNewTVar(Transaction *tx, void *value, TVar **tvar)
 {
     *tvar = tvarNew(value);
-    if (*tvar == NULL)
-        return transactionEnd(tx, FateNoMemory);
-    if (effectsAdd(&tx->effects, EffectNew, NULL, *tvar))
-        return 0;
-    tvarFree(*tvar);
-    return transactionEnd(tx, FateNoMemory);
+    return stmAddNew(tx, *tvar, freeTVar);
 }
 
 int stmStats(uint32_t capability, StmStats *stats)

@@ -38,7 +38,9 @@ static inline StmBranch stmBranchBegin(Transaction *tx)
  * succeeded, or whatever is around it must see to its end. */
 bool stmBranchEnd(Transaction *tx, StmBranch branch, Fate fate);
 
-/* What the calls of both styles do; 0, or the attempt has ended. */
+/* What the calls of both styles do; 0, or the attempt has ended.
+ * stmAddNew -- object (NULL: out of memory) is freed if it does not come to a commit. */
+int stmAddNew(Transaction *tx, void *object, StmHook *free);
 int stmThrowCode(Transaction *tx, int code, void *payload);
 int stmAddHook(Transaction *tx, EffectKind kind, StmHook *hook, void *env);
 int stmAddRetired(Transaction *tx, void *pointer, void (*free)(void *pointer));

@@ -8,11 +8,12 @@
  *   Room is counted twice: `room` is what writers have left, `freed` what readers have made since
  *   writers last took it over.  So they disturb each other only when the writers' is used up.
  *   length = capacity - room - freed.
+ *
+ * See Note [Twins].
  */
 #include <capri/tqueue.h>
 
-#include "iomgr/Memory.h"
-#include "rts/Startup.h"
+#include "rts/stm/Container.h"
 
 struct TBQueue {
     TQueue *queue;      /* constant */
@@ -20,14 +21,22 @@ struct TBQueue {
     size_t capacity;    /* constant */
 };
 
-static size_t readCount(Transaction *tx, TVar *count)
+static int readCount(Transaction *tx, TVar *count, size_t *value)
 {
-    return (uintptr_t)tvarRead(tx, count);
+    void *word;
+    STM_TRY(tvarReadStatus(tx, count, &word));
+    *value = (uintptr_t)word;
+    return 0;
 }
 
-static void writeCount(Transaction *tx, TVar *count, size_t value)
+static int writeCount(Transaction *tx, TVar *count, size_t value)
 {
-    tvarWrite(tx, count, (void *)(uintptr_t)value);
+    return tvarWriteStatus(tx, count, (void *)(uintptr_t)value);
+}
+
+static void freeQueue(void *queue)
+{
+    tbqueueFree(queue);
 }
 
 void tbqueueFree(TBQueue *queue)
@@ -58,81 +67,189 @@ TBQueue *tbqueueNew(size_t capacity)
     return queue;
 }
 
-void tbqueueWrite(Transaction *tx, TBQueue *queue, void *value)
+int tbqueueNewStatus(Transaction *tx, size_t capacity, TBQueue **queue)
 {
-    size_t room = readCount(tx, queue->room);
+    *queue = tbqueueNew(capacity);
+    return stmAddNew(tx, *queue, freeQueue);
+}
+
+int tbqueueFreeStatus(Transaction *tx, TBQueue *queue)
+{
+    return containerFreeLater(tx, queue, freeQueue);
+}
+
+int tbqueueWriteStatus(Transaction *tx, TBQueue *queue, void *value)
+{
+    size_t room;
+    STM_TRY(readCount(tx, queue->room, &room));
     if (room == 0) {
-        room = readCount(tx, queue->freed);
-        stmCheck(tx, room != 0);
-        writeCount(tx, queue->freed, 0);
+        STM_TRY(readCount(tx, queue->freed, &room));
+        STM_TRY(containerRetryUnless(tx, room != 0));
+        STM_TRY(writeCount(tx, queue->freed, 0));
     }
-    writeCount(tx, queue->room, room - 1);
-    tqueueWrite(tx, queue->queue, value);
+    STM_TRY(writeCount(tx, queue->room, room - 1));
+    return tqueueWriteStatus(tx, queue->queue, value);
 }
 
 /* A reader's call: the readers' count first. */
-void tbqueueUnGet(Transaction *tx, TBQueue *queue, void *value)
+int tbqueueUnGetStatus(Transaction *tx, TBQueue *queue, void *value)
 {
-    TVar *count = readCount(tx, queue->freed) != 0 ? queue->freed : queue->room;
-    size_t room = readCount(tx, count);
-    stmCheck(tx, room != 0);
-    writeCount(tx, count, room - 1);
-    tqueueUnGet(tx, queue->queue, value);
+    TVar *count = queue->freed;
+    size_t room;
+    STM_TRY(readCount(tx, count, &room));
+    if (room == 0) {
+        count = queue->room;
+        STM_TRY(readCount(tx, count, &room));
+    }
+    STM_TRY(containerRetryUnless(tx, room != 0));
+    STM_TRY(writeCount(tx, count, room - 1));
+    return tqueueUnGetStatus(tx, queue->queue, value);
 }
 
-static void addFreed(Transaction *tx, TBQueue *queue, size_t count)
+static int addFreed(Transaction *tx, TBQueue *queue, size_t count)
 {
-    if (count != 0)
-        writeCount(tx, queue->freed, readCount(tx, queue->freed) + count);
+    size_t freed;
+    if (count == 0)
+        return 0;
+    STM_TRY(readCount(tx, queue->freed, &freed));
+    return writeCount(tx, queue->freed, freed + count);
 }
 
-bool tbqueueTryRead(Transaction *tx, TBQueue *queue, void **value)
+int tbqueueTryReadStatus(Transaction *tx, TBQueue *queue, void **value, bool *found)
 {
-    bool found = tqueueTryRead(tx, queue->queue, value);
-    addFreed(tx, queue, found ? 1 : 0);
-    return found;
+    STM_TRY(tqueueTryReadStatus(tx, queue->queue, value, found));
+    return addFreed(tx, queue, *found ? 1 : 0);
 }
 
-void *tbqueueRead(Transaction *tx, TBQueue *queue)
+int tbqueueReadStatus(Transaction *tx, TBQueue *queue, void **value)
 {
-    void *value = NULL;
-    stmCheck(tx, tbqueueTryRead(tx, queue, &value));
-    return value;
+    bool found;
+    STM_TRY(tbqueueTryReadStatus(tx, queue, value, &found));
+    return containerRetryUnless(tx, found);
 }
 
-void *tbqueuePeek(Transaction *tx, TBQueue *queue)
+int tbqueuePeekStatus(Transaction *tx, TBQueue *queue, void **value)
 {
-    return tqueuePeek(tx, queue->queue);
+    return tqueuePeekStatus(tx, queue->queue, value);
 }
 
-bool tbqueueTryPeek(Transaction *tx, TBQueue *queue, void **value)
+int tbqueueTryPeekStatus(Transaction *tx, TBQueue *queue, void **value, bool *found)
 {
-    return tqueueTryPeek(tx, queue->queue, value);
+    return tqueueTryPeekStatus(tx, queue->queue, value, found);
 }
 
-size_t tbqueueFlush(Transaction *tx, TBQueue *queue, void **values, size_t most)
+int tbqueueFlushStatus(Transaction *tx, TBQueue *queue, void **values, size_t most, size_t *count)
 {
-    size_t count = tqueueFlush(tx, queue->queue, values, most);
-    addFreed(tx, queue, count);
-    return count;
+    STM_TRY(tqueueFlushStatus(tx, queue->queue, values, most, count));
+    return addFreed(tx, queue, *count);
 }
 
-bool tbqueueIsEmpty(Transaction *tx, TBQueue *queue)
+int tbqueueIsEmptyStatus(Transaction *tx, TBQueue *queue, bool *empty)
 {
-    return tqueueIsEmpty(tx, queue->queue);
+    return tqueueIsEmptyStatus(tx, queue->queue, empty);
 }
 
-bool tbqueueIsFull(Transaction *tx, TBQueue *queue)
+int tbqueueLengthStatus(Transaction *tx, TBQueue *queue, size_t *length)
 {
-    return readCount(tx, queue->room) == 0 && readCount(tx, queue->freed) == 0;
+    size_t room, freed;
+    STM_TRY(readCount(tx, queue->room, &room));
+    STM_TRY(readCount(tx, queue->freed, &freed));
+    *length = queue->capacity - room - freed;
+    return 0;
 }
 
-size_t tbqueueLength(Transaction *tx, TBQueue *queue)
+int tbqueueIsFullStatus(Transaction *tx, TBQueue *queue, bool *full)
 {
-    return queue->capacity - readCount(tx, queue->room) - readCount(tx, queue->freed);
+    size_t room;
+    *full = false;
+    STM_TRY(readCount(tx, queue->room, &room));
+    if (room == 0)
+        STM_TRY(readCount(tx, queue->freed, &room));
+    *full = room == 0;
+    return 0;
 }
 
 size_t tbqueueCapacity(const TBQueue *queue)
 {
     return queue->capacity;
+}
+
+/* ---- by jumps ---- */
+
+TBQueue *tbqueueNewSTM(Transaction *tx, size_t capacity)
+{
+    TBQueue *queue;
+    containerLeaveUnless(tx, tbqueueNewStatus(tx, capacity, &queue));
+    return queue;
+}
+
+void tbqueueFreeSTM(Transaction *tx, TBQueue *queue)
+{
+    containerLeaveUnless(tx, tbqueueFreeStatus(tx, queue));
+}
+
+void tbqueueWrite(Transaction *tx, TBQueue *queue, void *value)
+{
+    containerLeaveUnless(tx, tbqueueWriteStatus(tx, queue, value));
+}
+
+void tbqueueUnGet(Transaction *tx, TBQueue *queue, void *value)
+{
+    containerLeaveUnless(tx, tbqueueUnGetStatus(tx, queue, value));
+}
+
+void *tbqueueRead(Transaction *tx, TBQueue *queue)
+{
+    void *value = NULL;
+    containerLeaveUnless(tx, tbqueueReadStatus(tx, queue, &value));
+    return value;
+}
+
+void *tbqueuePeek(Transaction *tx, TBQueue *queue)
+{
+    void *value = NULL;
+    containerLeaveUnless(tx, tbqueuePeekStatus(tx, queue, &value));
+    return value;
+}
+
+bool tbqueueTryRead(Transaction *tx, TBQueue *queue, void **value)
+{
+    bool found;
+    containerLeaveUnless(tx, tbqueueTryReadStatus(tx, queue, value, &found));
+    return found;
+}
+
+bool tbqueueTryPeek(Transaction *tx, TBQueue *queue, void **value)
+{
+    bool found;
+    containerLeaveUnless(tx, tbqueueTryPeekStatus(tx, queue, value, &found));
+    return found;
+}
+
+size_t tbqueueFlush(Transaction *tx, TBQueue *queue, void **values, size_t most)
+{
+    size_t count;
+    containerLeaveUnless(tx, tbqueueFlushStatus(tx, queue, values, most, &count));
+    return count;
+}
+
+bool tbqueueIsEmpty(Transaction *tx, TBQueue *queue)
+{
+    bool empty;
+    containerLeaveUnless(tx, tbqueueIsEmptyStatus(tx, queue, &empty));
+    return empty;
+}
+
+bool tbqueueIsFull(Transaction *tx, TBQueue *queue)
+{
+    bool full;
+    containerLeaveUnless(tx, tbqueueIsFullStatus(tx, queue, &full));
+    return full;
+}
+
+size_t tbqueueLength(Transaction *tx, TBQueue *queue)
+{
+    size_t length;
+    containerLeaveUnless(tx, tbqueueLengthStatus(tx, queue, &length));
+    return length;
 }

@@ -1,25 +1,25 @@
 /* TQueue.c -- a queue inside of transactions.
  *
  * Owns    the items of its queues.
- * Before  rts/stm/TBQueue.c.   After  rts/stm/Jump.c.
- * Tests   testsuite/unit/TQueueTest.c
+ * Before  rts/stm/TBQueue.c.   After  rts/stm/Status.c.
+ * Tests   testsuite/unit/TQueueTest.c, testsuite/stress/QueueStorm.c
  *
  * Note [Queue of holes]
  *   A hole is a variable: NULL, or the item that was written there, which knows the next hole.
  *   `first` holds the hole that is read next, `last` the one that is written next.  So readers
  *   change `first`, writers `last` and the hole there, and they meet only in an empty queue.  What
  *   was read is retired, hole and item.
+ *
+ * See Note [Twins].
  */
 #include <capri/tqueue.h>
 
-#include "iomgr/Memory.h"
-#include "rts/Startup.h"
-
-#include <errno.h>
+#include "rts/stm/Container.h"
 
 typedef struct Item {
     void *value;
     TVar *next;
+    TVar *hole; /* where it stands */
 } Item;
 
 struct TQueue {
@@ -29,6 +29,19 @@ struct TQueue {
 static void freeItem(void *item)
 {
     memoryRelease(startupAllocator(), item, sizeof(Item), sizeof(void *));
+}
+
+/* What was read, and the hole it stood in. */
+static void freeRead(void *env)
+{
+    Item *item = env;
+    tvarFree(item->hole);
+    freeItem(item);
+}
+
+static void freeQueue(void *queue)
+{
+    tqueueFree(queue);
 }
 
 TQueue *tqueueNew(void)
@@ -47,6 +60,12 @@ TQueue *tqueueNew(void)
     return queue;
 }
 
+int tqueueNewStatus(Transaction *tx, TQueue **queue)
+{
+    *queue = tqueueNew();
+    return stmAddNew(tx, *queue, freeQueue);
+}
+
 void tqueueFree(TQueue *queue)
 {
     if (queue == NULL)
@@ -62,87 +81,174 @@ void tqueueFree(TQueue *queue)
     memoryRelease(startupAllocator(), queue, sizeof *queue, sizeof(void *));
 }
 
-static Item *makeItem(Transaction *tx, void *value)
+int tqueueFreeStatus(Transaction *tx, TQueue *queue)
 {
-    Item *item = memoryAllocate(startupAllocator(), sizeof *item, sizeof(void *));
+    return containerFreeLater(tx, queue, freeQueue);
+}
+
+static int makeItem(Transaction *tx, void *value, TVar *next, TVar *hole, Item **item)
+{
+    *item = memoryAllocate(startupAllocator(), sizeof **item, sizeof(void *));
+    if (*item != NULL)
+        **item = (Item){value, next, hole};
+    return stmAddNew(tx, *item, freeItem);
+}
+
+int tqueueWriteStatus(Transaction *tx, TQueue *queue, void *value)
+{
+    void *hole;
+    TVar *next;
+    Item *item;
+    STM_TRY(tvarReadStatus(tx, queue->last, &hole));
+    STM_TRY(stmNewTVar(tx, NULL, &next));
+    STM_TRY(makeItem(tx, value, next, hole, &item));
+    STM_TRY(tvarWriteStatus(tx, hole, item));
+    return tvarWriteStatus(tx, queue->last, next);
+}
+
+int tqueueUnGetStatus(Transaction *tx, TQueue *queue, void *value)
+{
+    void *first;
+    TVar *hole;
+    Item *item;
+    STM_TRY(tvarReadStatus(tx, queue->first, &first));
+    STM_TRY(makeItem(tx, value, first, NULL, &item));
+    STM_TRY(stmNewTVar(tx, item, &hole));
+    item->hole = hole;
+    return tvarWriteStatus(tx, queue->first, hole);
+}
+
+static int findFirst(Transaction *tx, TQueue *queue, Item **item)
+{
+    void *first, *found;
+    STM_TRY(tvarReadStatus(tx, queue->first, &first));
+    STM_TRY(tvarReadStatus(tx, first, &found));
+    *item = found;
+    return 0;
+}
+
+int tqueueTryReadStatus(Transaction *tx, TQueue *queue, void **value, bool *found)
+{
+    Item *item;
+    *found = false;
+    STM_TRY(findFirst(tx, queue, &item));
     if (item == NULL)
-        stmThrow(tx, -ENOMEM, NULL);
-    if (stmOnAbortStatus(tx, freeItem, item) != 0) {
-        freeItem(item);
-        stmThrow(tx, -ENOMEM, NULL);
+        return 0;
+    STM_TRY(tvarWriteStatus(tx, queue->first, item->next));
+    STM_TRY(stmRetireStatus(tx, item, freeRead));
+    *value = item->value;
+    *found = true;
+    return 0;
+}
+
+int tqueueTryPeekStatus(Transaction *tx, TQueue *queue, void **value, bool *found)
+{
+    Item *item;
+    *found = false;
+    STM_TRY(findFirst(tx, queue, &item));
+    if (item != NULL)
+        *value = item->value;
+    *found = item != NULL;
+    return 0;
+}
+
+int tqueueIsEmptyStatus(Transaction *tx, TQueue *queue, bool *empty)
+{
+    void *value;
+    STM_TRY(tqueueTryPeekStatus(tx, queue, &value, empty));
+    *empty = !*empty;
+    return 0;
+}
+
+int tqueueReadStatus(Transaction *tx, TQueue *queue, void **value)
+{
+    bool found;
+    STM_TRY(tqueueTryReadStatus(tx, queue, value, &found));
+    return containerRetryUnless(tx, found);
+}
+
+int tqueuePeekStatus(Transaction *tx, TQueue *queue, void **value)
+{
+    bool found;
+    STM_TRY(tqueueTryPeekStatus(tx, queue, value, &found));
+    return containerRetryUnless(tx, found);
+}
+
+int tqueueFlushStatus(Transaction *tx, TQueue *queue, void **values, size_t most, size_t *count)
+{
+    bool found = true;
+    *count = 0;
+    while (*count < most) {
+        STM_TRY(tqueueTryReadStatus(tx, queue, &values[*count], &found));
+        if (!found)
+            break;
+        ++*count;
     }
-    item->value = value;
-    return item;
+    return 0;
+}
+
+/* ---- by jumps ---- */
+
+TQueue *tqueueNewSTM(Transaction *tx)
+{
+    TQueue *queue;
+    containerLeaveUnless(tx, tqueueNewStatus(tx, &queue));
+    return queue;
+}
+
+void tqueueFreeSTM(Transaction *tx, TQueue *queue)
+{
+    containerLeaveUnless(tx, tqueueFreeStatus(tx, queue));
 }
 
 void tqueueWrite(Transaction *tx, TQueue *queue, void *value)
 {
-    Item *item = makeItem(tx, value);
-    TVar *hole = tvarRead(tx, queue->last);
-    item->next = tvarNewSTM(tx, NULL);
-    tvarWrite(tx, hole, item);
-    tvarWrite(tx, queue->last, item->next);
+    containerLeaveUnless(tx, tqueueWriteStatus(tx, queue, value));
 }
 
 void tqueueUnGet(Transaction *tx, TQueue *queue, void *value)
 {
-    Item *item = makeItem(tx, value);
-    item->next = tvarRead(tx, queue->first);
-    tvarWrite(tx, queue->first, tvarNewSTM(tx, item));
-}
-
-static Item *firstItem(Transaction *tx, TQueue *queue, TVar **hole)
-{
-    *hole = tvarRead(tx, queue->first);
-    return tvarRead(tx, *hole);
-}
-
-bool tqueueTryRead(Transaction *tx, TQueue *queue, void **value)
-{
-    TVar *hole;
-    Item *item = firstItem(tx, queue, &hole);
-    if (item == NULL)
-        return false;
-    *value = item->value;
-    tvarWrite(tx, queue->first, item->next);
-    tvarFreeSTM(tx, hole);
-    stmRetire(tx, item, freeItem);
-    return true;
-}
-
-bool tqueueTryPeek(Transaction *tx, TQueue *queue, void **value)
-{
-    TVar *hole;
-    Item *item = firstItem(tx, queue, &hole);
-    if (item != NULL)
-        *value = item->value;
-    return item != NULL;
-}
-
-bool tqueueIsEmpty(Transaction *tx, TQueue *queue)
-{
-    void *value;
-    return !tqueueTryPeek(tx, queue, &value);
+    containerLeaveUnless(tx, tqueueUnGetStatus(tx, queue, value));
 }
 
 void *tqueueRead(Transaction *tx, TQueue *queue)
 {
     void *value = NULL;
-    stmCheck(tx, tqueueTryRead(tx, queue, &value));
+    containerLeaveUnless(tx, tqueueReadStatus(tx, queue, &value));
     return value;
 }
 
 void *tqueuePeek(Transaction *tx, TQueue *queue)
 {
     void *value = NULL;
-    stmCheck(tx, tqueueTryPeek(tx, queue, &value));
+    containerLeaveUnless(tx, tqueuePeekStatus(tx, queue, &value));
     return value;
+}
+
+bool tqueueTryRead(Transaction *tx, TQueue *queue, void **value)
+{
+    bool found;
+    containerLeaveUnless(tx, tqueueTryReadStatus(tx, queue, value, &found));
+    return found;
+}
+
+bool tqueueTryPeek(Transaction *tx, TQueue *queue, void **value)
+{
+    bool found;
+    containerLeaveUnless(tx, tqueueTryPeekStatus(tx, queue, value, &found));
+    return found;
 }
 
 size_t tqueueFlush(Transaction *tx, TQueue *queue, void **values, size_t most)
 {
-    size_t count = 0;
-    while (count < most && tqueueTryRead(tx, queue, &values[count]))
-        count++;
+    size_t count;
+    containerLeaveUnless(tx, tqueueFlushStatus(tx, queue, values, most, &count));
     return count;
+}
+
+bool tqueueIsEmpty(Transaction *tx, TQueue *queue)
+{
+    bool empty;
+    containerLeaveUnless(tx, tqueueIsEmptyStatus(tx, queue, &empty));
+    return empty;
 }
