@@ -130,17 +130,24 @@ void *tvarReadIO(TVar *tvar)
     return tvarLook(tvar, &version);
 }
 
+static __attribute__((noinline)) void fireIndexed(TVar *tvar, WatchTaken taken, Capability *here)
+{
+    watchListFire(watchListTaken(&tvar->watchers, taken), 0, here);
+}
+
 static inline void put(TVar *tvar, void *value, Capability *here)
 {
-    WatchNode *watchers = watchListLock(&tvar->watchers);
+    watchListLock(&tvar->watchers);
     uint64_t version = RELAXED_LOAD(&tvar->version);
     RELEASE_STORE(&tvar->version, version + 1); /* V1 */
     shareCountChange(here == NULL ? NULL : &schedulerOf(here)->stm);
     RELEASE_STORE(&tvar->value, value);         /* V2 */
     RELEASE_STORE(&tvar->version, version + 2); /* V3 */
-    watchListUnlock(&tvar->watchers);
-    if (watchers != NULL)
-        parkFire(watchers, here);
+    WatchTaken taken = watchListUnlock(&tvar->watchers);
+    if (UNLIKELY((taken & WATCH_INDEXED) != 0))
+        fireIndexed(tvar, taken, here);
+    else if (taken != 0)
+        parkFire(watchListHead(taken), here);
 }
 
 void tvarPut(TVar *tvar, void *value, void *sink)

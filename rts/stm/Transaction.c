@@ -155,12 +155,11 @@ static inline bool storeWrites(Transaction *tx)
         TVar *tvar = entry->tvar;
         if ((entry->flags & LOG_WROTE) == 0)
             continue;
-        RELEASE_STORE(&tvar->value, entry->value);         /* T5 */
-        RELEASE_STORE(&tvar->version, entry->version + 2); /* T6 */
-        WatchList word = RELAXED_LOAD(&tvar->watchers);
-        RELEASE_STORE(&tvar->watchers, word & WATCH_GENERATION); /* T7 */
-        entry->value = watchListHead(word);
-        watched |= (uintptr_t)entry->value;
+        RELEASE_STORE(&tvar->value, entry->value);           /* T5 */
+        RELEASE_STORE(&tvar->version, entry->version + 2);   /* T6 */
+        WatchTaken taken = watchListUnlock(&tvar->watchers); /* T7 */
+        entry->value = (void *)(uintptr_t)taken;
+        watched |= taken;
     }
     return watched != 0;
 }
@@ -170,7 +169,8 @@ static __attribute__((noinline)) void fireWatchers(Transaction *tx)
     for (uint32_t i = 0; i < tx->log.count; i++) {
         LogEntry *entry = &tx->log.entries[i];
         if ((entry->flags & LOG_WROTE) != 0 && entry->value != NULL)
-            parkFire(entry->value, tx->here);
+            parkFire(watchListTaken(&entry->tvar->watchers, (WatchTaken)(uintptr_t)entry->value),
+                     tx->here);
     }
 }
 
