@@ -213,8 +213,10 @@ WatchNode *watchListTakenSlow(WatchList *list, WatchTaken taken);
 static inline WatchTaken watchListUnlock(WatchList *list)
 {
     uint64_t word = RELAXED_LOAD(list);
-    uint64_t busy = (word & WATCH_INDEXED) / (WATCH_INDEXED / WATCH_BUSY);
-    RELEASE_STORE(list, (word & WATCH_GENERATION) | busy);
+    uint64_t left = word & WATCH_GENERATION;
+    if (UNLIKELY((word & WATCH_INDEXED) != 0))
+        left |= WATCH_BUSY;
+    RELEASE_STORE(list, left);
     return word & (WATCH_POINTER | WATCH_INDEXED);
 }
 
