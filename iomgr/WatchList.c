@@ -159,8 +159,10 @@ static WatchNode *releaseBusy(WatchList *list, uint64_t word)
     for (;;) {
         uint64_t kept = word & ~(WATCH_BUSY | WATCH_FIRED);
         if (word & WATCH_FIRED) {
-            if ((word & WATCH_INDEXED) && !forgotten)
+            if ((word & WATCH_INDEXED) && !forgotten) {
+                word = ACQUIRE_LOAD(list); /* those who have come since stand before the others */
                 forgetAll(watchListHead(word));
+            }
             forgotten = true; /* who comes now knows nothing */
             if (CAS_ACQ_REL(list, &word, word & WATCH_GENERATION))
                 return watchListHead(word);

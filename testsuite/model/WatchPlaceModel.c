@@ -124,6 +124,14 @@ static void takeThenAdd3(void *at)
     add3(at);
 }
 
+/* The list that a remover finds FIRED begins with somebody it has not met. */
+static void addTakeAdd(void *at)
+{
+    add3(at);
+    take(at);
+    push(at, &((State *)at)->list, 0, 4, NOW);
+}
+
 static void addThenRemove3(void *at)
 {
     add3(at);
@@ -245,6 +253,7 @@ static const Model models[] = {
     {"removeTwoAgainstTake", SIZE, 3, tellThree, {remove0, remove1, take}, checkRest, NULL, 0},
     {"removeAgainstNextList", SIZE, 2, tellThree, {remove1, takeThenAdd3}, checkRest, NULL, 0},
     {"removeAddTake", SIZE, 3, tellThree, {remove1, add3, take}, checkRest, NULL, 0},
+    {"removeTwoAddTakeAdd", SIZE, 3, tellThree, {remove0, remove1, addTakeAdd}, checkRest, NULL, 0},
     {"removeAgainstNewcomer", SIZE, 2, tellThree, {remove0, addThenRemove3}, checkRest, NULL, 0},
     {"removeAgainstClose", SIZE, 2, tellThree, {remove1, closeThenAdd3}, checkRest, NULL, 0},
     {"removeTwoAgainstClose",
