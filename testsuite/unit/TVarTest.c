@@ -1,6 +1,6 @@
 /* TVarTest.c -- variables: versions, waiting for a write, no lost wake-up, freeing. */
-#include "rts/stm/Share.h"
 #include "rts/stm/TVar.h"
+#include "rts/stm/Share.h"
 
 #include "testsuite/support/Runtime.h"
 
