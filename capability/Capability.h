@@ -29,7 +29,7 @@
 
 enum {
     CAPABILITY_MOST = 64, /* one bit each in Idle.sleeping */
-    UPPER_WORDS = 112
+    UPPER_WORDS = 184
 };
 
 /* Room for the upper floor's share of a capability: zero at first, kept over a fork. */

@@ -5,8 +5,8 @@
  * out. Pushing and taking are lock-free; only two removals from one list wait for each other.
  *
  * Note [WatchList word]
- *   63..48 generation   47..4 head of a list of WatchNode (16-byte aligned)
- *   3 LOCK   2 MARK   1 FIRED   0 BUSY
+ *   63..48 generation   47..5 head of a list of WatchNode (32-byte aligned)
+ *   4 INDEXED   3 LOCK   2 MARK   1 FIRED   0 BUSY
  *
  * Note [WatchList states]   (g = generation, L = list)
  *   from          on       to             by        order    meaning
@@ -18,7 +18,7 @@
  *                                                            NULL for good, so the CAS cannot meet
  *                                                            ABA)
  *   g,L,BUSY      release  g,L-n          remover   release  pairs with the next W2/W4
- *   g,L,BUSY,FIRED release g,empty        remover   acquire  and the remover fires L-n (result 0)
+ *   g,L,BUSY,FIRED release g,empty        remover   acq_rel  and the remover fires L-n (result 0)
  *   g,L           close    g',empty       closer    acq_rel  waits while BUSY or LOCK; then add and
  *                                                            take of g fail
  *   g,L           lock     g,L,LOCK       writer    acquire  waits while BUSY or LOCK; L is its own
@@ -28,6 +28,10 @@
  *   g,L           mark     g,L,MARK       owner     acq_rel  a bit of the owner's that close tells
  *   g,L,MARK      unmark   g,L            owner     relaxed
  *   g,L           hold     g,L,BUSY       anyone    acquire  as W4, to keep it from being closed
+ *   L,BUSY        tell     INDEXED        remover   relaxed  See Note [WatchList places]
+ *   L,INDEXED     take     L,BUSY,FIRED   event     acquire  (W6) nodes forget; then as release
+ *   L,INDEXED     close    L,BUSY         closer    acquire  likewise; then g',empty
+ *   L,INDEXED,LOCK unlock  empty,BUSY     writer    release  likewise; then empty
  *   node->linked  1        before W1      waiter    relaxed
  *   node->linked  0        fire           event     release  (W5) the last touch of the node
  * Invariant: a node that was added leaves exactly once: by take, close, lock or remove.
@@ -35,6 +39,22 @@
  * value); such a list is never taken by watchListTake.  Who has added a node after an unlock sees
  * what was changed before it; who has not is in the list that the next lock takes.
  * A remover that does not find itself waits for W5; after that the node is its own again.
+ *
+ * Note [WatchList places]
+ *   A node may know who stands before it, on the side of the head: then it is taken out without a
+ *   walk.  `linked` is 1 (it does not know), or 1 and the distance to that node in its upper bits,
+ *   or PLACE_FAR: it has been told, but no number says how far.
+ *     told    by a remover that did not find its node among the first few: all nodes but the head,
+ *             up to one that knows already                                   (BUSY, release)
+ *     forgot  when it becomes the head, is taken out, or is taken with the list (BUSY, relaxed)
+ *   Whenever nobody is BUSY, the head does not know; who comes after one that knows, knows; and if
+ *   any knows, INDEXED is set.  So those who do not know stand at the front, and only these are
+ *   walked over: each once, as they know afterwards.  A removal is O(1), taken together.
+ *   Who knows is in a list: takers make their nodes forget before they give BUSY back.  Its owner
+ *   can say in which one.  Anybody else needs a WatchProof: a word that has had one value since
+ *   the node's owner began to wait for this list, and has another one before the owner waits again.
+ *   The node's distance (acquire) is read before that word: one told in a later list would show
+ *   that the word has changed.  Without a proof the list is walked to its end.
  * Tests  testsuite/unit/WatchListTest.c, testsuite/model/WatchListModel.c
  */
 #ifndef IOMGR_WATCH_LIST_H
@@ -59,9 +79,9 @@ struct WatchNode {
     WatchNode *next; /* the list's: adder before W1, remover under BUSY, taker after W2 */
     WatchFire *fire; /* written by the watcher while unlinked, read by the taker */
     uint64_t number; /* likewise */
-    uint32_t linked; /* see the table */
+    uint32_t linked; /* see the table and Note [WatchList places] */
     uint32_t tag;    /* not ours: whoever embeds the node may use it */
-} __attribute__((aligned(16)));
+} __attribute__((aligned(32)));
 
 typedef uint64_t WatchList; /* the word; 0 = generation 0, nobody */
 
@@ -69,8 +89,9 @@ typedef uint64_t WatchList; /* the word; 0 = generation 0, nobody */
 #define WATCH_FIRED 2ull
 #define WATCH_MARK 4ull
 #define WATCH_LOCK 8ull
-#define WATCH_FLAGS 15ull
-#define WATCH_POINTER 0x0000fffffffffff0ull
+#define WATCH_INDEXED 16ull
+#define WATCH_FLAGS 31ull
+#define WATCH_POINTER 0x0000ffffffffffe0ull
 #define WATCH_GENERATION 0xffff000000000000ull
 
 static inline WatchNode *watchListHead(WatchList word)
@@ -136,7 +157,7 @@ bool watchListCloseMarkedSlow(WatchList *list, uint16_t generation, WatchNode **
 static inline bool watchListCloseMarked(WatchList *list, uint16_t generation, WatchNode **taken)
 {
     uint64_t old = RELAXED_LOAD(list);
-    if (LIKELY((old & (WATCH_BUSY | WATCH_LOCK)) == 0 &&
+    if (LIKELY((old & (WATCH_BUSY | WATCH_LOCK | WATCH_INDEXED)) == 0 &&
                CAS_SEQ_CST(list, &old, (uint64_t)generation << 48))) {
         *taken = watchListHead(old);
         return (old & WATCH_MARK) != 0;
@@ -154,15 +175,15 @@ void watchListUnmark(WatchList *list);
 bool watchListHold(WatchList *list, uint16_t generation);
 void watchListLetGo(WatchList *list, void *sink);
 
-/* watchListLock -- take everybody, newest first, and keep others out until watchListUnlock. */
-WatchNode *watchListLockSlow(WatchList *list);
+/* watchListLock -- keep others out until watchListUnlock. */
+void watchListLockSlow(WatchList *list);
 
-static inline WatchNode *watchListLock(WatchList *list)
+static inline void watchListLock(WatchList *list)
 {
     uint64_t old = RELAXED_LOAD(list);
-    if (LIKELY((old & WATCH_FLAGS) == 0 && CAS_ACQUIRE(list, &old, old | WATCH_LOCK)))
-        return watchListHead(old);
-    return watchListLockSlow(list);
+    if (UNLIKELY((old & (WATCH_BUSY | WATCH_LOCK)) != 0 ||
+                 !CAS_ACQUIRE(list, &old, old | WATCH_LOCK)))
+        watchListLockSlow(list);
 }
 
 /* watchListTryLock -- likewise, without waiting: false: locked, or a remover is at work.  Seq_cst:
@@ -171,7 +192,7 @@ static inline WatchNode *watchListLock(WatchList *list)
 static inline bool watchListTryLock(WatchList *list)
 {
     uint64_t old = RELAXED_LOAD(list);
-    while ((old & WATCH_FLAGS) == 0) {
+    while ((old & (WATCH_BUSY | WATCH_LOCK)) == 0) {
         if (LIKELY(CAS_SEQ_CST(list, &old, old | WATCH_LOCK)))
             return true;
     }
@@ -183,9 +204,27 @@ static inline void watchListUnlockKeep(WatchList *list)
     RELEASE_STORE(list, RELAXED_LOAD(list) & ~WATCH_LOCK);
 }
 
-static inline void watchListUnlock(WatchList *list)
+/* watchListUnlock -- everybody is taken.  If not 0, what is returned is to be given to
+ * watchListTaken, once nothing is locked any more, which returns them, newest first. */
+typedef uint64_t WatchTaken;
+
+WatchNode *watchListTakenSlow(WatchList *list, WatchTaken taken);
+
+static inline WatchTaken watchListUnlock(WatchList *list)
 {
-    RELEASE_STORE(list, RELAXED_LOAD(list) & WATCH_GENERATION);
+    uint64_t word = RELAXED_LOAD(list);
+    uint64_t left = word & WATCH_GENERATION;
+    if (UNLIKELY((word & WATCH_INDEXED) != 0))
+        left |= WATCH_BUSY;
+    RELEASE_STORE(list, left);
+    return word & (WATCH_POINTER | WATCH_INDEXED);
+}
+
+static inline WatchNode *watchListTaken(WatchList *list, WatchTaken taken)
+{
+    if (LIKELY((taken & WATCH_INDEXED) == 0))
+        return watchListHead(taken);
+    return watchListTakenSlow(list, taken);
 }
 
 /* watchListFire -- fire a taken list, oldest first. Returns how many. */
@@ -214,17 +253,31 @@ static inline uint32_t watchListFire(WatchNode *taken, int result, void *sink)
  * sink: for watchers fired on behalf of an event that came meanwhile. */
 bool watchListRemove(WatchList *list, uint16_t generation, WatchNode *node, void *sink);
 
+/* What a stranger knows of a node: it waits for the list for as long as *word is `is`.  See Note
+ * [WatchList places]. */
+typedef struct WatchProof {
+    const uint64_t *word;
+    uint64_t is;
+} WatchProof;
+
 /* watchListRetract -- a stranger takes `node` out and fires it with `result`.  It may have been
  * fired meanwhile and be in the list anew, for a later wait: then that one is fired.  False: it was
- * not there. */
-bool watchListRetract(WatchList *list, uint16_t generation, WatchNode *node, int result,
-                      void *sink);
+ * not there.  proof: NULL: there is none, and more may have to be walked over. */
+bool watchListRetract(WatchList *list, uint16_t generation, WatchNode *node,
+                      const WatchProof *proof, int result, void *sink);
 
 /* watchListTakeOut -- likewise, but who has taken it out fires it, or what it stands for, as it
  * sees fit. */
-bool watchListTakeOut(WatchList *list, uint16_t generation, WatchNode *node, void *sink);
+bool watchListTakeOut(WatchList *list, uint16_t generation, WatchNode *node,
+                      const WatchProof *proof, void *sink);
 
-/* watchListSane -- walker for tests: list is finite and every node says it is linked. */
+/* watchListSane -- walker for tests: list is finite, every node says it is linked and knows nothing
+ * false. */
 bool watchListSane(WatchList *list);
+
+#if defined(CAPRI_ASSERTIONS) && !defined(SMP_MODEL)
+#define WATCH_STEPS
+extern uint64_t watch_list_steps; /* for tests, relaxed: nodes that removers have looked at */
+#endif
 
 #endif

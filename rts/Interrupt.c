@@ -149,7 +149,8 @@ static bool claimListed(Thread *thread, Claim claim, Capability *here, Told *tol
         return waitQueueRetract(queue, thread, claim, -ECANCELED, &told->woken);
     }
     WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);
-    if (!watchListTakeOut(list, watchListGeneration(number), &thread->node, here))
+    if (!watchListTakeOut(list, watchListGeneration(number), &thread->node,
+                          &(WatchProof){&thread->claim, claim}, here))
         return false;
     Claim found = RELAXED_LOAD(&thread->claim);
     if (UNLIKELY(claimState(found) != ClaimListed || (found & CLAIM_DEAF) != 0)) {

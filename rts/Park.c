@@ -127,7 +127,8 @@ static void endListed(Thread *thread, Claim claim, int result)
         return;
     }
     WatchList *list = (WatchList *)(uintptr_t)(number & ~WATCH_GENERATION);
-    watchListRetract(list, watchListGeneration(number), &thread->node, result, NULL);
+    watchListRetract(list, watchListGeneration(number), &thread->node,
+                     &(WatchProof){&thread->claim, claim}, result, NULL);
 }
 
 void parkEnd(Thread *thread, Claim claim, int result)

@@ -17,7 +17,8 @@
  *     taker      fire: settle, queue the thread
  *     canceller  reads claim, number, claim again: if it is the same Listed wait, takes the node
  *                out of that list.  The list may be one of long ago: such lists are in type-stable
- *                memory (threads, TVars), and a node found there waits there now.
+ *                memory (threads, TVars), and a node found there waits there now.  As long as the
+ *                claim is that one the node is in no other list: its WatchProof.
  *   Who takes a node out fires it as a taker would, so a later wait that it may have met by then,
  *   of either kind, is woken for nothing and looks again.
  *   Two locked operations a wait (add, take) instead of four.
@@ -71,7 +72,7 @@ static inline __attribute__((always_inline)) bool parkPublish(Thread *left, cons
     }
     /* From here the thread may run elsewhere. */
     if (UNLIKELY(listedWaitIsOver(wait)))
-        watchListRetract(list, generation, &left->node, 0, scheduleHere());
+        watchListRetract(list, generation, &left->node, NULL, 0, scheduleHere());
     interruptMeet(left);
     return true;
 }
@@ -113,7 +114,7 @@ static inline int parkListed(Capability *here, ThreadState why, int fd)
     if (UNLIKELY(parkIsRefused(self)))
         return -ECANCELED;
     RELAXED_STORE(&self->node.fire, parkListedFired);
-    RELAXED_STORE(&self->node.number,
+    RELEASE_STORE(&self->node.number, /* after the claim before: See Note [Listed waits] */
                   (uint64_t)wait->generation << 48 | (uint64_t)(uintptr_t)wait->list);
     claimList(&self->claim, threadIsDeaf(self));
     threadSetStatus(self, why, fd);

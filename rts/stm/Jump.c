@@ -35,6 +35,12 @@ static __attribute__((noinline)) void *readSlow(Transaction *tx, TVar *tvar)
     return value;
 }
 
+static __attribute__((noinline)) void *readHashed(Transaction *tx, TVar *tvar)
+{
+    void *value = NULL;
+    return LIKELY(transactionReadHashed(tx, tvar, &value)) ? value : readSlow(tx, tvar);
+}
+
 static __attribute__((noinline)) void writeSlow(Transaction *tx, TVar *tvar, void *value)
 {
     leaveUnless(tx, transactionWrite(tx, tvar, value));
@@ -43,7 +49,7 @@ static __attribute__((noinline)) void writeSlow(Transaction *tx, TVar *tvar, voi
 void *tvarRead(Transaction *tx, TVar *tvar)
 {
     void *value = NULL;
-    return LIKELY(transactionReadQuick(tx, tvar, &value)) ? value : readSlow(tx, tvar);
+    return LIKELY(transactionReadQuick(tx, tvar, &value)) ? value : readHashed(tx, tvar);
 }
 
 void tvarWrite(Transaction *tx, TVar *tvar, void *value)

@@ -36,7 +36,10 @@ LogEntry *logFind(const Log *log, const TVar *tvar)
 static void indexAll(Log *log, uint32_t size)
 {
     log->mask = size - 1;
-    memset(logTable(log), 0, size * sizeof(uint32_t));
+    log->shift = 64 - (uint32_t)__builtin_ctz(size);
+    log->most = size / 2 < log->room ? size / 2 : log->room;
+    log->table = (uint32_t *)(void *)(log->entries + log->room);
+    memset(log->table, 0, size * sizeof(uint32_t));
     for (uint32_t i = 0; i < log->count; i++)
         *logSlot(log, log->entries[i].tvar) = i + 1;
 }

@@ -41,6 +41,9 @@ typedef struct Log {
     LogEntry *entries;
     uint32_t count, room;
     uint32_t mask;    /* of the hash table behind the entries; 0: there is none */
+    uint32_t shift;   /* a table: the upper bits of a hash are the place */
+    uint32_t most;    /* a table: so many entries fit into it and into the block */
+    uint32_t *table;  /* a table: numbers of entries from 1, 0 for none */
     uint32_t written; /* entries with LOG_WROTE */
     uint32_t nest;    /* the innermost that runs; 0: none */
     uint32_t nests;   /* begun */
@@ -75,17 +78,11 @@ static inline void logClose(Log *log, StmShare *share)
 /* logFreeSpare -- likewise of what a share keeps. */
 void logFreeSpare(StmShare *share);
 
-/* logTable -- the hash table behind the entries: numbers of entries from 1, 0 for none.
- * logSlot -- where in it tvar is, or belongs. */
-static inline uint32_t *logTable(const Log *log)
-{
-    return (uint32_t *)(void *)(log->entries + log->room);
-}
-
+/* logSlot -- where in the table tvar is, or belongs. */
 static inline uint32_t *logSlot(const Log *log, const TVar *tvar)
 {
-    uint64_t hash = ((uintptr_t)tvar / sizeof(TVar)) * UINT64_C(0x9E3779B97F4A7C15);
-    uint32_t *table = logTable(log), at = (uint32_t)(hash >> 32) & log->mask;
+    uint64_t hash = (uintptr_t)tvar / sizeof(TVar) * UINT64_C(0x9E3779B97F4A7C15);
+    uint32_t *table = log->table, at = (uint32_t)(hash >> log->shift);
     while (table[at] != 0 && log->entries[table[at] - 1].tvar != tvar)
         at = (at + 1) & log->mask;
     return &table[at];
@@ -111,7 +108,7 @@ static inline LogEntry *logPlace(Log *log, TVar *tvar, StmShare *share)
         uint32_t *slot = logSlot(log, tvar);
         if (*slot != 0)
             return &log->entries[*slot - 1];
-        if (UNLIKELY(log->count == log->room || log->count * 2 > log->mask))
+        if (UNLIKELY(log->count >= log->most))
             return logPlaceSlow(log, tvar, share);
         *slot = log->count + 1;
         return logAppend(log, tvar);

@@ -37,12 +37,11 @@ static StmShare *shareOf(uint32_t index)
     return &schedulerOf(capabilities.items[index])->stm;
 }
 
-uint64_t shareChanges(void)
+void shareLook(StmShare *share)
 {
-    uint64_t sum = ACQUIRE_LOAD(&share_outside_changes);
+    share->seen[0] = ACQUIRE_LOAD(&share_outside_changes);
     for (uint32_t i = 0; i < capabilityTableCount(); i++)
-        sum += ACQUIRE_LOAD(&shareOf(i)->changes);
-    return sum;
+        share->seen[i + 1] = ACQUIRE_LOAD(&shareOf(i)->changes);
 }
 
 void reclaimStart(void)

@@ -54,7 +54,6 @@ static inline int beginAttempt(Transaction *tx)
     }
     tx->share->running = tx;
     tx->fate = FateNone;
-    tx->counting = false;
     tx->looks = 0;
     logReset(&tx->log);
     reclaimEnter(tx->share);

@@ -3,14 +3,20 @@
  * Note [Counting changes]
  *   Each capability counts the changes of variables that it makes; plain OS threads share a count.
  *   Whoever changes first makes it visible that the variables are taken (odd versions), then counts
- *   (release), then stores the values (release).  A transaction that has read much adds all counts
- *   up (acquire) after each read: the sum is what it was, so no change that it could have met has
- *   begun since, and what it has read needs no second look.  Another sum: it looks at everything
- *   again.  Counts only grow, so equal sums mean equal counts.  No line is written by everybody.
+ *   (release), then stores the values (release) and the new version: the count, and whose it is.  A
+ *   count steps over the versions of all that is changed, so that versions grow.
+ *   A share keeps in `seen` how far it has looked at each count (acquire).  A variable whose
+ *   version is not beyond that has had its value since before that look: its change had been
+ *   counted, and a later one is not there.  So what a transaction has read stood together when all
+ *   of it was last looked at, and still does if the version read next is no news.  If it is, the
+ *   transaction looks at all counts anew, then at everything that it has read.  `seen` outlasts
+ *   transactions: who reads what nobody else changes never looks twice.  No line is written by
+ *   everybody.
  */
 #ifndef RTS_SHARE_H
 #define RTS_SHARE_H
 
+#include "capability/Capability.h"
 #include "internal/Assert.h"
 #include "internal/SMP.h"
 
@@ -20,8 +26,13 @@
 
 typedef struct Retired Retired;
 
+/* An even version: a count * VERSION_STEP + twice the number of who counted it (a capability's
+ * index + 1; 0: all plain OS threads).  0: not written since it was made.  A count, as it stands in
+ * `changes` and `seen`: the greatest such number. */
+enum { VERSION_STEP = 256, VERSION_COUNTERS = CAPABILITY_MOST + 1 };
+
 typedef struct StmShare {
-    uint64_t changes;                  /* owner counts; see Note [Counting changes] */
+    uint64_t changes;                  /* owner counts: See Note [Counting changes] */
     uint64_t active;                   /* owner; See Note [Quiescence] */
     void *running;                     /* owner: the attempt under way, or NULL */
     uint64_t random;                   /* owner: for back-off */
@@ -32,21 +43,51 @@ typedef struct StmShare {
     uint64_t limbo_count;              /* owner */
     struct StmShare *next, *next_free; /* of outside shares; see Reclaim.c */
     StmStats stats;                    /* owner counts, others read */
+    uint64_t seen[VERSION_COUNTERS];   /* owner; [i]: that count, when it was last looked at */
 } CACHE_ALIGNED StmShare;
 
-/* shareCountChange -- about to store values; share NULL: a plain OS thread without one. */
+/* shareCountChange -- capability `index` (whose share it is) is about to store values.
+ * shareCountOutside -- a plain OS thread is.  newest: the greatest version that is there.  Both:
+ * the version to store with them. */
 extern uint64_t share_outside_changes;
 
-static inline void shareCountChange(StmShare *share)
+static inline uint64_t shareCountAfter(uint64_t changes, uint64_t newest)
 {
-    if (LIKELY(share != NULL))
-        RELEASE_STORE(&share->changes, RELAXED_LOAD(&share->changes) + 1);
-    else
-        ADD_RELEASE(&share_outside_changes, 1);
+    return ((changes > newest ? changes : newest) | (VERSION_STEP - 1)) + VERSION_STEP;
 }
 
-/* shareChanges -- the sum: See Note [Counting changes]. */
-uint64_t shareChanges(void);
+static inline uint64_t shareCountChange(StmShare *share, uint32_t index, uint64_t newest)
+{
+    uint64_t changes = shareCountAfter(RELAXED_LOAD(&share->changes), newest);
+    RELEASE_STORE(&share->changes, changes);
+    return changes - (VERSION_STEP - 1) + 2 * (index + UINT64_C(1));
+}
+
+static inline uint64_t shareCountOutside(uint64_t newest)
+{
+    uint64_t old = RELAXED_LOAD(&share_outside_changes), changes;
+    do {
+        changes = shareCountAfter(old, newest);
+    } while (!CAS_RELEASE(&share_outside_changes, &old, changes));
+    return changes - (VERSION_STEP - 1);
+}
+
+/* shareSee -- owner, in no attempt any more: its own change is no news to it.
+ * shareHasSeen -- owner: is this version no news?
+ * shareLook -- owner: look at all counts. */
+static inline void shareSee(StmShare *share, uint64_t version)
+{
+    share->seen[(uint32_t)version % VERSION_STEP / 2] = version | (VERSION_STEP - 1);
+}
+
+static inline bool shareHasSeen(const StmShare *share, uint64_t version)
+{
+    uint32_t counter = (uint32_t)version % VERSION_STEP / 2;
+    ASSERT(counter < VERSION_COUNTERS);
+    return version <= share->seen[counter];
+}
+
+void shareLook(StmShare *share);
 
 /* shareStatsAdd -- sum += part; of the longest run the longer one. */
 static inline void shareStatsAdd(StmStats *sum, const StmStats *part)

@@ -54,7 +54,8 @@ void tvarSurviveOne(TVar *tvar)
 {
     uint64_t version = RELAXED_LOAD(&tvar->version);
     RELAXED_STORE(&tvar->watchers, RELAXED_LOAD(&tvar->watchers) & WATCH_GENERATION);
-    RELAXED_STORE(&tvar->version, version + (version & 1));
+    if ((version & 1) != 0)
+        RELAXED_STORE(&tvar->version, shareCountOutside(version));
 }
 
 static void surviveItem(void *item)
@@ -130,17 +131,31 @@ void *tvarReadIO(TVar *tvar)
     return tvarLook(tvar, &version);
 }
 
+/* The end of a write to what somebody has left the long way: See Note [WatchList places]. */
+static __attribute__((noinline)) void unlockIndexed(TVar *tvar, Capability *here)
+{
+    WatchTaken taken = watchListUnlock(&tvar->watchers);
+    watchListFire(watchListTaken(&tvar->watchers, taken), 0, here);
+}
+
 static inline void put(TVar *tvar, void *value, Capability *here)
 {
-    WatchNode *watchers = watchListLock(&tvar->watchers);
+    watchListLock(&tvar->watchers);
     uint64_t version = RELAXED_LOAD(&tvar->version);
     RELEASE_STORE(&tvar->version, version + 1); /* V1 */
-    shareCountChange(here == NULL ? NULL : &schedulerOf(here)->stm);
-    RELEASE_STORE(&tvar->value, value);         /* V2 */
-    RELEASE_STORE(&tvar->version, version + 2); /* V3 */
-    watchListUnlock(&tvar->watchers);
-    if (watchers != NULL)
-        parkFire(watchers, here);
+    uint64_t next = LIKELY(here != NULL)
+                        ? shareCountChange(&schedulerOf(here)->stm, here->index, version)
+                        : shareCountOutside(version);
+    RELEASE_STORE(&tvar->value, value);  /* V2 */
+    RELEASE_STORE(&tvar->version, next); /* V3 */
+    WatchList word = RELAXED_LOAD(&tvar->watchers);
+    if (UNLIKELY((word & WATCH_INDEXED) != 0)) {
+        unlockIndexed(tvar, here);
+        return;
+    }
+    RELEASE_STORE(&tvar->watchers, word & WATCH_GENERATION);
+    if (watchListHead(word) != NULL)
+        parkFire(watchListHead(word), here);
 }
 
 void tvarPut(TVar *tvar, void *value, void *sink)

@@ -1,12 +1,12 @@
 /* TVar.h -- a value, its version, and who watches it.
  *
  * Note [TVar versions]
- *   version  even: the number of writes times two; odd: a writer is at work.
+ *   version  even: grows with each write; odd: a writer is at work.
  *   field    from   to     by        order    meaning
  *   watchers L      LOCK   writer    acquire  takes all watchers; See Note [WatchList states]
  *   version  2n     2n+1   writer    release  (V1) under LOCK, as all that follow
  *   value    a      b      writer    release  (V2) only between V1 and V3
- *   version  2n+1   2n+2   writer    release  (V3)
+ *   version  2n+1   2m     writer    release  (V3)
  *   watchers LOCK   empty  writer    release  then fires them
  *   A reader takes version (acquire), value (acquire), watchers (seq_cst), version again (relaxed):
  *   no LOCK and versions equal, or anew.  Who reads a value of V2 has acquired V1, so its second
@@ -14,7 +14,8 @@
  *   V3.  LOCK tells of a commit before its V1: See Note [Commit].
  *   A watcher publishes itself, then compares the version (relaxed): what was unlocked before its
  *   node came into the list it sees by that very operation, and every later lock takes the node.
- *   Between V1 and V2 the change is counted: See Note [Counting changes].
+ *   Between V1 and V2 the change is counted, which gives the new version: See Note [Counting
+ *   changes].
  *   A transaction's commit takes the same lock on each TVar it writes: nothing here changes for it.
  */
 #ifndef RTS_TVAR_H

@@ -42,14 +42,10 @@ bool transactionHolds(const Transaction *tx)
     return true;
 }
 
-/* See Note [Counting changes]. */
-static inline int validateMany(Transaction *tx)
+/* What was read last is news: See Note [Opacity]. */
+static int lookAgain(Transaction *tx)
 {
-    uint64_t changes = shareChanges();
-    if (LIKELY(tx->counting && changes == tx->changes))
-        return 0;
-    tx->counting = true;
-    tx->changes = changes;
+    shareLook(tx->share);
     tx->looks += tx->log.count;
     if (!tx->serial && tx->looks > LOOKS_FREE + (uint64_t)LOOKS_PER_READ * tx->log.count)
         return transactionSpoil(tx, SpoiltByLooks);
@@ -61,15 +57,14 @@ int transactionRead(Transaction *tx, TVar *tvar, void **value)
     LogEntry *entry = logPlace(&tx->log, tvar, tx->share);
     if (UNLIKELY(entry == NULL))
         return transactionEnd(tx, FateNoMemory);
-    if (entry->flags != 0) {
-        *value = entry->value;
-        return 0;
+    if (entry->flags == 0) {
+        entry->value = tvarLook(tvar, &entry->version);
+        entry->flags = LOG_READ;
+        if (!shareHasSeen(tx->share, entry->version) && lookAgain(tx) != 0)
+            return -ECANCELED;
     }
-    *value = entry->value = tvarLook(tvar, &entry->version);
-    entry->flags = LOG_READ;
-    if (LIKELY(tx->log.count > FEW_READS))
-        return validateMany(tx);
-    return transactionHolds(tx) ? 0 : transactionSpoil(tx, SpoiltByChange);
+    *value = entry->value;
+    return 0;
 }
 
 int transactionWrite(Transaction *tx, TVar *tvar, void *value)
@@ -112,7 +107,8 @@ static __attribute__((noinline)) bool lockSlow(WatchList *watchers)
     return false;
 }
 
-static inline bool lockWrites(Transaction *tx)
+/* newest: becomes the greatest of their versions. */
+static inline bool lockWrites(Transaction *tx, uint64_t *newest)
 {
     LogEntry *entry = tx->log.entries;
     for (uint32_t i = 0; i < tx->log.count; i++, entry++) {
@@ -127,6 +123,7 @@ static inline bool lockWrites(Transaction *tx)
             return unlockWrites(tx, i, SpoiltByChange);
         }
         entry->version = version;
+        *newest = version > *newest ? version : *newest;
         RELEASE_STORE(&entry->tvar->version, version + 1); /* T3 */
     }
     return true;
@@ -146,21 +143,26 @@ static inline bool validateReads(Transaction *tx)
 }
 
 /* T4 to T7.  True: somebody watches; the lists are in the entries' values. */
-static inline bool storeWrites(Transaction *tx)
+static inline bool storeWrites(Transaction *tx, uint64_t newest)
 {
     LogEntry *entry = tx->log.entries;
     uintptr_t watched = 0;
-    shareCountChange(tx->here == NULL ? NULL : tx->share); /* T4 */
+    uint64_t version;
+    if (LIKELY(tx->here != NULL)) {
+        version = shareCountChange(tx->share, tx->here->index, newest); /* T4 */
+        shareSee(tx->share, version);
+    } else {
+        version = shareCountOutside(newest);
+    }
     for (const LogEntry *end = entry + tx->log.count; entry != end; entry++) {
         TVar *tvar = entry->tvar;
         if ((entry->flags & LOG_WROTE) == 0)
             continue;
-        RELEASE_STORE(&tvar->value, entry->value);         /* T5 */
-        RELEASE_STORE(&tvar->version, entry->version + 2); /* T6 */
-        WatchList word = RELAXED_LOAD(&tvar->watchers);
-        RELEASE_STORE(&tvar->watchers, word & WATCH_GENERATION); /* T7 */
-        entry->value = watchListHead(word);
-        watched |= (uintptr_t)entry->value;
+        RELEASE_STORE(&tvar->value, entry->value);           /* T5 */
+        RELEASE_STORE(&tvar->version, version);              /* T6 */
+        WatchTaken taken = watchListUnlock(&tvar->watchers); /* T7 */
+        entry->value = (void *)(uintptr_t)taken;
+        watched |= taken;
     }
     return watched != 0;
 }
@@ -170,7 +172,8 @@ static __attribute__((noinline)) void fireWatchers(Transaction *tx)
     for (uint32_t i = 0; i < tx->log.count; i++) {
         LogEntry *entry = &tx->log.entries[i];
         if ((entry->flags & LOG_WROTE) != 0 && entry->value != NULL)
-            parkFire(entry->value, tx->here);
+            parkFire(watchListTaken(&entry->tvar->watchers, (WatchTaken)(uintptr_t)entry->value),
+                     tx->here);
     }
 }
 
@@ -183,11 +186,12 @@ bool transactionCommit(Transaction *tx)
         return false;
     }
     bool outside = tx->here == NULL, watched = false;
+    uint64_t newest = 0;
     if (UNLIKELY(outside))
         reclaimCommitLock();
-    bool done = lockWrites(tx) && validateReads(tx);
+    bool done = lockWrites(tx, &newest) && validateReads(tx);
     if (LIKELY(done))
-        watched = storeWrites(tx);
+        watched = storeWrites(tx, newest);
     if (UNLIKELY(outside))
         reclaimCommitUnlock();
     if (UNLIKELY(watched))

@@ -2,12 +2,13 @@
  *
  * Note [Opacity]
  *   Each read leaves the transaction with values that stood together at one moment, whatever comes
- *   of it later.  The n-th read takes value and version of an unlocked variable, then looks whether
- *   all earlier ones are still unlocked and of the version they had: then all of them were so at
- *   the moment of the n-th read.  Up to FEW_READS that is what is done; after that the sum of the
- *   counters says whether anything was changed at all (Note [Counting changes]), and only if so
- *   everything is looked at again.  Where that costs too much, because others commit all the time,
- *   the transaction runs in serial mode (Note [Serial mode]).
+ *   of it later.  A read takes value and version of an unlocked variable.  If the version is no
+ *   news to the share (Note [Counting changes]), the variable has had its value since before the
+ *   moment at which all earlier ones stood together (their last look, or else the first read): so
+ *   it was there with them.  If it is news, the share looks at all counts, then the transaction at
+ *   all that it has read, the new one included: when everything is still unlocked and of the
+ *   version it had, all stood together at the moment of the look at the counts.  Where that costs
+ *   too much, because others commit all the time, it runs in serial mode (Note [Serial mode]).
  *
  * Note [Commit]
  *   step        by           order     meaning
@@ -38,8 +39,6 @@
 #include "rts/stm/Effects.h"
 #include "rts/stm/Log.h"
 
-enum { FEW_READS = 4 }; /* entries in the log, to be exact */
-
 /* How an attempt ends, if not by its action's return. */
 typedef enum Fate {
     FateNone,
@@ -57,12 +56,10 @@ struct Transaction {
     StmShare *share;  /* likewise */
     Fate fate;
     SpoiltBy spoilt_by;
-    int code;         /* FateThrown */
-    bool serial;      /* it holds the token */
-    bool counting;    /* See Note [Opacity] */
-    uint64_t changes; /* counting: the sum that goes with what was read */
-    uint64_t looks;   /* counting: entries looked at again */
-    void *payload;    /* FateThrown */
+    int code;       /* FateThrown */
+    bool serial;    /* it holds the token */
+    uint64_t looks; /* entries looked at again */
+    void *payload;  /* FateThrown */
     Effects effects;
     Log log;
 };
@@ -82,44 +79,67 @@ static inline bool transactionUnchanged(const LogEntry *entry)
 int transactionRead(Transaction *tx, TVar *tvar, void **value);
 int transactionWrite(Transaction *tx, TVar *tvar, void *value);
 
-/* transactionReadQuick, transactionWriteQuick -- the same for the first few entries of a log, with
- * nothing in the way.  False: nothing is done. */
+/* transactionTake -- read into a new entry.  False: it is locked, or news. */
+static inline __attribute__((always_inline)) bool transactionTake(const Transaction *tx, TVar *tvar,
+                                                                  LogEntry *entry)
+{
+    uint64_t version = ACQUIRE_LOAD(&tvar->version); /* as tvarLook */
+    entry->value = ACQUIRE_LOAD(&tvar->value);
+    entry->tvar = tvar;
+    entry->version = version;
+    entry->flags = LOG_READ;
+    entry->nest = 0;
+    return LIKELY((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) == 0 &&
+                  RELAXED_LOAD(&tvar->version) == version && shareHasSeen(tx->share, version));
+}
+
+/* transactionReadQuick, transactionWriteQuick -- the same for a log without a hash table, with
+ * nothing in the way; transactionReadHashed -- for one with a table.  False: nothing is done. */
 static inline __attribute__((always_inline)) bool transactionReadQuick(Transaction *tx, TVar *tvar,
                                                                        void **value)
 {
-    LogEntry *entry = tx->log.here, *end = entry + tx->log.count;
-    if (UNLIKELY(tx->log.entries != entry))
+    if (UNLIKELY(tx->log.mask != 0))
         return false;
+    LogEntry *entry = tx->log.entries, *end = entry + tx->log.count;
     for (; entry != end; entry++) {
         if (entry->tvar == tvar) {
             *value = entry->value;
             return LIKELY(entry->flags != 0);
         }
     }
-    if (UNLIKELY(end >= tx->log.here + FEW_READS))
+    if (UNLIKELY(tx->log.count >= LOG_INLINE || !transactionTake(tx, tvar, end)))
         return false;
-    uint64_t version = ACQUIRE_LOAD(&tvar->version);
-    void *seen = ACQUIRE_LOAD(&tvar->value);
-    end->tvar = tvar;
-    end->version = version;
-    end->value = seen;
-    end->flags = LOG_READ;
-    end->nest = 0;
-    for (entry = end; entry >= tx->log.here; entry--) { /* itself first: See tvarLook */
-        if (UNLIKELY((entry->flags & LOG_READ) != 0 && !transactionUnchanged(entry)))
-            return false;
-    }
     tx->log.count++;
-    *value = seen;
+    *value = end->value;
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool transactionReadHashed(Transaction *tx, TVar *tvar,
+                                                                        void **value)
+{
+    Log *log = &tx->log;
+    if (UNLIKELY(log->mask == 0))
+        return false;
+    uint32_t *slot = logSlot(log, tvar);
+    LogEntry *entry = &log->entries[log->count];
+    if (*slot != 0) {
+        entry = &log->entries[*slot - 1];
+        *value = entry->value;
+        return LIKELY(entry->flags != 0);
+    }
+    if (UNLIKELY(log->count >= log->most || !transactionTake(tx, tvar, entry)))
+        return false;
+    *slot = ++log->count;
+    *value = entry->value;
     return true;
 }
 
 static inline __attribute__((always_inline)) bool transactionWriteQuick(Transaction *tx, TVar *tvar,
                                                                         void *value)
 {
-    LogEntry *entry = tx->log.here, *end = entry + tx->log.count;
-    if (UNLIKELY(tx->log.entries != entry || tx->log.nest != 0 || tvar->kind != TVarPlain))
+    if (UNLIKELY((tx->log.mask | tx->log.nest | tvar->kind) != 0)) /* TVarPlain is 0 */
         return false;
+    LogEntry *entry = tx->log.entries, *end = entry + tx->log.count;
     for (; entry != end; entry++) {
         if (entry->tvar == tvar) {
             logWrite(&tx->log, entry, value);

@@ -211,13 +211,13 @@ static void writeBoth(void *at)
     write(at, 2);
 }
 
-/* One writer, so version 2n goes with value n. */
+/* One writer, so the n-th version goes with value n. */
 static void readVersion(void *at)
 {
     State *state = at;
     uint64_t version;
     void *value = tvarReadVersionIO(&state->tvar, &version);
-    MODEL_CHECK(value == valueOf((uintptr_t)version / 2));
+    MODEL_CHECK(value == valueOf((uintptr_t)version / VERSION_STEP));
     useValue(state, value);
 }
 
@@ -233,13 +233,13 @@ static void readOne(void *at)
 static void checkTwo(void *at)
 {
     State *state = at;
-    MODEL_CHECK(state->tvar.version == 4 && state->tvar.value != NULL);
+    MODEL_CHECK(state->tvar.version == 2 * VERSION_STEP && state->tvar.value != NULL);
 }
 
 static void checkBoth(void *at)
 {
     State *state = at;
-    MODEL_CHECK(state->tvar.version == 4 && state->tvar.value == valueOf(2));
+    MODEL_CHECK(state->tvar.version == 2 * VERSION_STEP && state->tvar.value == valueOf(2));
 }
 
 /* ---- Awaiting -------------------------------------------------------------------------------- */
@@ -261,10 +261,10 @@ static void awaitTwice(void *at)
     State *state = at;
     uint64_t version;
     MODEL_CHECK(awaitVersion(state, 0) == 0);
-    if (RELAXED_LOAD(&state->tvar.version) == 2)
-        MODEL_CHECK(awaitVersion(state, 2) == 0);
+    if (RELAXED_LOAD(&state->tvar.version) == VERSION_STEP)
+        MODEL_CHECK(awaitVersion(state, VERSION_STEP) == 0);
     void *value = tvarReadVersionIO(&state->tvar, &version);
-    MODEL_CHECK(version == 4 && value == valueOf(2));
+    MODEL_CHECK(version == 2 * VERSION_STEP && value == valueOf(2));
 }
 
 static void publishFirst(void *at)

@@ -112,7 +112,7 @@ static void checkLeft(void *at)
         Watcher *watcher = &state->watchers[i];
         MODEL_CHECK(watcher->fired == (watcher->left == LeftFired ? 1 : 0));
     }
-    MODEL_CHECK((state->list & 15) == 0);
+    MODEL_CHECK((state->list & (WATCH_FLAGS & ~WATCH_INDEXED)) == 0);
     MODEL_CHECK(watchListSane(&state->list) && watchListSane(&state->other));
 }
 
@@ -205,7 +205,7 @@ static void checkRest(void *at)
         bool was_on = watcher->node.fire != NULL;
         MODEL_CHECK(watcher->fired == (was_on && watcher->left != LeftRemoved ? 1 : 0));
     }
-    MODEL_CHECK((state->list & 15) == 0);
+    MODEL_CHECK((state->list & (WATCH_FLAGS & ~WATCH_INDEXED)) == 0);
 }
 
 /* ---- The list goes on to another generation -------------------------------------------------- */

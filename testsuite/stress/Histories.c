@@ -18,6 +18,7 @@ enum { VARS_MOST = 20, THREADS_MOST = 8, EACH = 400, OPS_MOST = 6 };
 typedef struct Op {
     uint32_t var;
     uint64_t version; /* the one read, or before the one written */
+    uint32_t rank;    /* of that version, among the variable's */
     uintptr_t read, written;
     bool did_read, did_write;
 } Op;
@@ -149,7 +150,52 @@ static void addEdge(uint32_t from, uint32_t to)
     incoming[to]++;
 }
 
-static uint32_t *writers[VARS_MOST]; /* [var][version / 2]: record + 1 that wrote it */
+/* ---- versions grow; which in a row is it? ---- */
+
+static uint64_t known[THREADS_MOST * EACH + 1]; /* the versions of one variable, in order */
+static uint32_t known_count;
+
+static int compareVersions(const void *a, const void *b)
+{
+    const uint64_t *left = a, *right = b;
+    return (*left > *right) - (*left < *right);
+}
+
+/* Each version but the last was found by whoever wrote the next. */
+static void collectVersions(uint32_t var, uint32_t total)
+{
+    known_count = 0;
+    tvarReadVersionIO(vars[var], &known[known_count++]);
+    for (uint32_t i = 0; i < total; i++) {
+        for (uint32_t k = 0; k < records[i].count; k++) {
+            const Op *op = &records[i].ops[k];
+            if (op->var == var && op->did_write)
+                known[known_count++] = op->version;
+        }
+    }
+    qsort(known, known_count, sizeof *known, compareVersions);
+    CHECK_EQ(known[0], 0);
+}
+
+static void rankVersions(uint32_t total)
+{
+    for (uint32_t v = 0; v < var_count; v++) {
+        collectVersions(v, total);
+        for (uint32_t i = 0; i < total; i++) {
+            for (uint32_t k = 0; k < records[i].count; k++) {
+                Op *op = &records[i].ops[k];
+                if (op->var != v || (!op->did_read && !op->did_write))
+                    continue;
+                const uint64_t *found =
+                    bsearch(&op->version, known, known_count, sizeof *known, compareVersions);
+                CHECK(found != NULL); /* nobody has seen a version that was not written */
+                op->rank = (uint32_t)(found - known);
+            }
+        }
+    }
+}
+
+static uint32_t *writers[VARS_MOST]; /* [var][rank of a version]: record + 1 that wrote it */
 
 static void findWriters(uint32_t total)
 {
@@ -162,9 +208,9 @@ static void findWriters(uint32_t total)
             const Op *op = &records[i].ops[k];
             if (!op->did_write)
                 continue;
-            CHECK_LE(op->version / 2 + 1, total);
-            CHECK_EQ(writers[op->var][op->version / 2 + 1], 0); /* each version has one writer */
-            writers[op->var][op->version / 2 + 1] = i + 1;
+            CHECK_LE(op->rank + 1, total);
+            CHECK_EQ(writers[op->var][op->rank + 1], 0); /* each version has one writer */
+            writers[op->var][op->rank + 1] = i + 1;
         }
     }
 }
@@ -178,8 +224,8 @@ static void addEdges(uint32_t total)
             const Op *op = &records[i].ops[k];
             if (!op->did_read && !op->did_write)
                 continue;
-            uint32_t before = writers[op->var][op->version / 2];
-            uint32_t after = writers[op->var][op->version / 2 + 1];
+            uint32_t before = writers[op->var][op->rank];
+            uint32_t after = writers[op->var][op->rank + 1];
             if (before != 0)
                 addEdge(before - 1, i);
             if (after != 0 && after - 1 != i)
@@ -234,6 +280,7 @@ static void verify(void)
     node_count = 3 * total;
     memset(first_edge, 0, sizeof first_edge);
     memset(incoming, 0, sizeof incoming);
+    rankVersions(total);
     findWriters(total);
     addEdges(total);
     sortNodes();

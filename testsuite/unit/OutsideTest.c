@@ -159,7 +159,7 @@ static void *waitOnList(void *env)
 static uint32_t watchersOf(WatchList *list)
 {
     uint32_t count = 0;
-    uint64_t head = SEQ_CST_LOAD(list) & UINT64_C(0x0000fffffffffff0);
+    uint64_t head = SEQ_CST_LOAD(list) & WATCH_POINTER;
     for (WatchNode *node = (WatchNode *)(uintptr_t)head; node != NULL; node = node->next)
         count++;
     return count;

@@ -21,11 +21,11 @@ static void begin(Transaction *tx)
     logReset(&tx->log);
 }
 
-/* The read that first meets a change ends the attempt, with few reads and with many. */
+/* The read that first meets news after a change ends the attempt, with few reads and with many. */
 static void *spoilReads(void *env)
 {
     (void)env;
-    for (int before = 1; before < WIDE - 1; before++) {
+    for (int before = 1; before < WIDE - 2; before++) {
         Transaction tx;
         void *value;
         begin(&tx);
@@ -36,12 +36,56 @@ static void *spoilReads(void *env)
         CHECK_EQ(transactionRead(&tx, vars[WIDE - 1], &value), 0);
         CHECK_EQ(value, V(before));
         tvarWriteIO(vars[before / 2], V(before));
-        CHECK_EQ(transactionRead(&tx, vars[0], &value), 0); /* the old one, from the log */
-        CHECK_NE(transactionRead(&tx, vars[before], &value), 0);
+        CHECK_EQ(transactionRead(&tx, vars[0], &value), 0);      /* the old one, from the log */
+        CHECK_EQ(transactionRead(&tx, vars[before], &value), 0); /* it stood there with the old */
+        tvarWriteIO(vars[WIDE - 2], V(before));
+        CHECK_NE(transactionRead(&tx, vars[WIDE - 2], &value), 0);
         CHECK_EQ(tx.fate, FateSpoilt);
         CHECK_EQ(tx.spoilt_by, SpoiltByChange);
         CHECK(!transactionHolds(&tx));
         logClose(&tx.log, tx.share);
+    }
+    return NULL;
+}
+
+/* What the share has seen once is no news to later attempts; its own commits never are. */
+static void *readAgain(void *env)
+{
+    Transaction tx;
+    void *value;
+    (void)env;
+    for (int i = 0; i < WIDE; i++)
+        tvarWriteIO(vars[i], V(i));
+    for (int attempt = 0; attempt < 3; attempt++) {
+        begin(&tx);
+        for (int i = 0; i < WIDE; i++)
+            CHECK_EQ(transactionRead(&tx, vars[i], &value), 0);
+        CHECK_EQ(tx.looks, attempt == 0 ? 1 : 0); /* at the first one read */
+        CHECK_EQ(transactionWrite(&tx, vars[attempt], V(7)), 0);
+        CHECK(transactionCommit(&tx));
+        logClose(&tx.log, tx.share);
+    }
+    return NULL;
+}
+
+/* Versions grow, whoever writes. */
+static void *writeInTurn(void *env)
+{
+    uint64_t before = 0, after;
+    (void)env;
+    for (int i = 0; i < 100; i++) {
+        Transaction tx;
+        begin(&tx);
+        tx.here = i % 3 == 0 ? NULL : tx.here; /* as a plain OS thread does */
+        CHECK_EQ(transactionWrite(&tx, vars[i % 7 == 0 ? 1 : 0], V(i)), 0);
+        CHECK_EQ(transactionWrite(&tx, vars[2], V(i)), 0);
+        CHECK(transactionCommit(&tx));
+        if (i % 5 == 0)
+            tvarWriteIO(vars[2], V(i));
+        tvarReadVersionIO(vars[2], &after);
+        CHECK_GT(after, before);
+        CHECK_EQ(after & 1, 0);
+        before = after;
     }
     return NULL;
 }
@@ -100,8 +144,8 @@ static void *looksAreBounded(void *env)
         CHECK_EQ(transactionRead(&tx, vars[i], &value), 0);
     int rounds = 0;
     while (tx.fate == FateNone) {
-        tvarWriteIO(vars[WIDE - 1], V(rounds++));
         LogEntry *last = &tx.log.entries[tx.log.count - 1];
+        tvarWriteIO(last->tvar, V(rounds++));
         last->flags = 0; /* the log stays as long as it is */
         transactionRead(&tx, last->tvar, &value);
     }
@@ -125,6 +169,16 @@ static void runWith(ThreadFn *fn)
 TEST(Transaction, aChangeSpoilsTheNextRead)
 {
     runWith(spoilReads);
+}
+
+TEST(Transaction, newsAreNewsOnce)
+{
+    runWith(readAgain);
+}
+
+TEST(Transaction, versionsGrow)
+{
+    runWith(writeInTurn);
 }
 
 TEST(Transaction, aFailedCommitLeavesNothing)

@@ -18,6 +18,7 @@
 #include "internal/Assert.h"
 #include "rts/Schedule.h"
 #include "testsuite/bench/paths/Steady.h"
+#include "testsuite/bench/paths/Times.h"
 #include "testsuite/bench/paths/Transactions.h"
 
 #include <capri/capri.h>
@@ -37,30 +38,9 @@
 #define NO_REQUESTS
 #endif
 
-enum {
-    FORK_THREADS = 1000,
-    RING_THREADS = 503,
-    BATCH_FDS = 64,
-    OTHER_TIMERS = 1000,
-    TIMERS = 64,
-    DELAY_US = 10,
-    BUFFER_SIZE = 64
-};
+enum { FORK_THREADS = 1000, RING_THREADS = 503, BATCH_FDS = 64, BUFFER_SIZE = 64 };
 
 /* ---- threads ------------------------------------------------------------------------------ */
-
-static Thread *forkThread(ThreadFn *fn, void *env)
-{
-    Thread *thread = NULL;
-    require(threadFork(&thread, fn, env) == 0, "threadFork failed");
-    return thread;
-}
-
-static void joinThread(Thread *thread)
-{
-    require(threadJoin(thread, NULL) == 0, "threadJoin failed");
-    threadRelease(thread);
-}
 
 static void *yieldOften(void *env)
 {
@@ -317,44 +297,7 @@ static void runDispatch(uint32_t count)
     tvarFree(crowd.round);
 }
 
-/* ---- time --------------------------------------------------------------------------------- */
-
-static void runDelay(uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        require(threadDelay(DELAY_US) == 0, "threadDelay failed");
-}
-
-static void fireNever(Timer *timer, uint64_t number, void *sink)
-{
-    (void)timer;
-    (void)number;
-    (void)sink;
-    require(false, "a cancelled timer fired");
-}
-
-/* Arm and cancel, deadlines scattered over a second from an hour on, among others that stay. */
-static void runTimer(uint32_t count)
-{
-    static Timer others[OTHER_TIMERS], timers[TIMERS];
-    TimerHeap *heap = &capabilities.items[0]->manager.timers;
-    int64_t from_ns = now_ns + INT64_C(3600000000000);
-    uint32_t random = 1;
-    for (uint32_t i = 0; i < OTHER_TIMERS; i++) {
-        others[i].fire = fireNever;
-        random = random * 1664525u + 1013904223u;
-        require(timerHeapArm(heap, &others[i], 1, from_ns + (random >> 2)) == 0, "no timer");
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        Timer *timer = &timers[i % TIMERS];
-        timer->fire = fireNever;
-        random = random * 1664525u + 1013904223u;
-        require(timerHeapArm(heap, timer, i + 1, from_ns + (random >> 2)) == 0, "no timer");
-        timerHeapDisarm(heap, timer);
-    }
-    for (uint32_t i = 0; i < OTHER_TIMERS; i++)
-        timerHeapDisarm(heap, &others[i]);
-}
+/* ---- calls -------------------------------------------------------------------------------- */
 
 /* A call of a C function that returns at once. */
 static void *returnArgument(void *arg)
@@ -384,6 +327,9 @@ static const Path paths[] = {
     {"ring", runRing, 6000, 1},
     {"mvar", runMVar, 6000, 2},
     {"transaction", runTransaction, 6000, 1},
+    {"read_many", runReads, 100 * MANY_READS, MANY_READS},
+    {"hand_off", runHandOff, 6000, 2},
+    {"watchers", runWatchers, 20 * WATCHERS, WATCHERS},
     {"read_ready", runReadReady, 3000, 1},
     {"write", runWrite, 3000, 1},
     {"read_park", runReadPark, 2000, 2},
