@@ -12,6 +12,7 @@
 #include "capability/CapabilityTable.h"
 #include "rts/Startup.h"
 #include "rts/stm/Block.h"
+#include "rts/stm/Event.h"
 #include "rts/stm/Serial.h"
 
 #include <errno.h>
@@ -119,7 +120,8 @@ static void dropToken(Transaction *tx)
 }
 
 /* Spoilt: undo, and see to it that the next attempt has a better chance.  0, or -E... */
-static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts)
+static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts,
+                                              int64_t deadline_ns)
 {
     SpoiltBy by = tx->spoilt_by;
     countSpoilt(tx);
@@ -128,12 +130,12 @@ static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts)
     uint32_t pauses = drawPauses(tx->share, *aborts);
     endAttempt(tx);
     if (by == SpoiltBySerial)
-        return serialAwait();
+        return serialAwait(deadline_ns);
     ++*aborts;
     if (tx->serial)
         return 0;
     if (*aborts >= SERIAL_AFTER || by == SpoiltByLooks) {
-        int result = serialTake();
+        int result = serialTake(deadline_ns);
         tx->serial = result == 0;
         return result;
     }
@@ -225,7 +227,7 @@ static inline int runAttempts(Transaction *tx, StmAction *action, StmStatusActio
             again = waitForChange(tx, deadline_ns);
             aborts = 0;
         } else {
-            again = tryAgain(tx, &aborts);
+            again = tryAgain(tx, &aborts, deadline_ns);
         }
         if (again != 0)
             return again;
@@ -242,7 +244,7 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
     if (LIKELY(here != NULL) ? scheduleCalledBack(here) || schedulerOf(here)->stm.running != NULL
                              : workerOutside() != NULL)
         return -EPERM;
-    tx.serial = false;
+    tx.serial = tx.eventful = false;
     tx.effects = (Effects){0};
     logOpen(&tx.log);
     int done = runAttempts(&tx, action, status_action, env, result, deadline_ns);
@@ -252,6 +254,8 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
         effectsClose(&tx.effects);
     here = scheduleHere();
     logClose(&tx.log, here == NULL ? NULL : &schedulerOf(here)->stm);
+    if (UNLIKELY(tx.eventful))
+        eventRelease(&tx);
     passSafepoint();
     return done;
 }

@@ -40,6 +40,10 @@
 
 enum { FEW_READS = 4 }; /* entries in the log, to be exact */
 
+enum { EVENT_BUCKETS = 16 };
+
+typedef struct Event Event; /* Event.h */
+
 /* How an attempt ends, if not by its action's return. */
 typedef enum Fate {
     FateNone,
@@ -59,12 +63,14 @@ struct Transaction {
     SpoiltBy spoilt_by;
     int code;         /* FateThrown */
     bool serial;      /* it holds the token */
+    bool eventful;    /* it has Events */
     bool counting;    /* See Note [Opacity] */
     uint64_t changes; /* counting: the sum that goes with what was read */
     uint64_t looks;   /* counting: entries looked at again */
     void *payload;    /* FateThrown */
     Effects effects;
     Log log;
+    Event *events[EVENT_BUCKETS]; /* eventful: See Note [Events in transactions] */
 };
 
 /* transactionEnd -- the attempt ends so.  Returns what a status call returns. */

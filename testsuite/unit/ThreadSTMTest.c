@@ -1,0 +1,170 @@
+/* ThreadSTMTest.c -- transactions that wait for ends of threads; waiting without jumps. */
+#include "rts/stm/Event.h"
+
+#include "testsuite/support/Select.h"
+
+#include <fcntl.h>
+
+static void *byteLater(void *env)
+{
+    CHECK_EQ(threadDelay(2000), 0);
+    CHECK_EQ(write(*(int *)env, "x", 1), 1);
+    return NULL;
+}
+
+/* ---- ends of threads ---- */
+
+static void *untilWritten(void *env)
+{
+    greenAwaitNext(env);
+    return V(7);
+}
+
+static void *joinsInside(void *env)
+{
+    TVar *go = tvarNew(NULL);
+    Wait it = {.fd = -1, .thread = NULL};
+    void *result = NULL;
+    (void)env;
+    it.thread = greenFork(untilWritten, go);
+    greenUntil(it.thread, ThreadBlockedOnTVar);
+    CHECK_EQ(stmAtomicallyUntil(onEnd, &it, NULL, 0), -ETIMEDOUT);
+    CHECK(!watchListHasWatchers(&it.thread->ended));
+    CHECK_EQ(eventLiving(), 0);
+    tvarFree(go);
+    CHECK_EQ(stmAtomically(onEnd, &it, &result), 0);
+    CHECK_EQ(result, V(107));
+    CHECK_EQ(it.code, 0);
+    CHECK_EQ(stmAtomically(onEnd, &it, &result), 0); /* it has ended already */
+    CHECK_EQ(result, V(107));
+    threadRelease(it.thread);
+    it.thread = threadSelf();
+    CHECK_EQ(stmAtomically(onEnd, &it, NULL), 0);
+    CHECK_EQ(it.code, -EDEADLK);
+    CHECK_EQ(eventLiving(), 0);
+    return NULL;
+}
+
+TEST(ThreadSTM, endsOfThreads)
+{
+    greenRun(1, joinsInside, NULL);
+    greenRun(2, joinsInside, NULL);
+}
+
+static void *joinNone(Transaction *tx, void *env)
+{
+    *(int *)env = threadJoinSTM(tx, NULL, NULL);
+    return NULL;
+}
+
+static void *neverRuns(void *env)
+{
+    return env;
+}
+
+static void *joinsOfOthers(void *env)
+{
+    int code = 0;
+    (void)env;
+    CHECK_EQ(stmAtomically(joinNone, &code, NULL), 0);
+    CHECK_EQ(code, -EINVAL);
+    ThreadAttributes pinned = {.pinned = 1};
+    Wait it = {.fd = -1};
+    CHECK_EQ(threadForkWith(&it.thread, &pinned, neverRuns, NULL), 0);
+    CHECK_EQ(threadKill(it.thread), 0);
+    CHECK_EQ(stmAtomically(onEnd, &it, NULL), 0);
+    CHECK_EQ(it.code, -EINTR); /* it never began */
+    threadRelease(it.thread);
+    return NULL;
+}
+
+TEST(ThreadSTM, joinTellsWhatJoinTells)
+{
+    greenRun(1, joinsOfOthers, NULL);
+}
+
+TEST(ThreadSTM, endsForPlainOsThreads)
+{
+    greenStart(2);
+    TVar *go = tvarNew(NULL);
+    Wait it = {.thread = greenFork(untilWritten, go)};
+    void *result = NULL;
+    greenUntil(it.thread, ThreadBlockedOnTVar);
+    CHECK_EQ(stmAtomicallyUntil(onEnd, &it, NULL, rtsNow() + MS_NS), -ETIMEDOUT);
+    CHECK(!watchListHasWatchers(&it.thread->ended));
+    Thread *freer = greenFork(byteLater, &(int){open("/dev/null", O_WRONLY | O_CLOEXEC)});
+    tvarFree(go);
+    CHECK_EQ(stmAtomically(onEnd, &it, &result), 0);
+    CHECK_EQ(result, V(107));
+    greenJoin(freer);
+    threadRelease(it.thread);
+    CHECK_EQ(eventLiving(), 0);
+    greenStop();
+}
+
+/* ---- without jumps ---- */
+
+static int firstStatus(Transaction *tx, void *env)
+{
+    Wait *it = env;
+    int status = it->writes ? threadWaitWriteStatus(tx, it->fd) : threadWaitReadStatus(tx, it->fd);
+    if (status != 0)
+        CHECK(threadWaitReadStatus(tx, it->fd) != 0); /* the attempt is over */
+    return status;
+}
+
+static int secondStatus(Transaction *tx, void *env)
+{
+    Wait *it = env;
+    void *result = NULL;
+    int status = threadJoinStatus(tx, it->thread, &it->code, &result);
+    return status != 0 ? status : (int)(intptr_t)result == 7 ? 0 : -EDOM;
+}
+
+static int eitherStatus(Transaction *tx, void *env)
+{
+    ((Wait *)env)->runs++;
+    return stmOrElseStatus(tx, firstStatus, env, secondStatus, env);
+}
+
+static void *runStatus(void *env)
+{
+    return V(stmAtomicallyStatus(eitherStatus, env, NULL, INT64_MAX));
+}
+
+static void *withoutJumps(void *env)
+{
+    TVar *go = tvarNew(NULL);
+    int ends[2];
+    (void)env;
+    makePair(ADOPTED, ends);
+    Wait it = {.fd = ends[0], .thread = greenFork(untilWritten, go), .code = 1};
+    Thread *thread = greenFork(runStatus, &it);
+    greenUntil(thread, ThreadBlockedOnTVar);
+    CHECK_EQ(eventLiving(), 2);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    CHECK_EQ(greenJoin(thread), V(0));
+    CHECK_EQ(it.code, 1);
+    it.fd = ends[1];
+    thread = greenFork(runStatus, &it);
+    greenUntil(thread, ThreadBlockedOnTVar);
+    greenUntil(it.thread, ThreadBlockedOnTVar);
+    tvarFree(go);
+    CHECK_EQ(greenJoin(thread), V(0));
+    CHECK_EQ(it.code, 0);
+    CHECK_EQ(stmAtomicallyStatus(eitherStatus, &it, NULL, INT64_MAX), 0);
+    it.fd = -1;
+    CHECK_EQ(stmAtomicallyStatus(eitherStatus, &it, NULL, INT64_MAX), -EBADF);
+    it.writes = true;
+    it.fd = ends[0];
+    CHECK_EQ(stmAtomicallyStatus(eitherStatus, &it, NULL, INT64_MAX), 0);
+    greenJoin(it.thread);
+    closePair(ends);
+    CHECK_EQ(eventLiving(), 0);
+    return NULL;
+}
+
+TEST(ThreadSTM, withoutJumps)
+{
+    greenRun(1, withoutJumps, NULL);
+}
