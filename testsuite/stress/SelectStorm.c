@@ -115,19 +115,20 @@ static void closePair(int ends[2])
 
 static void *endSoon(void *env)
 {
-    Selecter *parent = env;
-    for (uint64_t i = parent->bytes % 8; i > 0; i--)
+    for (uint64_t i = threadId(threadSelf()) % 8; i > 0; i--)
         threadYield();
     return env;
 }
 
-static void receiveBytes(Selecter *me)
+/* False: there were none. */
+static bool receiveBytes(Selecter *me)
 {
     char bytes[BYTES_MOST];
     ssize_t count = read(me->ends[0], bytes, sizeof bytes); /* -1: it was told before */
     for (ssize_t i = 0; i < count; i++)
         me->over |= bytes[i] == LAST_BYTE;
     me->bytes += count > 0 ? (uint64_t)count : 0;
+    return count > 0;
 }
 
 static void *takeAll(Transaction *tx, void *env)
@@ -207,10 +208,12 @@ static Selecter *drawOne(uint64_t *seed)
 
 static void sendByte(Selecter *to, char byte)
 {
-    if (write(to->ends[1], &byte, 1) == 1)
-        ADD_RELAXED(&to->sent_bytes, 1);
-    else
-        CHECK(byte != LAST_BYTE);
+    while (write(to->ends[1], &byte, 1) != 1) {
+        if (byte != LAST_BYTE)
+            return; /* there is no room, so enough is there */
+        sched_yield();
+    }
+    ADD_RELAXED(&to->sent_bytes, 1);
 }
 
 typedef struct Sending {
@@ -307,7 +310,8 @@ static void end(const pthread_t *plain)
             greenJoin(it->thread);
         else
             osJoin(plain[i - GREEN]);
-        receiveBytes(it);
+        while (receiveBytes(it))
+            continue;
         receiveValues(it);
         CHECK_EQ(it->bytes, RELAXED_LOAD(&it->sent_bytes));
         CHECK_EQ(it->values, RELAXED_LOAD(&it->sent_values));

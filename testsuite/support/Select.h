@@ -40,8 +40,8 @@ static inline bool nobodyWaits(int fd)
 typedef struct Wait {
     int fd;
     bool writes;
-    TVar *tvar; /* or this, if it is not NULL */
-    uint32_t runs;
+    TVar *tvar;     /* or this, if it is not NULL */
+    uint32_t runs;  /* relaxed, by who waits */
     Thread *thread; /* or its end */
     int code;       /* threadJoinSTM's */
 } Wait;
@@ -81,7 +81,7 @@ static inline void *onFdOrTVar(Transaction *tx, void *env)
 
 static inline void *onAny(Transaction *tx, void *env)
 {
-    ((Wait *)env)->runs++;
+    COUNT(&((Wait *)env)->runs, 1);
     return stmOrElse(tx, onFdOrTVar, env, onEnd, env);
 }
 
