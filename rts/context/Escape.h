@@ -5,8 +5,8 @@
  *   was and returns from escapeCall.  To the compiler it is one call that returns once, so nothing
  *   is volatile and no function "returns twice".  Same stack, same OS thread.
  *   The sanitizers must be told of frames that vanish: there it is _setjmp and longjmp, which they
- *   watch.  (ThreadSanitizer does not watch _longjmp: the frames would stay on its shadow call stack
- *   for ever, which overflows.)
+ *   watch.  (ThreadSanitizer does not watch _longjmp: the frames would stay on its shadow call
+ *   stack for ever, which overflows.)
  */
 #ifndef RTS_ESCAPE_H
 #define RTS_ESCAPE_H
