@@ -1,9 +1,9 @@
 /* STMStorm.c -- transactions under contention: what they must never see, and that all get on.
  *
  * Opacity: a reader that would loop for ever if x and y ever differed.  Livelock: two that each
- * read what the other writes.  A million of each, however long it takes.  Skew: of two guards one stays.  Long: a reader of many variables
- * beside short writers.  Crowd: a thousand waiters, each on a variable of its own, while one thread
- * sets and another cancels.
+ * read what the other writes.  A million of each, however long it takes.  Skew: of two guards one
+ * stays.  Long: a reader of many variables beside short writers.  Crowd: a thousand waiters, each
+ * on a variable of its own, while one thread sets and another interrupts.
  */
 #include "rts/stm/STM.h"
 #include "testsuite/support/Runtime.h"
