@@ -172,7 +172,7 @@ static void unpublish(Event *event, Capability *here)
 void eventTakeBack(Event *event)
 {
     unpublish(event, scheduleHere());
-    tvarReset(&event->tvar, NULL, TVarEvent);
+    RELAXED_STORE(&event->tvar.value, NULL); /* nobody has read it yet, whatever its version is */
 }
 
 static void giveEvent(Event *event, Capability *here)
@@ -181,6 +181,10 @@ static void giveEvent(Event *event, Capability *here)
     if (event->awaited)
         ADD_RELAXED(&awaited, (uint32_t)-1);
     event->kind = EventNone;
+    /* Who still thinks that somebody waits there (See Note [Listed waits]) is out of it by then. */
+    WatchNode *watchers = watchListClose(&event->tvar.watchers, 1);
+    ASSERT(watchers == NULL);
+    (void)watchers;
     poolGive(&events, event);
 }
 

@@ -1,6 +1,7 @@
 /* ThreadSTMTest.c -- transactions that wait for ends of threads; waiting without jumps. */
 #include "rts/stm/Event.h"
 
+#include "capability/Monitor.h"
 #include "testsuite/support/Select.h"
 
 #include <fcntl.h>
@@ -167,4 +168,49 @@ static void *withoutJumps(void *env)
 TEST(ThreadSTM, withoutJumps)
 {
     greenRun(1, withoutJumps, NULL);
+}
+
+/* ---- who is blocked for ever ---- */
+
+static void *byteAtRest(void *env)
+{
+    while (SEQ_CST_LOAD(&monitor.dormant) == 0) /* it has asked, and found somebody who may go on */
+        usleep(1000);
+    CHECK_EQ(write(*(int *)env, "x", 1), 1);
+    return NULL;
+}
+
+static void *takeNever(void *env)
+{
+    CHECK_EQ(mvarTake(env, NULL), -EDEADLK);
+    return V(7);
+}
+
+static void *waitInClosedWorld(void *env)
+{
+    int ends[2];
+    makePair(env == NULL ? PLAIN : ADOPTED, ends);
+    Wait it = {.fd = ends[0], .tvar = tvarNew(NULL)};
+    pthread_t outside = osFork(byteAtRest, &ends[1]);
+    CHECK_EQ(waitForAny(&it), V(1));
+    osJoin(outside);
+    MVar *mvar = mvarNewEmpty();
+    Wait both = {.thread = greenFork(takeNever, mvar)};
+    CHECK_EQ(stmAtomically(onEnd, &both, NULL), -EDEADLK); /* he waits for ever, so does this */
+    CHECK_EQ(greenJoin(both.thread), V(7));
+    CHECK_EQ(eventLiving(), 0);
+    closePair(ends);
+    return NULL;
+}
+
+static void hear(const char *line)
+{
+    (void)line;
+}
+
+TEST(ThreadSTM, fdsHideADeadlockAndEndsDoNot)
+{
+    RtsConfig config = {.capabilities = 2, .closed_world = true, .log = hear};
+    CHECK_EQ(rtsMain(&config, waitInClosedWorld, NULL, NULL), 0);
+    CHECK_EQ(rtsMain(&config, waitInClosedWorld, V(1), NULL), 0);
 }
