@@ -18,10 +18,10 @@ enum { IDLE_US = 2000, LINE = 32 };
 
 typedef struct Worker {
     int socket;
-    TQueue *jobs; /* numbers */
-    TVar *stop;   /* NULL: go on */
-    TVar *idle;   /* of registerDelay */
-    TVar *idled;  /* how often */
+    TQueue *jobs;    /* numbers */
+    TVar *stop;      /* NULL: go on */
+    int64_t idle_ns; /* nothing has come until then */
+    TVar *idled;     /* how often */
     long lines, done;
     bool ended; /* the peer has closed */
 } Worker;
@@ -61,7 +61,7 @@ static void *onJob(Transaction *tx, void *env)
 static void *onIdle(Transaction *tx, void *env)
 {
     Choice *choice = env;
-    stmCheck(tx, tvarRead(tx, choice->worker->idle) != NULL);
+    threadDelayUntilSTM(tx, choice->worker->idle_ns);
     intptr_t idled = (intptr_t)tvarRead(tx, choice->worker->idled);
     tvarWrite(tx, choice->worker->idled, (void *)(idled + 1));
     *choice->told = (Told){Idle, NULL};
@@ -94,13 +94,6 @@ static void *onAny(Transaction *tx, void *env)
 
 /* ---- the worker ---- */
 
-static int restart(TVar **idle)
-{
-    tvarFree(*idle); /* cancels it */
-    *idle = NULL;
-    return registerDelay(IDLE_US, idle);
-}
-
 static int answerLine(Worker *me)
 {
     char line[LINE];
@@ -117,8 +110,9 @@ static int work(Worker *me)
 {
     Told told;
     Choice choice = {me, &told};
-    int result = restart(&me->idle);
+    int result = 0;
     while (result == 0) {
+        me->idle_ns = rtsNow() + IDLE_US * INT64_C(1000);
         result = stmAtomically(onAny, &choice, NULL);
         if (result != 0 || told.news == Stop)
             break;
@@ -126,10 +120,7 @@ static int work(Worker *me)
             result = answerLine(me);
         else if (told.news == Job)
             me->done += (long)(intptr_t)told.job;
-        if (result == 0)
-            result = restart(&me->idle);
     }
-    tvarFree(me->idle);
     return result;
 }
 

@@ -145,6 +145,14 @@ CAPRI_EXPORT void stmRetire(Transaction *tx, void *pointer, void (*free)(void *p
 CAPRI_EXPORT void threadWaitReadSTM(Transaction *tx, int fd) CAPRI_NAME(threadWaitReadSTM);
 CAPRI_EXPORT void threadWaitWriteSTM(Transaction *tx, int fd) CAPRI_NAME(threadWaitWriteSTM);
 
+/* threadDelayUntilSTM -- retry unless rtsNow() had reached deadline_ns when this attempt first
+ * asked for the time.
+ *
+ * Promise  never early; nothing is registered, so nothing is left.  In a branch of stmOrElse it is
+ *          that branch's time-out, where stmAtomicallyUntil's deadline ends the whole. */
+CAPRI_EXPORT void threadDelayUntilSTM(Transaction *tx, int64_t deadline_ns)
+    CAPRI_NAME(threadDelayUntilSTM);
+
 /* threadJoinSTM -- retry unless thread has ended.
  *
  * thread   the caller has a handle to it until the transaction is over.
@@ -181,6 +189,8 @@ CAPRI_EXPORT int tvarNewStatus(Transaction *tx, void *value, TVar **tvar) CAPRI_
 CAPRI_EXPORT int tvarFreeStatus(Transaction *tx, TVar *tvar) CAPRI_NAME(tvarFreeStatus);
 CAPRI_EXPORT int threadWaitReadStatus(Transaction *tx, int fd) CAPRI_NAME(threadWaitReadStatus);
 CAPRI_EXPORT int threadWaitWriteStatus(Transaction *tx, int fd) CAPRI_NAME(threadWaitWriteStatus);
+CAPRI_EXPORT int threadDelayUntilStatus(Transaction *tx, int64_t deadline_ns)
+    CAPRI_NAME(threadDelayUntilStatus);
 /* *code is threadJoinSTM's result. */
 CAPRI_EXPORT int threadJoinStatus(Transaction *tx, Thread *thread, int *code, void **result)
     CAPRI_NAME(threadJoinStatus);

@@ -55,7 +55,7 @@ static inline int beginAttempt(Transaction *tx)
     }
     tx->share->running = tx;
     tx->fate = FateNone;
-    tx->counting = false;
+    tx->counting = tx->timed = false;
     tx->looks = 0;
     logReset(&tx->log);
     reclaimEnter(tx->share);
@@ -157,8 +157,13 @@ static __attribute__((noinline)) int waitForChange(Transaction *tx, int64_t dead
         COUNT(&stats->waits, 1);
     endAttempt(tx);
     dropToken(tx);
+    int64_t until_ns = tx->timed && tx->wake_ns < deadline_ns ? tx->wake_ns : deadline_ns;
     while (!over && result == 0) {
-        result = blockUntilWritten(tx, deadline_ns);
+        result = blockUntilWritten(tx, until_ns);
+        if (result == -ETIMEDOUT && until_ns != deadline_ns) {
+            result = 0; /* what it waited for */
+            break;
+        }
         if (result != 0 && result != -EINVAL)
             break; /* cancelled: on a plain OS thread the variables may be gone by now */
         over = blockIsOver(tx);

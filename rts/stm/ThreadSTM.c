@@ -1,4 +1,5 @@
-/* ThreadSTM.c -- waiting for an fd or a thread's end inside of a transaction, in both styles.
+/* ThreadSTM.c -- waiting for an fd, a thread's end or a time inside of a transaction, in both
+ * styles.
  *
  * Owns    nothing: the Events are Event.c's.
  * Before  the host's action.   After  rts/stm/Event.c, rts/stm/Transaction.c: reading it.
@@ -80,6 +81,21 @@ static int joinThread(Transaction *tx, Thread *thread, int *code, void **result)
     return status;
 }
 
+/* The time stands still in an attempt; it needs no Event, for the park has a deadline anyhow. */
+static int delayUntil(Transaction *tx, int64_t deadline_ns)
+{
+    if (!tx->timed) {
+        tx->timed = true;
+        tx->now_ns = clockRead(tx->here == NULL ? &clockMonotonic : tx->here->manager.clock);
+        tx->wake_ns = DEADLINE_NEVER;
+    }
+    if (tx->now_ns >= deadline_ns)
+        return 0;
+    if (deadline_ns < tx->wake_ns)
+        tx->wake_ns = deadline_ns;
+    return transactionEnd(tx, FateRetry);
+}
+
 static inline void leaveUnless(Transaction *tx, int status)
 {
     if (UNLIKELY(status != 0))
@@ -94,6 +110,11 @@ void threadWaitReadSTM(Transaction *tx, int fd)
 void threadWaitWriteSTM(Transaction *tx, int fd)
 {
     leaveUnless(tx, waitFd(tx, fd, FdWrite));
+}
+
+void threadDelayUntilSTM(Transaction *tx, int64_t deadline_ns)
+{
+    leaveUnless(tx, delayUntil(tx, deadline_ns));
 }
 
 int threadJoinSTM(Transaction *tx, Thread *thread, void **result)
@@ -111,6 +132,11 @@ int threadWaitReadStatus(Transaction *tx, int fd)
 int threadWaitWriteStatus(Transaction *tx, int fd)
 {
     return tx->fate != FateNone ? -ECANCELED : waitFd(tx, fd, FdWrite);
+}
+
+int threadDelayUntilStatus(Transaction *tx, int64_t deadline_ns)
+{
+    return tx->fate != FateNone ? -ECANCELED : delayUntil(tx, deadline_ns);
 }
 
 int threadJoinStatus(Transaction *tx, Thread *thread, int *code, void **result)

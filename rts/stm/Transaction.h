@@ -61,13 +61,15 @@ struct Transaction {
     StmShare *share;  /* likewise */
     Fate fate;
     SpoiltBy spoilt_by;
-    int code;         /* FateThrown */
-    bool serial;      /* it holds the token */
-    bool eventful;    /* it has Events */
-    bool counting;    /* See Note [Opacity] */
-    uint64_t changes; /* counting: the sum that goes with what was read */
-    uint64_t looks;   /* counting: entries looked at again */
-    void *payload;    /* FateThrown */
+    int code;                /* FateThrown */
+    bool serial;             /* it holds the token */
+    bool eventful;           /* it has Events */
+    bool counting;           /* See Note [Opacity] */
+    bool timed;              /* the attempt has asked for the time: */
+    uint64_t changes;        /* counting: the sum that goes with what was read */
+    uint64_t looks;          /* counting: entries looked at again */
+    void *payload;           /* FateThrown */
+    int64_t now_ns, wake_ns; /* timed: its time; the first that it would wait for */
     Effects effects;
     Log log;
     Event *events[EVENT_BUCKETS]; /* eventful: See Note [Events in transactions] */

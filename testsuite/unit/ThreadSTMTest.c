@@ -214,3 +214,104 @@ TEST(ThreadSTM, fdsHideADeadlockAndEndsDoNot)
     CHECK_EQ(rtsMain(&config, waitInClosedWorld, NULL, NULL), 0);
     CHECK_EQ(rtsMain(&config, waitInClosedWorld, V(1), NULL), 0);
 }
+
+/* ---- time ---- */
+
+typedef struct Late {
+    int64_t deadline_ns, other_ns;
+    TVar *tvar;
+    uint32_t runs;
+} Late;
+
+static void *onTime(Transaction *tx, void *env)
+{
+    threadDelayUntilSTM(tx, ((Late *)env)->deadline_ns);
+    return V(1);
+}
+
+static void *onOtherTime(Transaction *tx, void *env)
+{
+    threadDelayUntilSTM(tx, ((Late *)env)->other_ns);
+    return V(2);
+}
+
+static void *onWrite(Transaction *tx, void *env)
+{
+    stmCheck(tx, tvarRead(tx, ((Late *)env)->tvar) != NULL);
+    return V(3);
+}
+
+static void *onTimes(Transaction *tx, void *env)
+{
+    return stmOrElse(tx, onTime, env, onOtherTime, env);
+}
+
+static void *onTimesOrWrite(Transaction *tx, void *env)
+{
+    ((Late *)env)->runs++;
+    return stmOrElse(tx, onTimes, env, onWrite, env);
+}
+
+static void *waitLate(void *env)
+{
+    void *result = NULL;
+    CHECK_EQ(stmAtomically(onTimesOrWrite, env, &result), 0);
+    return result;
+}
+
+/* It does not pass while an attempt looks. */
+static void *lookTwice(Transaction *tx, void *env)
+{
+    Late *it = env;
+    it->deadline_ns = rtsNow() + MS_NS;
+    void *first = stmOrElse(tx, onTimes, it, onWrite, it);
+    while (rtsNow() < it->deadline_ns)
+        continue;
+    CHECK_EQ(stmOrElse(tx, onTimes, it, onWrite, it), first);
+    return first;
+}
+
+static void *timesPass(void *env)
+{
+    Late it = {.tvar = tvarNew(NULL), .other_ns = INT64_MAX};
+    void *result = NULL;
+    (void)env;
+    it.deadline_ns = rtsNow() + 3 * MS_NS;
+    CHECK_EQ(waitLate(&it), V(1));
+    CHECK_GE(rtsNow(), it.deadline_ns);
+    CHECK_EQ(it.runs, 2);          /* once to wait, once to see */
+    CHECK_EQ(waitLate(&it), V(1)); /* long past */
+    it.deadline_ns = INT64_MAX;
+    it.other_ns = rtsNow() + 2 * MS_NS; /* the earlier one of the two */
+    CHECK_EQ(waitLate(&it), V(2));
+    CHECK_GE(rtsNow(), it.other_ns);
+    it.other_ns = INT64_MIN;
+    CHECK_EQ(waitLate(&it), V(2));
+    it.other_ns = rtsNow() + 3600 * 1000 * MS_NS;
+    CHECK_EQ(stmAtomicallyUntil(onTimesOrWrite, &it, NULL, rtsNow() + MS_NS), -ETIMEDOUT);
+    CHECK_EQ(stmAtomicallyUntil(onTimes, &it, NULL, rtsNow() + MS_NS), -ETIMEDOUT);
+    Thread *thread = greenFork(waitLate, &it);
+    greenUntil(thread, ThreadBlockedOnTVar);
+    CHECK_EQ(tvarWriteIO(it.tvar, V(1)), 0);
+    CHECK_EQ(greenJoin(thread), V(3));
+    CHECK_EQ(stmAtomically(lookTwice, &it, &result), 0);
+    CHECK_EQ(result, V(3));
+    tvarFree(it.tvar);
+    return NULL;
+}
+
+static int timeStatus(Transaction *tx, void *env)
+{
+    return threadDelayUntilStatus(tx, ((Late *)env)->deadline_ns);
+}
+
+TEST(ThreadSTM, timesPass)
+{
+    greenRun(1, timesPass, NULL);
+    greenStart(2);
+    timesPass(NULL);
+    Late it = {.deadline_ns = rtsNow() + 2 * MS_NS};
+    CHECK_EQ(stmAtomicallyStatus(timeStatus, &it, NULL, INT64_MAX), 0);
+    CHECK_GE(rtsNow(), it.deadline_ns);
+    greenStop();
+}
