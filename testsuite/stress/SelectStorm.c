@@ -22,6 +22,7 @@ typedef struct Selecter {
     int watched;   /* relaxed: that one's number */
     TVar *box;     /* how many values have been sent and not taken */
     TVar *delay;
+    int64_t until_ns;
     Thread *child, *thread;
     uint32_t turn;                    /* which branch is first */
     uint32_t came[BRANCHES];          /* how often each branch has won */
@@ -86,7 +87,10 @@ static void *onBranch(Transaction *tx, Selecter *me, Branch branch)
         stmCheck(tx, tvarRead(tx, me->box) != NULL);
         break;
     case OnDelay:
-        stmCheck(tx, tvarRead(tx, me->delay) != NULL);
+        if (me->turn % 2 == 0)
+            stmCheck(tx, tvarRead(tx, me->delay) != NULL);
+        else
+            threadDelayUntilSTM(tx, me->until_ns);
         break;
     case OnEnd:
         CHECK_EQ(threadJoinSTM(tx, me->child, &result), 0);
@@ -158,6 +162,7 @@ static void react(Selecter *me, Branch branch, uint64_t *seed)
         receiveValues(me);
         break;
     case OnDelay:
+        me->until_ns = rtsNow() + (int64_t)(testRandomFrom(seed) % DELAY_US) * 1000;
         tvarFree(me->delay);
         CHECK_EQ(registerDelay((int64_t)(testRandomFrom(seed) % DELAY_US), &me->delay), 0);
         break;
