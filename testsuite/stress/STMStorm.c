@@ -10,8 +10,8 @@
 
 #include <stdio.h>
 
-/* Under ThreadSanitizer time alone counts. */
-enum { MILLION = UNDER_TSAN ? 0 : 1000000 };
+/* Under the sanitizers time alone counts. */
+enum { MILLION = UNDER_TSAN || UNDER_ASAN ? 0 : 1000000 };
 
 static TVar *x, *y;      /* constant while threads run */
 static uint32_t stopped; /* relaxed */
