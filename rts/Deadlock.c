@@ -20,6 +20,7 @@
 #include "rts/Startup.h"
 #include "rts/ThreadDescribe.h"
 #include "rts/World.h"
+#include "rts/stm/Event.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static bool isOutstanding(void)
     for (uint32_t i = 0; i < capabilityTableCount(); i++)
         if (SEQ_CST_LOAD(&capabilities.items[i]->manager.registered) != 0)
             return true;
-    return holdIsHeld() || blockingPoolBusy() || signalIsWatched();
+    return holdIsHeld() || blockingPoolBusy() || signalIsWatched() || eventIsAwaited();
 }
 
 static bool isForEver(const ThreadWaiting *waiting)

@@ -7,7 +7,7 @@
  *         mail: sleep == Asleep, sleep_until_ns == never (seq_cst).  Before each look is added up
  *         how often it has switched to a thread (acquire).
  *     D2  nothing is outstanding that could wake a thread: no hold, no job of the blocking pool, no
- *         watch of signals, no registration with a manager
+ *         watch of signals, no registration with a manager, no fd that a transaction waits for
  *     D3  each living thread waits for a variable, a queue or a thread's end, has no timer for
  *         that wait, and nobody has claimed it
  *     D4  D1 again, and counted after each look, no capability has switched since

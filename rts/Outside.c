@@ -37,7 +37,7 @@ static struct {
     Outsider *free;     /* under lock */
     Outsider *all;      /* pushed under lock (release), walked by anyone */
     uint32_t cancelled; /* shutdown stores, waiters read */
-    uint32_t waiting;   /* OS threads between borrow and giveBack: seq_cst adds */
+    uint32_t waiting;   /* OS threads between borrow and giveBack, or that stay: seq_cst adds */
 } outsiders;
 
 int outsideStart(const Allocator *allocator)
@@ -180,6 +180,16 @@ void outsideDone(Outsider *outsider)
 {
     claimEnd(&outsider->claim);
     giveBack(outsider);
+    ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
+}
+
+void outsideStay(void)
+{
+    ADD_SEQ_CST(&outsiders.waiting, 1);
+}
+
+void outsideStayOver(void)
+{
     ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
 }
 

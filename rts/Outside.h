@@ -27,6 +27,10 @@ int outsidePark(Outsider *outsider, int64_t deadline_ns);
 void outsideDone(Outsider *outsider);
 void outsideWake(Claim *claim);
 
+/* outsideStay -- inside of a call: shutdown will wait for outsideStayOver as for a wait. */
+void outsideStay(void);
+void outsideStayOver(void);
+
 /* outsideWaitList -- parkOnList for a plain OS thread. */
 int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
                     int64_t deadline_ns);

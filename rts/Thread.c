@@ -81,11 +81,6 @@ static inline void freeThread(Thread *thread, Capability *here)
         freeThreadSlow(thread, here);
 }
 
-static inline bool hasEnded(Thread *thread)
-{
-    return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
-}
-
 void threadSurvive(void)
 {
     label_lock = (SpinLock)SPIN_LOCK_INIT;
@@ -126,7 +121,7 @@ bool threadLost(Thread *thread)
         thread->label = NULL;
         return true;
     }
-    if (hasEnded(thread))
+    if (threadHasEnded(thread))
         return false; /* its result stays */
     thread->node.tag |= TAG_LOST;
     thread->fn_or_result = NULL;
@@ -308,7 +303,7 @@ void threadRelease(Thread *thread)
 {
     if (thread == NULL)
         return;
-    bool ended = hasEnded(thread); /* before the count: it may have got itself a handle */
+    bool ended = threadHasEnded(thread); /* before the count: it may have got itself a handle */
     bool alone = ended && ACQUIRE_LOAD(&thread->handles) == 1;
     if (!alone && ADD_ACQ_REL(&thread->handles, (uint32_t)-1) != 1)
         return;
@@ -353,12 +348,14 @@ Thread *threadRetainLiving(Thread *thread, uint64_t id)
     return same ? thread : NULL;
 }
 
-/* Why it has no result. */
-static int unrunError(const Thread *thread)
+int threadOutcome(const Thread *thread, void **result)
 {
-    if ((thread->node.tag & TAG_NOT_BEGUN) != 0)
-        return -EINTR;
-    return thread->node.tag & TAG_LOST ? -ESRCH : -ENOMEM;
+    uint32_t tag = thread->node.tag;
+    if (UNLIKELY((tag & TAG_UNRUN) != 0))
+        return (tag & TAG_NOT_BEGUN) != 0 ? -EINTR : tag & TAG_LOST ? -ESRCH : -ENOMEM;
+    if (result != NULL)
+        *result = thread->fn_or_result;
+    return 0;
 }
 
 int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
@@ -369,7 +366,7 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
         return -EINVAL;
     if (thread == self)
         return -EDEADLK;
-    if (!hasEnded(thread)) {
+    if (!threadHasEnded(thread)) {
         int status;
         if (self != NULL && deadline_ns == DEADLINE_NEVER) {
             *scheduleWait(here) = (ListedWait){.list = &thread->ended};
@@ -379,19 +376,15 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
         }
         if (status != 0 && status != -EALREADY)
             return status;
-        if (UNLIKELY(!hasEnded(thread))) /* woken for nothing: See Note [Interrupted lists] */
+        if (UNLIKELY(!threadHasEnded(thread))) /* woken for nothing: See Note [Interrupted lists] */
             return threadJoinUntil(thread, result, deadline_ns);
     }
-    if (UNLIKELY((thread->node.tag & TAG_UNRUN) != 0))
-        return unrunError(thread);
-    if (result != NULL)
-        *result = thread->fn_or_result;
-    return 0;
+    return threadOutcome(thread, result);
 }
 
 int threadJoin(Thread *thread, void **result)
 {
-    if (LIKELY(thread != NULL && hasEnded(thread) && (thread->node.tag & TAG_UNRUN) == 0)) {
+    if (LIKELY(thread != NULL && threadHasEnded(thread) && (thread->node.tag & TAG_UNRUN) == 0)) {
         if (result != NULL)
             *result = thread->fn_or_result;
         return 0;

@@ -202,6 +202,14 @@ static inline void threadSetAbout(Thread *thread, const void *about)
     RELAXED_STORE(&thread->fn_or_result, (void *)(uintptr_t)about);
 }
 
+/* threadHasEnded -- its result is there.   threadOutcome -- then: threadJoin's result. */
+static inline bool threadHasEnded(Thread *thread)
+{
+    return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
+}
+
+int threadOutcome(const Thread *thread, void **result);
+
 /* threadEnded -- publish the result; the descriptor may be gone afterwards.  Wakes the joiners, but
  * for one that is alone and may run anywhere: it is returned, for the caller to run or to queue. */
 Thread *threadEnded(Thread *thread, void *result, Capability *capability);

@@ -26,6 +26,7 @@
 #define CAPRI_STM_H
 
 #include <capri/api.h>
+#include <capri/thread.h>
 #include <capri/tvar.h>
 
 #include <stdbool.h>
@@ -127,6 +128,40 @@ CAPRI_EXPORT void stmOnCommit(Transaction *tx, StmHook *hook, void *env) CAPRI_N
 CAPRI_EXPORT void stmRetire(Transaction *tx, void *pointer, void (*free)(void *pointer))
     CAPRI_NAME(stmRetire);
 
+/* ---- waiting for anything ---- */
+
+/* threadWaitReadSTM, threadWaitWriteSTM -- retry unless fd may be ready.
+ *
+ * fd       of any kind; the fd itself is looked at, so nothing need have said EAGAIN before.
+ * Throws   -EBADF: not open, or closed by closeFd since this transaction looked at it first; and
+ *          what threadWaitRead returns: -EMFILE, -ENOMEM, -ENOSPC.
+ * Promise  what was ready stays so until stmAtomically returns; like any readiness it is a hint,
+ *          others may have read meanwhile.  An fd that becomes ready between the look and the wait
+ *          is not missed.  Nothing need be undone: whether this branch is taken or not, nothing is
+ *          left of it when stmAtomically has returned.
+ * Cost     a poll(2), and for an fd that was not adopted one change of what is watched; plain
+ *          waits for the same fd pay nothing.
+ * Source   GHC.Conc.threadWaitReadSTM; differs: inside the transaction, no deregister action. */
+CAPRI_EXPORT void threadWaitReadSTM(Transaction *tx, int fd) CAPRI_NAME(threadWaitReadSTM);
+CAPRI_EXPORT void threadWaitWriteSTM(Transaction *tx, int fd) CAPRI_NAME(threadWaitWriteSTM);
+
+/* threadDelayUntilSTM -- retry unless rtsNow() had reached deadline_ns when this attempt first
+ * asked for the time.
+ *
+ * Promise  never early; nothing is registered, so nothing is left.  In a branch of stmOrElse it is
+ *          that branch's time-out, where stmAtomicallyUntil's deadline ends the whole. */
+CAPRI_EXPORT void threadDelayUntilSTM(Transaction *tx, int64_t deadline_ns)
+    CAPRI_NAME(threadDelayUntilSTM);
+
+/* threadJoinSTM -- retry unless thread has ended.
+ *
+ * thread   the caller has a handle to it until the transaction is over.
+ * result   receives what its body returned; may be NULL.
+ * Returns  as threadJoin: 0, -ENOMEM, -ESRCH, -EINTR, -EDEADLK, -EINVAL.
+ * Promise  as above: it leaves nothing behind. */
+CAPRI_EXPORT int threadJoinSTM(Transaction *tx, Thread *thread, void **result)
+    CAPRI_NAME(threadJoinSTM);
+
 /* ---- the same without jumps ---- */
 
 /* StmStatusAction -- 0: done; what a call returned: that; another negative code: thrown. */
@@ -152,6 +187,13 @@ CAPRI_EXPORT int stmCatchStatus(Transaction *tx, StmStatusAction *action, void *
     CAPRI_NAME(stmCatchStatus);
 CAPRI_EXPORT int tvarNewStatus(Transaction *tx, void *value, TVar **tvar) CAPRI_NAME(tvarNewStatus);
 CAPRI_EXPORT int tvarFreeStatus(Transaction *tx, TVar *tvar) CAPRI_NAME(tvarFreeStatus);
+CAPRI_EXPORT int threadWaitReadStatus(Transaction *tx, int fd) CAPRI_NAME(threadWaitReadStatus);
+CAPRI_EXPORT int threadWaitWriteStatus(Transaction *tx, int fd) CAPRI_NAME(threadWaitWriteStatus);
+CAPRI_EXPORT int threadDelayUntilStatus(Transaction *tx, int64_t deadline_ns)
+    CAPRI_NAME(threadDelayUntilStatus);
+/* *code is threadJoinSTM's result. */
+CAPRI_EXPORT int threadJoinStatus(Transaction *tx, Thread *thread, int *code, void **result)
+    CAPRI_NAME(threadJoinStatus);
 CAPRI_EXPORT int stmOnAbortStatus(Transaction *tx, StmHook *hook, void *env)
     CAPRI_NAME(stmOnAbortStatus);
 CAPRI_EXPORT int stmOnCommitStatus(Transaction *tx, StmHook *hook, void *env)

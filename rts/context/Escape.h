@@ -4,8 +4,9 @@
  *   escapeCall saves what a callee must keep and calls; escapeTo takes the stack back to where that
  *   was and returns from escapeCall.  To the compiler it is one call that returns once, so nothing
  *   is volatile and no function "returns twice".  Same stack, same OS thread.
- *   The sanitizers must be told of frames that vanish: there it is _setjmp and _longjmp, which they
- *   watch.
+ *   The sanitizers must be told of frames that vanish: there it is _setjmp and longjmp, which they
+ *   watch.  (ThreadSanitizer does not watch _longjmp: the frames would stay on its shadow call
+ *   stack for ever, which overflows.)
  */
 #ifndef RTS_ESCAPE_H
 #define RTS_ESCAPE_H
@@ -40,7 +41,7 @@ static inline void *escapeCall(Escape *escape, EscapeFn *fn, struct Transaction 
 
 static inline _Noreturn void escapeTo(Escape *escape)
 {
-    _longjmp(escape->buffer, 1);
+    longjmp(escape->buffer, 1); /* as _setjmp has saved no signals, it restores none */
 }
 #else
 void *escapeCall(Escape *escape, EscapeFn *fn, struct Transaction *first, void *second);

@@ -12,6 +12,7 @@
 #include "capability/CapabilityTable.h"
 #include "rts/Startup.h"
 #include "rts/stm/Block.h"
+#include "rts/stm/Event.h"
 #include "rts/stm/Serial.h"
 
 #include <errno.h>
@@ -54,6 +55,7 @@ static inline int beginAttempt(Transaction *tx)
     }
     tx->share->running = tx;
     tx->fate = FateNone;
+    tx->timed = false;
     tx->looks = 0;
     logReset(&tx->log);
     reclaimEnter(tx->share);
@@ -118,7 +120,8 @@ static void dropToken(Transaction *tx)
 }
 
 /* Spoilt: undo, and see to it that the next attempt has a better chance.  0, or -E... */
-static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts)
+static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts,
+                                              int64_t deadline_ns)
 {
     SpoiltBy by = tx->spoilt_by;
     countSpoilt(tx);
@@ -127,12 +130,12 @@ static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts)
     uint32_t pauses = drawPauses(tx->share, *aborts);
     endAttempt(tx);
     if (by == SpoiltBySerial)
-        return serialAwait();
+        return serialAwait(deadline_ns);
     ++*aborts;
     if (tx->serial)
         return 0;
     if (*aborts >= SERIAL_AFTER || by == SpoiltByLooks) {
-        int result = serialTake();
+        int result = serialTake(deadline_ns);
         tx->serial = result == 0;
         return result;
     }
@@ -154,8 +157,13 @@ static __attribute__((noinline)) int waitForChange(Transaction *tx, int64_t dead
         COUNT(&stats->waits, 1);
     endAttempt(tx);
     dropToken(tx);
+    int64_t until_ns = tx->timed && tx->wake_ns < deadline_ns ? tx->wake_ns : deadline_ns;
     while (!over && result == 0) {
-        result = blockUntilWritten(tx, deadline_ns);
+        result = blockUntilWritten(tx, until_ns);
+        if (result == -ETIMEDOUT && until_ns != deadline_ns) {
+            result = 0; /* what it waited for */
+            break;
+        }
         if (result != 0 && result != -EINVAL)
             break; /* cancelled: on a plain OS thread the variables may be gone by now */
         over = blockIsOver(tx);
@@ -224,7 +232,7 @@ static inline int runAttempts(Transaction *tx, StmAction *action, StmStatusActio
             again = waitForChange(tx, deadline_ns);
             aborts = 0;
         } else {
-            again = tryAgain(tx, &aborts);
+            again = tryAgain(tx, &aborts, deadline_ns);
         }
         if (again != 0)
             return again;
@@ -241,7 +249,7 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
     if (LIKELY(here != NULL) ? scheduleCalledBack(here) || schedulerOf(here)->stm.running != NULL
                              : workerOutside() != NULL)
         return -EPERM;
-    tx.serial = false;
+    tx.serial = tx.eventful = false;
     effectsOpen(&tx.effects);
     logOpen(&tx.log);
     int done = runAttempts(&tx, action, status_action, env, result, deadline_ns);
@@ -251,6 +259,8 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
         effectsClose(&tx.effects);
     here = scheduleHere();
     logClose(&tx.log, here == NULL ? NULL : &schedulerOf(here)->stm);
+    if (UNLIKELY(tx.eventful))
+        eventRelease(&tx);
     passSafepoint();
     return done;
 }

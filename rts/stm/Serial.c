@@ -19,23 +19,35 @@ static bool isFree(void *env)
     return SEQ_CST_LOAD(&serial_held) == 0;
 }
 
-int serialAwait(void)
+int serialAwait(int64_t deadline_ns)
 {
     while (RELAXED_LOAD(&serial_held) != 0) {
-        int result = parkOnList(&waiting, 0, isFree, NULL, ThreadBlockedOnTVar, DEADLINE_NEVER);
+        int result = parkOnList(&waiting, 0, isFree, NULL, ThreadBlockedOnTVar, deadline_ns);
         if (result != 0)
             return result;
     }
     return 0;
 }
 
-int serialTake(void)
+/* Who returns no result that would tell of an interrupt. */
+void serialStandAside(void)
+{
+    Thread *self = scheduleSelf();
+    MaskingState before = MaskedUninterruptible;
+    if (self != NULL)
+        before = interruptMask(self, MaskedUninterruptible);
+    serialAwait(DEADLINE_NEVER);
+    if (self != NULL)
+        interruptMask(self, before);
+}
+
+int serialTake(int64_t deadline_ns)
 {
     for (;;) {
         uint32_t nobody = 0;
         if (CAS_ACQUIRE(&serial_held, &nobody, 1))
             return 0;
-        int result = serialAwait();
+        int result = serialAwait(deadline_ns);
         if (result != 0)
             return result;
     }

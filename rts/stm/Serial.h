@@ -6,8 +6,8 @@
  *   and runs again; tvarWriteIO waits likewise.  The holder reads, validates and commits as ever,
  *   so the token is a matter of progress only: a commit that was under way when it was taken, or a
  *   timer's write, may spoil one more attempt of the holder, and each of them only once.
- *   Waiting is parking.  The holder does not wait: if it retries or fails it gives the token back
- *   first.
+ *   Waiting is parking, up to the transaction's deadline, and can be interrupted.  The holder does
+ *   not wait: if it retries or fails it gives the token back first.
  *     held     0 -> 1   taker    acquire
  *     held     1 -> 0   holder   seq_cst  then it takes the waiting, seq_cst
  *     waiting  add      waiter   seq_cst  then it looks at held, seq_cst
@@ -28,10 +28,12 @@ static inline bool serialIsHeld(void)
     return UNLIKELY(RELAXED_LOAD(&serial_held) != 0);
 }
 
-/* serialTake -- park until the token is ours.  0, -ECANCELED, -ENOMEM.
- * serialAwait -- park until nobody holds it; likewise. */
-int serialTake(void);
-int serialAwait(void);
+/* serialTake -- park until the token is ours.  0; -ECANCELED; -ETIMEDOUT at deadline_ns; -ENOMEM.
+ * serialAwait -- park until nobody holds it; likewise.
+ * serialStandAside -- the same for who goes on whatever comes: no interrupt ends it. */
+int serialTake(int64_t deadline_ns);
+int serialAwait(int64_t deadline_ns);
+void serialStandAside(void);
 void serialGive(void);
 
 /* serialReset -- the runtime begins, or a fork's child: nobody holds it. */

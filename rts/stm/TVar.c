@@ -12,6 +12,7 @@
 #include "rts/Pool.h"
 #include "rts/Startup.h"
 #include "rts/stm/Delay.h"
+#include "rts/stm/Event.h"
 #include "rts/stm/Reclaim.h"
 #include "rts/stm/Serial.h"
 
@@ -27,10 +28,12 @@ void tvarStart(const Allocator *allocator)
     reclaimStart();
     poolOpen(&tvars, allocator, sizeof(TVar), offsetof(TVar, link));
     delayStart(allocator);
+    eventStart(allocator);
 }
 
 void tvarEnd(void)
 {
+    eventEnd();
     delayEnd();
     poolClose(&tvars);
 }
@@ -40,10 +43,12 @@ void tvarLockAll(void)
     reclaimLockAll();
     poolLock(&tvars);
     delayLockAll();
+    eventLockAll();
 }
 
 void tvarUnlockAll(void)
 {
+    eventUnlockAll();
     delayUnlockAll();
     poolUnlock(&tvars);
     reclaimUnlockAll();
@@ -68,6 +73,7 @@ int tvarSurvive(TimerHeap *heap)
     serialReset();
     poolSurvive(&tvars);
     poolEach(&tvars, surviveItem);
+    eventSurvive();
     return delaySurvive(heap);
 }
 
@@ -168,7 +174,7 @@ int tvarWriteIO(TVar *tvar, void *value)
     if (tvar->kind != TVarPlain)
         return -EPERM;
     if (serialIsHeld() && scheduleMayWait())
-        serialAwait(); /* cancelled: it writes all the same */
+        serialStandAside(); /* cancelled: it writes all the same */
     Capability *here = scheduleHere();
     if (UNLIKELY(here == NULL)) {
         tvarPut(tvar, value, NULL);

@@ -29,7 +29,8 @@
 
 typedef enum TVarKind {
     TVarPlain = 0, /* anyone writes */
-    TVarDelay = 1  /* an event TVar: written once, by its timer */
+    TVarDelay = 1, /* an event TVar: written once, by its timer */
+    TVarEvent = 2  /* likewise, by what a transaction waits for: See Event.h */
 } TVarKind;
 
 struct TVar {

@@ -39,6 +39,10 @@
 #include "rts/stm/Effects.h"
 #include "rts/stm/Log.h"
 
+enum { EVENT_BUCKETS = 16 };
+
+typedef struct Event Event; /* Event.h */
+
 /* How an attempt ends, if not by its action's return. */
 typedef enum Fate {
     FateNone,
@@ -56,12 +60,16 @@ struct Transaction {
     StmShare *share;  /* likewise */
     Fate fate;
     SpoiltBy spoilt_by;
-    int code;       /* FateThrown */
-    bool serial;    /* it holds the token */
-    uint64_t looks; /* entries looked at again */
-    void *payload;  /* FateThrown */
+    int code;                /* FateThrown */
+    bool serial;             /* it holds the token */
+    bool eventful;           /* it has Events */
+    bool timed;              /* the attempt has asked for the time: */
+    uint64_t looks;          /* entries looked at again */
+    void *payload;           /* FateThrown */
+    int64_t now_ns, wake_ns; /* timed: its time; the first that it would wait for */
     Effects effects;
     Log log;
+    Event *events[EVENT_BUCKETS]; /* eventful: See Note [Events in transactions] */
 };
 
 /* transactionEnd -- the attempt ends so.  Returns what a status call returns. */

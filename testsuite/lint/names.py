@@ -24,7 +24,9 @@ EXPORT_PREFIXES = {
     "rts/Wait.c": ["claim"],
     "rts/context/Slab.c": ["stack"],
     "rts/stm/Delay.c": ["registerDelay"],
+    "rts/stm/FdEvent.c": ["event"],
     "rts/stm/Jump.c": ["stm", "tvar"],
     "rts/stm/Reclaim.c": ["reclaim", "share"],
     "rts/stm/Status.c": ["stm", "tvar"],
+    "rts/stm/ThreadSTM.c": ["thread"],
 }

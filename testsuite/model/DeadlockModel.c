@@ -39,6 +39,10 @@ bool holdIsHeld(void)
 {
     return false;
 }
+bool eventIsAwaited(void)
+{
+    return false;
+}
 bool signalIsWatched(void)
 {
     return false;

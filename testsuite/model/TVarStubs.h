@@ -2,6 +2,7 @@
 #ifndef MODEL_TVAR_STUBS_H
 #define MODEL_TVAR_STUBS_H
 
+#include "rts/stm/Event.h"
 #include "rts/stm/Reclaim.h"
 #include "rts/stm/Serial.h"
 #include "testsuite/model/PoolStubs.h"
@@ -9,10 +10,9 @@
 uint32_t serial_held;
 uint64_t share_outside_changes;
 
-int serialAwait(void)
+void serialStandAside(void)
 {
     modelFail(__FILE__, __LINE__, "not reached");
-    return 0;
 }
 
 void serialReset(void)
@@ -43,6 +43,27 @@ void delayStart(const Allocator *allocator)
 }
 
 void delayEnd(void)
+{
+}
+
+void eventStart(const Allocator *allocator)
+{
+    (void)allocator;
+}
+
+void eventEnd(void)
+{
+}
+
+void eventLockAll(void)
+{
+}
+
+void eventUnlockAll(void)
+{
+}
+
+void eventSurvive(void)
 {
 }
 

@@ -1,19 +1,22 @@
 /* STMStorm.c -- transactions under contention: what they must never see, and that all get on.
  *
  * Opacity: a reader that would loop for ever if x and y ever differed.  Livelock: two that each
- * read what the other writes.  Skew: of two guards one stays.  Long: a reader of many variables
- * beside short writers.  Crowd: a thousand waiters, each on a variable of its own, while one thread
- * sets and another cancels.
+ * read what the other writes.  A million of each, however long it takes.  Skew: of two guards one
+ * stays.  Long: a reader of many variables beside short writers.  Crowd: a thousand waiters, each
+ * on a variable of its own, while one thread sets and another interrupts.
  */
-#include "rts/Park.h"
 #include "rts/stm/STM.h"
 #include "testsuite/support/Runtime.h"
 
 #include <stdio.h>
 
+/* Under the sanitizers time alone counts. */
+enum { MILLION = UNDER_TSAN || UNDER_ASAN ? 0 : 1000000 };
+
 static TVar *x, *y;      /* constant while threads run */
 static uint32_t stopped; /* relaxed */
 static uint64_t done;    /* relaxed add */
+static uint64_t wanted;  /* constant while threads run: so many at least */
 
 static void *V(intptr_t number)
 {
@@ -26,6 +29,7 @@ static void start(uint32_t capabilities_wanted)
     CHECK((x = tvarNew(V(0))) != NULL && (y = tvarNew(V(0))) != NULL);
     RELAXED_STORE(&stopped, 0);
     RELAXED_STORE(&done, 0);
+    wanted = 0;
 }
 
 static void stop(const char *what)
@@ -39,6 +43,8 @@ static void stop(const char *what)
 static void *stopLater(void *env)
 {
     threadDelay((int64_t)(testSeconds() * 1e6));
+    while (RELAXED_LOAD(&done) < wanted)
+        threadDelay(1000);
     RELAXED_STORE(&stopped, 1);
     return env;
 }
@@ -97,7 +103,9 @@ static void *keepReading(void *env)
 TEST(STMStorm, nobodySeesAnInconsistentPair)
 {
     start(2);
+    wanted = MILLION / 2;
     runThree(keepWriting, keepReading, keepReading);
+    wanted = MILLION;
     runThree(keepReading, keepReading, keepWriting);
     stop("transactions on a pair");
 }
@@ -131,6 +139,7 @@ static void *keepYX(void *env)
 TEST(STMStorm, twoThatCrossBothGetOn)
 {
     start(2);
+    wanted = MILLION;
     runThree(keepXY, keepYX, keepYX);
     stop("crossing transactions");
 }
@@ -269,22 +278,22 @@ static void *keepWaiting(void *env)
             return NULL;
         if (status == 0)
             lone->woken++;
-        else
-            lone->cancelled++;
-        CHECK(status == 0 || status == -ECANCELED);
+        if (status == 0)
+            continue;
+        CHECK_EQ(status, -ECANCELED);
+        CHECK_EQ(threadCaught(NULL, NULL), 1);
+        lone->cancelled++;
     }
 }
 
-/* As an interrupt would: claim its wait, if it is in one. */
+/* One that is being woken is interrupted in its next wait, or not at all. */
 static void *cancelSome(void *env)
 {
     uint64_t seed = testRandom() | 1;
     while (RELAXED_LOAD(&stopped) == 0) {
         Thread *thread = waiters[testRandomFrom(&seed) % CROWD].thread;
-        Claim claim = SEQ_CST_LOAD(&thread->claim);
-        if (claimState(claim) == ClaimParked &&
-            claimTry(&thread->claim, claimNumber(claim), -ECANCELED) == ClaimWonParked)
-            scheduleReady(thread, scheduleHere());
+        int status = threadThrowToUntil(thread, 1, NULL, rtsNow() + MS_NS);
+        CHECK(status == 0 || status == -ETIMEDOUT);
         threadYield();
     }
     return env;
@@ -304,12 +313,13 @@ TEST(STMStorm, aCrowdIsSetAndCancelled)
 {
     uint64_t woken = 0, cancelled = 0;
     uint32_t crowd = greenScale(CROWD);
+    ThreadAttributes masked = {.masking = 1 + MaskedInterruptible};
     start(2);
     closing = tvarNew(NULL);
     for (uint32_t i = 0; i < CROWD; i++)
         waiters[i] = (Lone){.own = tvarNew(NULL)};
     for (uint32_t i = 0; i < crowd; i++)
-        waiters[i].thread = greenFork(keepWaiting, &waiters[i]);
+        CHECK_EQ(threadForkWith(&waiters[i].thread, &masked, keepWaiting, &waiters[i]), 0);
     for (uint32_t i = crowd; i < CROWD; i++)
         waiters[i].thread = waiters[i % crowd].thread;
     runThree(setSome, cancelSome, setSome);

@@ -39,8 +39,10 @@ static void *waitForAny(void *env)
 static void *waitOften(void *env)
 {
     Wide *it = env;
-    for (uint64_t i = 0; i < it->rounds; i++)
+    for (uint64_t i = 0; i < it->rounds; i++) {
         CHECK_EQ(stmAtomically(untilAny, it, NULL), -ECANCELED);
+        CHECK_EQ(threadCaught(NULL, NULL), 1);
+    }
     return NULL;
 }
 
@@ -53,20 +55,17 @@ static bool nobodyWatches(Wide *it)
     return true;
 }
 
-/* As an interrupt does, once it waits. */
+/* Interrupt it once it waits. */
 static void cancel(Thread *thread)
 {
-    Claim claim;
-    while (claimState(claim = SEQ_CST_LOAD(&thread->claim)) != ClaimParked)
-        threadYield();
-    CHECK_EQ(claimTry(&thread->claim, claimNumber(claim), -ECANCELED), ClaimWonParked);
-    scheduleReady(thread, scheduleHere());
+    greenUntil(thread, ThreadBlockedOnTVar);
+    CHECK_EQ(threadThrowTo(thread, 1, NULL), 0);
 }
 
 static void *cancelOften(void *env)
 {
     Wide *it = env;
-    it->rounds = greenScale(20000);
+    it->rounds = greenScale(100000);
     Thread *thread = greenFork(waitOften, it);
     cancel(thread);
     cancel(thread);

@@ -10,7 +10,7 @@ static void *V(intptr_t number)
 }
 
 typedef struct Shared {
-    TVar *tvar;
+    TVar *tvar, *other;
     uint32_t inside, took; /* relaxed */
 } Shared;
 
@@ -18,7 +18,7 @@ static void *takeTurns(void *env)
 {
     Shared *shared = env;
     for (int i = 0; i < 100; i++) {
-        CHECK_EQ(serialTake(), 0);
+        CHECK_EQ(serialTake(DEADLINE_NEVER), 0);
         CHECK_EQ(ADD_RELAXED(&shared->inside, 1), 0);
         threadYield();
         ADD_RELAXED(&shared->inside, (uint32_t)-1);
@@ -74,7 +74,7 @@ static void *standAside(void *env)
     void *result;
     StmStats stats;
     shared->tvar = tvarNew(V(0));
-    CHECK_EQ(serialTake(), 0);
+    CHECK_EQ(serialTake(DEADLINE_NEVER), 0);
     Thread *commits = greenFork(commitOne, shared), *writes = greenFork(writeOne, shared);
     greenUntil(commits, ThreadBlockedOnTVar);
     greenUntil(writes, ThreadBlockedOnTVar);
@@ -182,4 +182,100 @@ TEST(Serial, whoeverFailsLetsGo)
 {
     Shared shared = {0};
     greenRun(1, letGo, &shared);
+}
+
+/* ---- waiting for it ends in time ---- */
+
+static void *commitUntil(void *env)
+{
+    return V(stmAtomicallyUntil(addOne, env, NULL, rtsNow() + 2 * MS_NS));
+}
+
+static void *commitForEver(void *env)
+{
+    int status = stmAtomically(addOne, env, NULL);
+    if (status == -ECANCELED)
+        CHECK_EQ(threadCaught(NULL, NULL), 1);
+    return V(status);
+}
+
+static void *writeAndAllow(void *env)
+{
+    CHECK_EQ(tvarWriteIO(((Shared *)env)->tvar, V(10)), 0);
+    CHECK_EQ(threadMaskingState(), Unmasked);
+    int status = threadAllowInterrupt();
+    CHECK_EQ(threadCaught(NULL, NULL), 1);
+    return V(status);
+}
+
+static void *throwOne(void *env)
+{
+    CHECK_EQ(threadThrowTo(env, 1, NULL), 0);
+    return NULL;
+}
+
+/* Both kinds of wait: to be let commit; and, spoilt before it comes to that, for the token. */
+static void *spoiltReading(Transaction *tx, void *env)
+{
+    Shared *shared = env;
+    void *value = tvarRead(tx, shared->tvar);
+    shared->took++;
+    tvarPut(shared->tvar, value, scheduleHere());
+    tvarPut(shared->other, value, scheduleHere()); /* news: what was read before is looked at */
+    return tvarRead(tx, shared->other);
+}
+
+static void *spoiltUntil(void *env)
+{
+    return V(stmAtomicallyUntil(spoiltReading, env, NULL, rtsNow() + 2 * MS_NS));
+}
+
+static void *spoiltForEver(void *env)
+{
+    int status = stmAtomically(spoiltReading, env, NULL);
+    CHECK_EQ(threadCaught(NULL, NULL), 1);
+    return V(status);
+}
+
+static void *parkedForTheToken(void *env)
+{
+    Shared *shared = env;
+    shared->tvar = tvarNew(V(0));
+    shared->other = tvarNew(V(0));
+    CHECK_EQ(serialTake(DEADLINE_NEVER), 0);
+    CHECK_EQ(commitUntil(shared), V(-ETIMEDOUT));
+    CHECK_EQ(spoiltUntil(shared), V(-ETIMEDOUT));
+    CHECK_EQ(shared->took, SERIAL_AFTER);
+    pthread_t os = osFork(commitUntil, shared);
+    CHECK_EQ(osJoin(os), V(-ETIMEDOUT));
+    Thread *commits = greenFork(commitForEver, shared);
+    greenUntil(commits, ThreadBlockedOnTVar);
+    CHECK_EQ(threadKill(commits), 0);
+    CHECK_EQ(greenJoin(commits), V(-ECANCELED));
+    Thread *takes = greenFork(spoiltForEver, shared);
+    greenUntil(takes, ThreadBlockedOnTVar);
+    CHECK_EQ(threadKill(takes), 0);
+    CHECK_EQ(greenJoin(takes), V(-ECANCELED));
+    CHECK_EQ(tvarReadIO(shared->tvar), V(0));
+    /* A write that cannot fail is not interrupted either: the interrupt comes after it. */
+    Thread *writes = greenFork(writeAndAllow, shared);
+    greenUntil(writes, ThreadBlockedOnTVar);
+    CHECK_EQ(threadThrowToUntil(writes, 1, NULL, rtsNow() + MS_NS), -ETIMEDOUT);
+    CHECK_EQ(tvarReadIO(shared->tvar), V(0));
+    Thread *thrower = greenFork(throwOne, writes);
+    greenUntil(thrower, ThreadBlockedOnThrowTo);
+    serialGive();
+    CHECK_EQ(greenJoin(writes), V(-ECANCELED));
+    greenJoin(thrower);
+    CHECK_EQ(tvarReadIO(shared->tvar), V(10));
+    CHECK(!serialIsHeld());
+    tvarFree(shared->tvar);
+    tvarFree(shared->other);
+    return NULL;
+}
+
+TEST(Serial, whoParksForItCanGiveUp)
+{
+    Shared shared = {0};
+    greenRun(1, parkedForTheToken, &shared);
 }
