@@ -37,6 +37,8 @@ int foreignRun(void (*fn)(void *env), void *env)
 {
     ForeignCall call = {.job = {.run = runCall}, .fn = fn, .env = env};
     ASSERT(scheduleSelf() != NULL);
+    if (scheduleInStep(scheduleHere()))
+        return -EPERM;
     if (blockingPoolSubmit(&call.job) != 0)
         return -EAGAIN;
     Thread *self = scheduleSelf();

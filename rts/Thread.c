@@ -114,7 +114,7 @@ bool threadLost(Thread *thread)
 {
     forgetWaits(thread);
     RELAXED_STORE(&thread->interrupts, 0);
-    if (thread->stack != NULL)
+    if (!threadIsTask(thread) && thread->stack != NULL)
         threadSlotLost(thread->stack);
     thread->stack = NULL;
     if (thread->runnable.run == scheduleRunNewborn)
@@ -175,8 +175,8 @@ static inline uint32_t inherited(Capability *here)
     return parent == NULL ? 0 : parent->node.tag & TAG_MASKING;
 }
 
-static int makeThread(Capability *here, const ThreadAttributes *attributes, ThreadFn *fn, void *env,
-                      bool handle, Thread **made)
+static int makeThread(Capability *here, const ThreadAttributes *attributes, TaskBody *task,
+                      ThreadFn *fn, void *env, bool handle, Thread **made)
 {
     uint64_t id;
     int masking = (int)inherited(here);
@@ -197,6 +197,8 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
         freeThread(thread, here);
         return -EAGAIN;
     }
+    if (task != NULL)
+        threadBeginTask(thread, task, &bits);
     beginThread(thread, id, bits, fn, env, handle);
     if (bound)
         thread->runnable.run = boundRun;
@@ -204,17 +206,18 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     return 0;
 }
 
-int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn, void *env)
+int threadForkAs(Thread **handle, const ThreadAttributes *attributes, RunnableRun *run,
+                 TaskBody *task, ThreadFn *fn, void *env)
 {
     Capability *here = scheduleHere();
     Thread *thread;
-    if (fn == NULL)
-        return -EINVAL;
     int result = here != NULL ? 0 : startupEnter();
     if (result != 0)
         return result;
-    result = makeThread(here, attributes, fn, env, handle != NULL, &thread);
+    result = makeThread(here, attributes, task, fn, env, handle != NULL, &thread);
     if (result == 0) {
+        if (run != NULL)
+            thread->runnable.run = run;
         if (handle != NULL)
             *handle = thread;
         if (LIKELY(here != NULL)) {
@@ -230,6 +233,11 @@ int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn
     else
         scheduleSafepoint(here);
     return result;
+}
+
+int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn, void *env)
+{
+    return fn == NULL ? -EINVAL : threadForkAs(handle, attributes, NULL, NULL, fn, env);
 }
 
 /* threadForkWith without attributes on a capability. */
@@ -357,7 +365,7 @@ Thread *threadRetainLiving(Thread *thread, uint64_t id)
 static int unrunError(const Thread *thread)
 {
     if ((thread->node.tag & TAG_NOT_BEGUN) != 0)
-        return -EINTR;
+        return threadIsTask(thread) ? -EPROTO : -EINTR;
     return thread->node.tag & TAG_LOST ? -ESRCH : -ENOMEM;
 }
 

@@ -22,6 +22,7 @@
 #include <capri/signal.h>
 #include <capri/slot.h>
 #include <capri/stm.h>
+#include <capri/task.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>
 #include <capri/tmvar.h>
