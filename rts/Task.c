@@ -2,7 +2,8 @@
  *
  * Owns    TaskBody; Scheduler.step.
  * Before  rts/Schedule.c: the loop takes it from a queue.   After  rts/TaskWait.c: its waits.
- * Tests   testsuite/unit/TaskTest.c, testsuite/unit/TaskStepTest.c
+ * Tests   testsuite/unit/TaskTest.c, testsuite/unit/TaskStepTest.c,
+ *         testsuite/unit/TaskMemoryTest.c, testsuite/stress/TaskStorm.c
  *
  * See Note [Tasks] and Note [Calls in a step].
  */
@@ -196,6 +197,37 @@ static __attribute__((noinline)) void endBroken(Thread *task, Capability *here, 
     endTask(task, here, NULL);
 }
 
+/* The oldest and the task change places, as threads do that yield; NULL: the long way. */
+static inline Runnable *swapWithOldest(Thread *task, Capability *here)
+{
+    RunQueue *queue = &here->queue;
+    Runnable *oldest;
+    uint32_t head;
+#ifdef CAPRI_MIGRATE
+    return NULL;
+#endif
+    if (UNLIKELY(RELAXED_LOAD(&here->stats.switches) >= RELAXED_LOAD(&here->swap_until) ||
+                 capabilityHasMail(here) || (task->node.tag & TAG_PINNED) != 0 ||
+                 !runQueueSwapBegin(queue, &head, &oldest)))
+        return NULL;
+    runQueueSwap(queue, head, &task->runnable);
+    runQueueSwapEnd(queue);
+    return oldest;
+}
+
+static Runnable *yieldTask(Thread *task, Capability *here)
+{
+    RELAXED_STORE(&here->current, NULL);
+    threadSetStatus(task, ThreadReady, -1);
+    capabilityAttend(here, AttentionSlice);
+    Runnable *next = swapWithOldest(task, here);
+    if (UNLIKELY(next == NULL)) {
+        next = schedulePop(schedulerOf(here), true);
+        scheduleReady(task, here);
+    }
+    return next;
+}
+
 /* Who is next, once the task has gone wherever its verdict says. */
 static Runnable *follow(TaskContext *context, Capability *here, TaskVerdict verdict)
 {
@@ -207,12 +239,7 @@ static Runnable *follow(TaskContext *context, Capability *here, TaskVerdict verd
     } else if (verdict == TaskDone) {
         endTask(task, here, context->result);
     } else if (verdict == TaskYield) {
-        RELAXED_STORE(&here->current, NULL);
-        threadSetStatus(task, ThreadReady, -1);
-        capabilityAttend(here, AttentionSlice);
-        Runnable *next = schedulePop(scheduler, true);
-        scheduleReady(task, here);
-        return next;
+        return yieldTask(task, here);
     } else {
         COUNT(&scheduler->parks, 1);
         bool waits = taskWaitArm(context, here);

@@ -102,7 +102,7 @@ static int recordMVar(TaskContext *context, MVar *mvar, MVarWaits operation, voi
     int result = record(context, TaskWaitMVar);
     if (result == 0) {
         context->mvar = mvar;
-        context->operation = operation;
+        context->operation = (uint32_t)operation;
         context->brings = brings;
     }
     return result;

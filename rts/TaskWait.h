@@ -64,7 +64,7 @@ struct TaskContext {
     int fd;
     int64_t until_ns;
     MVar *mvar;
-    int operation; /* MVarWaits */
+    uint32_t operation; /* MVarWaits */
     void *brings;
     TVar *tvar;
     uint64_t version;

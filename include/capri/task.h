@@ -21,7 +21,7 @@
  * Apart from that a task is a thread: its handle is a Thread, and threadJoin, threadKill,
  * threadThrowTo, threadLabel, threadStatus, threadDescribe, threadList, weak handles work on it; it
  * is stolen, pinned, woken and counted like one, and meets green threads at MVars, TVars and
- * transactions.  While it waits it costs 200 bytes (on an MVar 96 more, in a transaction 64 more
+ * transactions.  While it waits it costs 200 bytes (on an MVar 88 more, in a transaction 64 more
  *                for
  * each variable that was read and 100 once) beside what the host keeps for it.
  *
