@@ -2,8 +2,9 @@
  * random, while the number of capabilities changes.
  *
  * Two rings, each of actors that are tasks and green threads in turn: tokens go round through MVars
- * in one, through pipes in the other.  Beside them actors wait for a variable by transaction, sleep,
- * join each other and are killed.  No token is lost or doubled: kills reach only who holds none.
+ * in one, through pipes in the other.  Beside them actors wait for a variable by transaction,
+ * sleep, join each other and are killed.  No token is lost or doubled: kills reach only who holds
+ * none.
  */
 #include "testsuite/support/Crowd.h"
 
