@@ -2,7 +2,7 @@
  *
  * Owns    Thread.wait of a task that waits for an fd.
  * Before  rts/TaskWait.c.   After  iomgr/FdAwait.c: publish.   rts/Park.h: commit.
- * Tests   testsuite/unit/TaskWaitTest.c
+ * Tests   testsuite/unit/TaskWaitTest.c, testsuite/conformance/TaskConformance.c
  *
  * The two halves of rts/ThreadWait.c, without a stack in between.  See Note [Task waits], Note [Fd
  * home] and Note [Fd slot states].
