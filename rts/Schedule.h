@@ -88,7 +88,7 @@ typedef struct Scheduler {
     uint64_t looked_at;  /* at this one it was read last */
     int64_t mean_run_ns; /* over the last switches: how long a thread runs */
     LoopStack *loop;     /* its carrier's; See Note [Loop stacks] */
-    TaskContext *step;   /* the task's step that runs, or NULL */
+    TaskContext *step;   /* of the task that is `current`, or NULL */
     BlockArming *arming; /* the task's transaction that runs, or NULL: See Note [Task waits] */
     CellCache bodies, waiters; /* of tasks */
     StackCache stacks;
@@ -133,9 +133,9 @@ static inline bool scheduleMayWait(void)
  * scheduleInStep -- does a task's step run here (or what has called it back)?  here may be NULL. */
 Thread *scheduleSelf(void);
 
-static inline bool scheduleInStep(const Capability *here)
+static inline bool scheduleInStep(Capability *here)
 {
-    return here != NULL && here->current != NULL && threadIsTask(here->current);
+    return here != NULL && schedulerOf(here)->step != NULL;
 }
 
 /* schedulePark -- the running thread waits (claimBegin done, sources told): switch away until it is

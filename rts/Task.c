@@ -66,6 +66,18 @@ void taskDrain(Scheduler *scheduler)
     taskWaitDrain(scheduler);
 }
 
+static inline void enterTask(Thread *task, Capability *here, TaskContext *context)
+{
+    RELAXED_STORE(&here->current, task);
+    schedulerOf(here)->step = context;
+}
+
+static inline void leaveTask(Capability *here)
+{
+    RELAXED_STORE(&here->current, NULL);
+    schedulerOf(here)->step = NULL;
+}
+
 static CellCache *cacheHere(Capability *here)
 {
     return here == NULL ? NULL : &schedulerOf(here)->bodies;
@@ -97,7 +109,7 @@ int taskNew(Thread **handle, const ThreadAttributes *attributes, TaskStep *step,
 TaskContext *taskContext(void)
 {
     Capability *here = scheduleHere();
-    return scheduleInStep(here) ? schedulerOf(here)->step : NULL;
+    return here == NULL ? NULL : schedulerOf(here)->step;
 }
 
 int taskStatus(const TaskContext *context)
@@ -159,7 +171,7 @@ static void endTask(Thread *task, Capability *here, void *result)
 {
     if (UNLIKELY(RELAXED_LOAD(&task->interrupts) != INTERRUPTS_TASK))
         interruptLast(task);
-    RELAXED_STORE(&here->current, NULL);
+    leaveTask(here);
     interruptTaskEnd(task);
     TaskBody *body = task->task;
     task->task = NULL;
@@ -217,7 +229,7 @@ static inline Runnable *swapWithOldest(Thread *task, Capability *here)
 
 static Runnable *yieldTask(Thread *task, Capability *here)
 {
-    RELAXED_STORE(&here->current, NULL);
+    leaveTask(here);
     threadSetStatus(task, ThreadReady, -1);
     capabilityAttend(here, AttentionSlice);
     Runnable *next = swapWithOldest(task, here);
@@ -243,7 +255,7 @@ static Runnable *follow(TaskContext *context, Capability *here, TaskVerdict verd
     } else {
         COUNT(&scheduler->parks, 1);
         bool waits = taskWaitArm(context, here);
-        RELAXED_STORE(&here->current, NULL);
+        leaveTask(here);
         if (!waits)
             scheduleReady(task, here);
     }
@@ -261,7 +273,6 @@ static inline void meetInterrupts(TaskContext *context)
 
 static Runnable *runStep(Thread *task, Capability *here)
 {
-    Scheduler *scheduler = schedulerOf(here);
     TaskContext context;
     context.task = task;
     context.status = 0;
@@ -269,18 +280,16 @@ static Runnable *runStep(Thread *task, Capability *here)
     context.records = 0;
     context.deadline_ns = DEADLINE_NEVER;
     context.view_fd = -1;
-    RELAXED_STORE(&here->current, task);
+    enterTask(task, here, &context);
     if (task->wait.kind == TaskWaitNone) {
         meetInterrupts(&context);
     } else if (UNLIKELY(!taskWaitFinish(&context, here))) {
-        RELAXED_STORE(&here->current, NULL);
-        return schedulePop(scheduler, false);
+        leaveTask(here);
+        return schedulePop(schedulerOf(here), false);
     }
     task->wait.kind = TaskWaitNone;
     threadSetStatus(task, ThreadRunning, -1);
-    scheduler->step = &context;
     TaskVerdict verdict = task->task->step(&context, task->task->env);
-    scheduler->step = NULL;
     return follow(&context, here, verdict);
 }
 
