@@ -28,7 +28,9 @@ static inline TaskVerdict oneWaitStep(TaskContext *context, void *env)
 {
     OneWait *wait = env;
     CHECK(taskContext() == context && threadSelf() != NULL);
-    if (wait->steps++ == 0) {
+    int steps = RELAXED_LOAD(&wait->steps);
+    RELAXED_STORE(&wait->steps, steps + 1); /* others look */
+    if (steps == 0) {
         CHECK_EQ(taskStatus(context), 0);
         CHECK_EQ(taskValue(context), NULL);
         if (wait->masked)

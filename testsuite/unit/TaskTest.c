@@ -32,7 +32,8 @@ static TaskVerdict count(TaskContext *context, void *env)
     counter->user = (void *)(intptr_t)(counter->steps + 1);
     taskSetUser(context, counter->user);
     taskSetResult(context, counter);
-    return ++counter->steps < counter->most ? TaskYield : TaskDone;
+    RELAXED_STORE(&counter->steps, counter->steps + 1); /* others look */
+    return counter->steps < counter->most ? TaskYield : TaskDone;
 }
 
 static void *greenCounts(void *env)

@@ -181,7 +181,7 @@ static void waitsThenComes(const Kind *kind, OneWait *wait)
 {
     Thread *task = oneWaitStart(wait);
     greenUntil(task, kind->state);
-    CHECK_EQ(wait->steps, 1);
+    CHECK_EQ(RELAXED_LOAD(&wait->steps), 1);
     kind->happen(wait);
     oneWaitEnd(task, wait);
     checkDone(kind, wait);
@@ -308,7 +308,7 @@ static void isMasked(const Kind *kind, OneWait *wait)
     Thread *task = oneWaitStart(wait);
     greenUntil(task, kind->state);
     CHECK_EQ(threadThrowToUntil(task, 7, &box, rtsNow() + MS_NS), -ETIMEDOUT);
-    CHECK_EQ(wait->steps, 1);
+    CHECK_EQ(RELAXED_LOAD(&wait->steps), 1);
     kind->happen(wait);
     oneWaitEnd(task, wait);
     checkDone(kind, wait);
