@@ -163,9 +163,9 @@ static void reportThread(Thread *thread, void *env)
         return;
     threadDescribe(thread, what, sizeof what);
     bool labelled = threadLabelOf(thread, label, sizeof label) != 0;
-    snprintf(line, sizeof line, "capri:   thread %llu%s%s%s: %s",
-             (unsigned long long)threadId(thread), labelled ? " \"" : "", labelled ? label : "",
-             labelled ? "\"" : "", what);
+    snprintf(line, sizeof line, "capri:   %s %llu%s%s%s: %s",
+             threadIsTask(thread) ? "task" : "thread", (unsigned long long)threadId(thread),
+             labelled ? " \"" : "", labelled ? label : "", labelled ? "\"" : "", what);
     startupLog(line);
 }
 

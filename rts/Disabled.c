@@ -11,11 +11,12 @@
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
 #include "rts/Starved.h"
+#include "rts/Task.h"
 
 /* pinned: it was in the pinned list.  A thread knows itself where it belongs. */
 static void handOn(Capability *from, Runnable *runnable, bool pinned)
 {
-    if (scheduleIsThread(runnable))
+    if (scheduleIsThread(runnable) || runnable->run == taskRun)
         scheduleReady(threadOfRunnable(runnable), NULL);
     else if (pinned)
         capabilitySend(capabilityTablePlace(from->index), runnable, true);
@@ -42,6 +43,7 @@ static void handOnAll(Scheduler *scheduler)
 static void giveCaches(Scheduler *scheduler)
 {
     threadCacheDrain(&scheduler->threads);
+    taskDrain(scheduler);
     if (scheduler->stacks.count != 0)
         stackCacheDrain(&scheduler->stacks, scheduler->last_look_ns);
     starvedRetry(scheduler, stackDefaultSize());

@@ -61,6 +61,8 @@ int foreignRun(void (*fn)(void *env), void *env)
 {
     PoolCall call = {.job = {.run = runCall}, .fn = fn, .env = env};
     ASSERT(scheduleSelf() != NULL);
+    if (scheduleInStep(scheduleHere()))
+        return -EPERM;
     if (blockingPoolSubmit(&call.job) != 0)
         return -EAGAIN;
     awaitEnd(&call.end);

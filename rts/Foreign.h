@@ -5,7 +5,7 @@
 #include "iomgr/FileRequest.h"
 
 /* foreignRun -- green threads: run fn(env) on an OS thread of the pool, park until it has returned.
- * 0, or -EAGAIN: no OS thread to be had, fn was not called. */
+ * 0; fn was not called: -EAGAIN (no OS thread to be had), -EPERM (in a step of a task). */
 int foreignRun(void (*fn)(void *env), void *env);
 
 /* foreignSubmit -- green threads: let the kernel make the call, park until it has.  0: *result is a

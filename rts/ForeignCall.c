@@ -46,7 +46,7 @@ static inline int enter(Region *region)
 {
     Capability *here = scheduleHere();
     region->thread = NULL;
-    if (UNLIKELY(here == NULL || scheduleCalledBack(here)))
+    if (UNLIKELY(here == NULL || scheduleCalledBack(here) || scheduleInStep(here)))
         return 0;
     if (UNLIKELY(spareIsExhausted()))
         return -EAGAIN;

@@ -20,6 +20,7 @@
 #include "rts/Signal.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/Task.h"
 #include "rts/ThreadSlot.h"
 #include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
@@ -67,6 +68,7 @@ static ForkWay stopWorld(void)
         timeoutRunLockAll();
         waitQueueLockAll();
         wakerLockAll();
+        taskLockAll();
         return own != NULL ? ForkGreen : ForkOutside;
     }
     if (!in_poll)
@@ -84,6 +86,7 @@ static void prepareFork(void)
 static void resumeParent(void)
 {
     if (forking.way == ForkGreen || forking.way == ForkOutside) {
+        taskUnlockAll();
         wakerUnlockAll();
         waitQueueUnlockAll();
         timeoutRunUnlockAll();
@@ -107,7 +110,10 @@ static void keepScheduler(Scheduler *scheduler, Thread *survivor)
     scheduler->forks = survivor != NULL ? 1 : 0;
     scheduler->ended = 0;
     RELAXED_STORE(&scheduler->look_at, 0); /* swap_until: capabilitySurvive */
-    stackSurvive(&scheduler->stacks, survivor != NULL ? survivor->stack : NULL);
+    if (survivor == NULL)
+        scheduler->step = NULL;
+    bool has_stack = survivor != NULL && !threadIsTask(survivor);
+    stackSurvive(&scheduler->stacks, has_stack ? survivor->stack : NULL);
 }
 
 /* See Note [Forking]. */
@@ -122,6 +128,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
     starvedSurvive();
     threadSurvive();
     threadSlotSurvive();
+    taskSurvive(survivor);
     threadPoolSurvive(survivor);
     reclaimSurvive(&schedulerOf(kept)->stm);
     int result = capabilityTableSurvive(kept, startupAllocator());

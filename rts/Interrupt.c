@@ -13,12 +13,14 @@
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/Task.h"
 
 #include "internal/Turn.h"
 #include <errno.h>
 
 #define LOCK ((Interrupts)1)
 #define UNCAUGHT ((Interrupts)2)
+#define FLAGS (LOCK | UNCAUGHT | INTERRUPTS_TASK)
 
 enum { THROW_WAITS = 1 };
 
@@ -60,12 +62,12 @@ static void lockBoth(Thread *one, Thread *other)
 
 static Interrupt *oldestOf(Thread *thread)
 {
-    return (Interrupt *)(RELAXED_LOAD(&thread->interrupts) & ~(LOCK | UNCAUGHT));
+    return (Interrupt *)(RELAXED_LOAD(&thread->interrupts) & ~FLAGS);
 }
 
 static void setOldest(Thread *thread, Interrupt *oldest)
 {
-    Interrupts flags = RELAXED_LOAD(&thread->interrupts) & (LOCK | UNCAUGHT);
+    Interrupts flags = RELAXED_LOAD(&thread->interrupts) & FLAGS;
     RELAXED_STORE(&thread->interrupts, (Interrupts)oldest | flags);
 }
 
@@ -124,7 +126,7 @@ static void letGo(Thread *thread, Interrupt *interrupt, Told *told)
 
 static void setCaught(Thread *thread, const Interrupt *interrupt)
 {
-    Caught *caught = &thread->stack->caught;
+    Caught *caught = taskCaughtOf(thread);
     caught->code = interrupt->code;
     caught->payload = interrupt->payload;
     caught->count++;
@@ -178,6 +180,13 @@ static bool claimWait(Thread *thread, Capability *here, Told *told)
     return true;
 }
 
+void interruptTaskEnd(Thread *self)
+{
+    lockThread(self);
+    RELAXED_STORE(&self->interrupts, RELAXED_LOAD(&self->interrupts) & ~INTERRUPTS_TASK);
+    unlockThread(self);
+}
+
 static bool hasEnded(Thread *thread)
 {
     return watchListGeneration(SEQ_CST_LOAD(&thread->ended)) == 1;
@@ -199,7 +208,7 @@ static void tell(const Told *told, Capability *here)
 bool interruptIsPending(Thread *thread)
 {
     Interrupts word = SEQ_CST_LOAD(&thread->interrupts);
-    return (word & ~(LOCK | UNCAUGHT)) != 0 && !threadIsDeaf(thread);
+    return (word & ~FLAGS) != 0 && !threadIsDeaf(thread);
 }
 
 void interruptPost(Thread *target, Interrupt *interrupt, Capability *here)
@@ -305,7 +314,7 @@ void interruptSurvived(Thread *thread)
 {
     Interrupts word = RELAXED_LOAD(&thread->interrupts);
     Interrupt *oldest = oldestOf(thread), *at = oldest, *next;
-    RELAXED_STORE(&thread->interrupts, (word & UNCAUGHT) | LOCK);
+    RELAXED_STORE(&thread->interrupts, (word & (UNCAUGHT | INTERRUPTS_TASK)) | LOCK);
     for (bool more = oldest != NULL; more; at = next) {
         next = at->next;
         more = next != oldest;
@@ -430,7 +439,7 @@ int threadCaught(int *code, void **payload)
     if (self == NULL)
         return 0;
     lockThread(self);
-    Caught *caught = &self->stack->caught;
+    Caught *caught = taskCaughtOf(self);
     bool uncaught = isUncaught(self);
     if (uncaught && code != NULL)
         *code = caught->code;
@@ -445,18 +454,18 @@ int threadCaught(int *code, void **payload)
 /* Without the lock: others raise only while the thread waits. */
 uint32_t interruptCount(const Thread *self)
 {
-    return self->stack->caught.count;
+    return taskCaughtOf(self)->count;
 }
 
 bool interruptIsUncaught(Thread *self, uint32_t since)
 {
-    return UNLIKELY(isUncaught(self)) && self->stack->caught.count != since;
+    return UNLIKELY(isUncaught(self)) && taskCaughtOf(self)->count != since;
 }
 
 void interruptForget(Thread *self, const void *payload)
 {
     lockThread(self);
-    if (self->stack->caught.payload == payload)
+    if (taskCaughtOf(self)->payload == payload)
         setUncaught(self, false);
     unlockThread(self);
 }
@@ -464,7 +473,7 @@ void interruptForget(Thread *self, const void *payload)
 void interruptLast(Thread *self)
 {
     lockThread(self);
-    Caught caught = self->stack->caught;
+    Caught caught = *taskCaughtOf(self);
     bool died = isUncaught(self);
     setUncaught(self, false);
     unlockThread(self);

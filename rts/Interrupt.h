@@ -1,7 +1,7 @@
 /* Interrupt.h -- what was thrown to a thread and has not been raised yet.
  *
  * Note [Interrupt words]
- *   Thread.interrupts = oldest of the pending interrupts, which form a ring | UNCAUGHT | LOCK
+ *   Thread.interrupts = oldest pending interrupt, in a ring of them | TASK | UNCAUGHT | LOCK
  *     from      on      to          by        order     meaning
  *     p         lock    p,LOCK      anybody   seq_cst   (T1) the ring, each Interrupt in it, and
  *                                                       Stack.caught of that thread are the
@@ -76,9 +76,13 @@ void interruptMeetSlow(Thread *thread);
 
 static inline void interruptMeet(Thread *thread)
 {
-    if (UNLIKELY(SEQ_CST_LOAD(&thread->interrupts) != 0))
+    if (UNLIKELY((SEQ_CST_LOAD(&thread->interrupts) & ~INTERRUPTS_TASK) != 0))
         interruptMeetSlow(thread);
 }
+
+/* interruptTaskEnd -- a task that runs has ended: its Caught is not looked at any more, and it is
+ * none. */
+void interruptTaskEnd(Thread *self);
 
 /* interruptIsPending -- would one be raised in it, if it waited now?  A hint but to the thread, and
  * to who holds a lock that the thrower takes later. */

@@ -235,6 +235,15 @@ int mvarOffer(MVar *mvar, void *value, Capability *here)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
+void mvarWaiter(Waiter *waiter, MVar *mvar, MVarWaits kind, void *value)
+{
+    static WaitAttempt *const attempts[] = {[MVarTakes] = attemptTake,
+                                            [MVarPuts] = attemptPut,
+                                            [MVarReads] = attemptRead,
+                                            [MVarSwaps] = attemptSwap};
+    waitQueueWaiter(waiter, &mvar->queue, attempts[kind], NULL, kind, value);
+}
+
 /* brings: into the queue.  value: receives what came of it, or NULL. */
 static int await(MVar *mvar, MVarWaits kind, WaitAttempt *attempt, void *brings, void **value,
                  int64_t deadline_ns)

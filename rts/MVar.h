@@ -38,6 +38,9 @@ _Static_assert(sizeof(MVar) <= WAIT_QUEUE_BYTES, "the pool's items");
  * here: as for scheduleReady. */
 int mvarOffer(MVar *mvar, void *value, Capability *here);
 
+/* mvarWaiter -- a Waiter for this operation; value: what it brings. */
+void mvarWaiter(Waiter *waiter, MVar *mvar, MVarWaits kind, void *value);
+
 /* mvarSane -- walker for tests; nobody else is at it. */
 bool mvarSane(const MVar *mvar);
 

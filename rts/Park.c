@@ -45,17 +45,29 @@ int parkAbandon(Thread *self)
     return claimEnd(&self->claim) ? 0 : claimResult(ACQUIRE_LOAD(&self->claim));
 }
 
-bool parkIsRefusedSlow(Thread *self)
+/* See Note [Calls in a step]. */
+static int refuseStep(void)
 {
+    bool waits_in_a_step = true;
+    ASSERT(!waits_in_a_step);
+    return -EPERM;
+}
+
+int parkRefusalSlow(Thread *self)
+{
+    if (threadIsTask(self))
+        return refuseStep();
     if (RELAXED_LOAD(&park_cancelled) != 0) /* See Note [Cancelling everything] */
-        return true;
-    return !threadIsDeaf(self) && interruptRaise(self);
+        return -ECANCELED;
+    return !threadIsDeaf(self) && interruptRaise(self) ? -ECANCELED : 0;
 }
 
 /* The same for a wait that has begun: it is claimed. */
 static __attribute__((noinline)) void refuse(Thread *self, uint64_t number, Capability *here)
 {
-    if (RELAXED_LOAD(&park_cancelled) != 0)
+    if (threadIsTask(self))
+        claimTry(&self->claim, number, refuseStep());
+    else if (RELAXED_LOAD(&park_cancelled) != 0)
         claimTry(&self->claim, number, -ECANCELED);
     else
         interruptRefuse(self, number, here);

@@ -96,14 +96,25 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink);
  * -ECANCELED or what it was fired with. */
 extern uint32_t park_cancelled; /* set by parkCancelAll, cleared by parkCancelReset */
 
-/* parkIsRefused -- self is about to begin a listed wait: it is cancelled, or an interrupt is
- * raised. */
-bool parkIsRefusedSlow(Thread *self);
+/* parkRefusal -- self is about to begin a listed wait: 0; -ECANCELED: it is cancelled, or an
+ * interrupt is raised; -EPERM: this is a step of a task. */
+int parkRefusalSlow(Thread *self);
 
-static inline bool parkIsRefused(Thread *self)
+static inline int parkRefusal(Thread *self)
 {
-    return UNLIKELY((RELAXED_LOAD(&park_cancelled) | RELAXED_LOAD(&self->interrupts)) != 0) &&
-           parkIsRefusedSlow(self);
+    return LIKELY((RELAXED_LOAD(&park_cancelled) | RELAXED_LOAD(&self->interrupts)) == 0)
+               ? 0
+               : parkRefusalSlow(self);
+}
+
+/* parkList -- its first step; when nothing runs on its stack parkPublish is the second. */
+static inline void parkList(Thread *self, const ListedWait *wait, ThreadState why, int fd)
+{
+    RELAXED_STORE(&self->node.fire, parkListedFired);
+    RELEASE_STORE(&self->node.number, /* after the claim before: See Note [Listed waits] */
+                  (uint64_t)wait->generation << 48 | (uint64_t)(uintptr_t)wait->list);
+    claimList(&self->claim, threadIsDeaf(self));
+    threadSetStatus(self, why, fd);
 }
 
 static inline int parkListed(Capability *here, ThreadState why, int fd)
@@ -111,13 +122,10 @@ static inline int parkListed(Capability *here, ThreadState why, int fd)
     Thread *self = here->current;
     const ListedWait *wait = scheduleWait(here);
     ASSERT(!scheduleCalledBack(here));
-    if (UNLIKELY(parkIsRefused(self)))
-        return -ECANCELED;
-    RELAXED_STORE(&self->node.fire, parkListedFired);
-    RELEASE_STORE(&self->node.number, /* after the claim before: See Note [Listed waits] */
-                  (uint64_t)wait->generation << 48 | (uint64_t)(uintptr_t)wait->list);
-    claimList(&self->claim, threadIsDeaf(self));
-    threadSetStatus(self, why, fd);
+    int refused = parkRefusal(self);
+    if (UNLIKELY(refused != 0))
+        return refused;
+    parkList(self, wait, why, fd);
     return scheduleParkListed(here);
 }
 

@@ -11,6 +11,7 @@
 #include "capability/CapabilityTable.h"
 #include "rts/Holder.h"
 #include "rts/Startup.h"
+#include "rts/Task.h"
 #include "rts/World.h"
 
 #include <errno.h>
@@ -106,7 +107,12 @@ static void visitOne(Thread *thread, void *env)
     void **word =
         state == ThreadFinished ? &thread->fn_or_result : (void **)(void *)&thread->node.fire;
     PausedThread paused = {.thread = thread, .low = word, .high = word + 1};
-    if (thread->stack != NULL) {
+    if (threadIsTask(thread)) {
+        if (state != ThreadFinished) {
+            paused.low = &thread->task->env;
+            paused.high = &thread->task->user + 1;
+        }
+    } else if (thread->stack != NULL) {
         paused.low = thread == visiting->self ? visiting->low : thread->sp;
         paused.high = stackTop(thread->stack);
     }

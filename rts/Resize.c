@@ -80,13 +80,14 @@ int capabilitySetCount(uint32_t count)
     int result = green ? 0 : startupEnter();
     if (result != 0)
         return result;
-    if (green && count > capabilityTableCount())
+    if (green && !scheduleInStep(scheduleHere()) && count > capabilityTableCount())
         result = foreignRun(runResizing, &resizing); /* starts OS threads: that takes a while */
     else
         runResizing(&resizing);
     if (!green)
         startupLeave();
-    if (green && RELAXED_LOAD(&scheduleHere()->mode) != CapabilityEnabled)
+    if (green && !scheduleInStep(scheduleHere()) &&
+        RELAXED_LOAD(&scheduleHere()->mode) != CapabilityEnabled)
         leaveSurplus(scheduleSelf());
     return result != 0 ? result : resizing.result;
 }

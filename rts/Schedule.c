@@ -38,16 +38,6 @@ Thread *scheduleSelf(void)
     return here == NULL ? NULL : (Thread *)here->current;
 }
 
-uint64_t scheduleStacksLive(void)
-{
-    uint64_t bound = 0, unbound = 0;
-    for (uint32_t i = 0; i < capabilityTableCount(); i++)
-        unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
-    for (uint32_t i = 0; i < capabilityTableCount(); i++)
-        bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
-    return bound - unbound;
-}
-
 /* More is ready than one thread: tell a sleeper, unless threads here run so briefly that it will be
  * done before anyone is up (then lookAround sees to what is still there later). */
 static ALWAYS_INLINE void offerSurplus(Scheduler *scheduler, uint32_t at_least)
@@ -70,6 +60,11 @@ static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
     if (UNLIKELY(capabilityHasMail(capability)))
         capabilityReceive(capability);
     return old ? capabilityPopOld(capability) : capabilityPopYoung(capability);
+}
+
+Runnable *schedulePop(Scheduler *scheduler, bool yielded)
+{
+    return popNext(scheduler, yielded);
 }
 
 /* Give a newborn its stack.  False: none to be had; it waits, or has ended. */
@@ -287,8 +282,11 @@ int scheduleYield(void)
         return 0;
     }
     Thread *self = here->current;
-    if (UNLIKELY(interruptPoint(self) != 0))
-        return -ECANCELED;
+    if (UNLIKELY(RELAXED_LOAD(&self->interrupts) != 0)) {
+        int refused = threadIsTask(self) ? parkRefusalSlow(self) : interruptPointSlow(self);
+        if (refused != 0)
+            return refused;
+    }
 #ifndef CAPRI_MIGRATE
     if (LIKELY(yieldBySwap(here, self)))
         return 0;
@@ -334,6 +332,8 @@ void scheduleSafepointSlow(Capability *capability)
         scheduler->safepoints = 0;
         fired = lookForPoll(scheduler);
     }
+    if (threadIsTask(capability->current))
+        return; /* the step is told that its slice is over: taskMustYield */
     bool slice = capabilityAttend(capability, AttentionSlice) != 0;
     if (fired > 0 || slice)
         yieldSlow(capability, capability->current);

@@ -35,9 +35,13 @@
 
 #include "capability/Idle.h"
 #include "capability/Worker.h"
+#include "rts/Cell.h"
 #include "rts/LoopStack.h"
 #include "rts/Thread.h"
 #include "rts/stm/Share.h"
+
+typedef struct TaskContext TaskContext;
+typedef struct BlockArming BlockArming;
 
 typedef enum AfterSwitch {
     AfterNothing,
@@ -84,6 +88,9 @@ typedef struct Scheduler {
     uint64_t looked_at;  /* at this one it was read last */
     int64_t mean_run_ns; /* over the last switches: how long a thread runs */
     LoopStack *loop;     /* its carrier's; See Note [Loop stacks] */
+    TaskContext *step;   /* of the task that is `current`, or NULL */
+    BlockArming *arming; /* the task's transaction that runs, or NULL: See Note [Task waits] */
+    CellCache bodies, waiters; /* of tasks */
     StackCache stacks;
     ThreadCache threads;
     uint64_t forks, ended, parks; /* COUNT; others read */
@@ -122,8 +129,14 @@ static inline bool scheduleMayWait(void)
     return here == NULL || (!scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL);
 }
 
-/* scheduleSelf -- the running green thread, or NULL. */
+/* scheduleSelf -- the running green thread or task, or NULL.
+ * scheduleInStep -- does a task's step run here (or what has called it back)?  here may be NULL. */
 Thread *scheduleSelf(void);
+
+static inline bool scheduleInStep(Capability *here)
+{
+    return here != NULL && schedulerOf(here)->step != NULL;
+}
 
 /* schedulePark -- the running thread waits (claimBegin done, sources told): switch away until it is
  * claimed.  Returns the capability it runs on now. */
@@ -141,6 +154,10 @@ int scheduleParkListed(Capability *capability);
 
 /* scheduleYield -- threadYield. */
 int scheduleYield(void);
+
+/* schedulePop -- worker's loop, between two runnables: the next ready one, or NULL.  yielded: it is
+ * the turn of the queue's old end. */
+Runnable *schedulePop(Scheduler *scheduler, bool yielded);
 
 /* scheduleReady -- thread became ready; here: the capability the caller runs on, or NULL. */
 void scheduleReady(Thread *thread, Capability *here);
@@ -190,10 +207,6 @@ bool scheduleBindStack(Scheduler *scheduler, Thread *thread);
 /* scheduleRunOnly -- worker's loop: run this thread, which has begun, until it leaves.  False: the
  * capability is not carried here any more. */
 bool scheduleRunOnly(Scheduler *scheduler, Thread *thread);
-
-/* scheduleStacksLive -- stacks bound to threads now, in all capabilities; never less than there
- * are. */
-uint64_t scheduleStacksLive(void);
 
 /* scheduleLoop -- WorkerHooks.loop. */
 void scheduleLoop(Worker *worker);

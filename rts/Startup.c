@@ -26,6 +26,7 @@
 #include "rts/Process.h"
 #include "rts/Resize.h"
 #include "rts/Signal.h"
+#include "rts/Task.h"
 #include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
 #include "rts/Waker.h"
@@ -186,6 +187,7 @@ static void stopRooms(int steps)
         fdHomeFree();
     if (steps > 1) {
         wakerEnd();
+        taskEnd();
         waitQueueEnd();
         timeoutRunEnd();
         tvarEnd();
@@ -219,6 +221,7 @@ static int startRooms(const RtsConfig *config)
             tvarStart(allocator);
             timeoutRunStart(allocator);
             waitQueueStart(allocator);
+            taskStart(allocator);
             wakerStart(allocator);
             break;
         case 2:

@@ -22,6 +22,16 @@ uint32_t starved_count;
 static SpinLock starved_lock = SPIN_LOCK_INIT;
 static WatchNode *starved_oldest, *starved_newest; /* under starved_lock */
 
+uint64_t starvedStacksLive(void)
+{
+    uint64_t bound = 0, unbound = 0;
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
+        unbound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.unbound);
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
+        bound += RELAXED_LOAD(&schedulerOf(capabilities.items[i])->stacks.bound);
+    return bound - unbound;
+}
+
 /* Could a stack come: does any thread hold one, or another capability keep some warm? */
 static bool stackMayCome(Scheduler *scheduler)
 {
@@ -30,7 +40,7 @@ static bool stackMayCome(Scheduler *scheduler)
         if (peer != scheduler && RELAXED_LOAD(&peer->stacks.count) != 0)
             return true;
     }
-    return scheduleStacksLive() != 0;
+    return starvedStacksLive() != 0;
 }
 
 static void enqueue(Thread *thread, uint64_t number)

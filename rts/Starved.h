@@ -32,6 +32,10 @@ static inline void starvedLeave(Scheduler *scheduler, Thread *thread)
 /* starvedRetrySlow -- a stack of such a region is free and somebody waits for one. */
 void starvedRetrySlow(Scheduler *scheduler, size_t region);
 
+/* starvedStacksLive -- stacks bound to threads now, in all capabilities; never less than there
+ * are. */
+uint64_t starvedStacksLive(void);
+
 /* starvedSurvive -- child of a fork: nobody waits. */
 void starvedSurvive(void);
 

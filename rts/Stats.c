@@ -6,6 +6,7 @@
 #include "capability/CapabilityTable.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
+#include "rts/Starved.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,7 +40,7 @@ int rtsStats(uint32_t capability, RtsStats *stats)
         .woken = RELAXED_LOAD(&it->stats.woken),
         .timers_fired = RELAXED_LOAD(&manager->timers.fired),
         .failures = of_manager.failures,
-        .stacks_live = scheduleStacksLive(),
+        .stacks_live = starvedStacksLive(),
     };
     return 0;
 }

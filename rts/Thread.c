@@ -109,7 +109,7 @@ bool threadLost(Thread *thread)
 {
     forgetWaits(thread);
     RELAXED_STORE(&thread->interrupts, 0);
-    if (thread->stack != NULL)
+    if (!threadIsTask(thread) && thread->stack != NULL)
         threadSlotLost(thread->stack);
     thread->stack = NULL;
     if (thread->runnable.run == scheduleRunNewborn)
@@ -170,8 +170,8 @@ static inline uint32_t inherited(Capability *here)
     return parent == NULL ? 0 : parent->node.tag & TAG_MASKING;
 }
 
-static int makeThread(Capability *here, const ThreadAttributes *attributes, ThreadFn *fn, void *env,
-                      bool handle, Thread **made)
+static int makeThread(Capability *here, const ThreadAttributes *attributes, TaskBody *task,
+                      ThreadFn *fn, void *env, bool handle, Thread **made)
 {
     uint64_t id;
     int masking = (int)inherited(here);
@@ -192,6 +192,8 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
         freeThread(thread, here);
         return -EAGAIN;
     }
+    if (task != NULL)
+        threadBeginTask(thread, task, &bits);
     beginThread(thread, id, bits, fn, env, handle);
     if (bound)
         thread->runnable.run = boundRun;
@@ -199,17 +201,18 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
     return 0;
 }
 
-int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn, void *env)
+int threadForkAs(Thread **handle, const ThreadAttributes *attributes, RunnableRun *run,
+                 TaskBody *task, ThreadFn *fn, void *env)
 {
     Capability *here = scheduleHere();
     Thread *thread;
-    if (fn == NULL)
-        return -EINVAL;
     int result = here != NULL ? 0 : startupEnter();
     if (result != 0)
         return result;
-    result = makeThread(here, attributes, fn, env, handle != NULL, &thread);
+    result = makeThread(here, attributes, task, fn, env, handle != NULL, &thread);
     if (result == 0) {
+        if (run != NULL)
+            thread->runnable.run = run;
         if (handle != NULL)
             *handle = thread;
         if (LIKELY(here != NULL)) {
@@ -225,6 +228,11 @@ int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn
     else
         scheduleSafepoint(here);
     return result;
+}
+
+int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn, void *env)
+{
+    return fn == NULL ? -EINVAL : threadForkAs(handle, attributes, NULL, NULL, fn, env);
 }
 
 /* threadForkWith without attributes on a capability. */
@@ -351,8 +359,10 @@ Thread *threadRetainLiving(Thread *thread, uint64_t id)
 int threadOutcome(const Thread *thread, void **result)
 {
     uint32_t tag = thread->node.tag;
+    if (UNLIKELY((tag & TAG_NOT_BEGUN) != 0))
+        return threadIsTask(thread) ? -EPROTO : -EINTR;
     if (UNLIKELY((tag & TAG_UNRUN) != 0))
-        return (tag & TAG_NOT_BEGUN) != 0 ? -EINTR : tag & TAG_LOST ? -ESRCH : -ENOMEM;
+        return tag & TAG_LOST ? -ESRCH : -ENOMEM;
     if (result != NULL)
         *result = thread->fn_or_result;
     return 0;

@@ -41,13 +41,29 @@
 
 #include <capri/thread.h>
 
-/* First of the pending interrupts, and a lock bit: See Note [Interrupt words] in Interrupt.h. */
+/* First of the pending interrupts, and flags: See Note [Interrupt words] in Interrupt.h. */
 typedef uintptr_t Interrupts;
 
+/* In the interrupts of a host's task, always: who asks whether anything is there, because the
+ * thread is about to wait, finds out that it is one.  See Note [Tasks]. */
+#define INTERRUPTS_TASK ((Interrupts)4)
+
+typedef struct TaskBody TaskBody;
+
+/* What a task waits for, beside its node and its timer; task: See rts/TaskWait.h. */
+typedef struct TaskWait {
+    uint32_t home;       /* of an fd; or the status of a wait that is over */
+    uint16_t generation; /* of an fd's slot */
+    uint8_t kind, flags;
+} TaskWait;
+
 struct Thread {
-    Runnable runnable;     /* whatever queue holds it */
-    Claim claim;           /* see Wait.h */
-    void *sp;              /* thread: where to go on, once it has begun */
+    Runnable runnable; /* whatever queue holds it */
+    Claim claim;       /* see Wait.h */
+    union {
+        void *sp;       /* thread: where to go on, once it has begun */
+        TaskBody *task; /* a task's: constant while it lives */
+    };
     void *fn_or_result;    /* thread: its body; threadSetAbout; its result (published by `ended`) */
     Interrupts interrupts; /* see Interrupt.h */
     WatchList ended;       /* joiners; see Note [Thread references] */
@@ -55,23 +71,28 @@ struct Thread {
     uint32_t status;       /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
     WatchNode node;        /* thread (and the list it is in); node.tag: see below; node.fire of a
                               newborn: its body's argument */
-    Stack *stack;          /* thread: bound at the first run, NULL before and after */
-    uint64_t id;           /* constant while it lives; 0: free descriptor (relaxed) */
-    Timer timer;           /* thread (and the heap that holds its entry) */
-    char *label;           /* under the label lock; NULL: none */
+    union {
+        Stack *stack;  /* thread: bound at the first run, NULL before and after */
+        TaskWait wait; /* a task's */
+    };
+    uint64_t id; /* constant while it lives; 0: free descriptor (relaxed) */
+    Timer timer; /* thread (and the heap that holds its entry) */
+    char *label; /* under the label lock; NULL: none */
 };
 
 _Static_assert(sizeof(Thread) <= 160, "a queued newborn costs 160 bytes");
 
 /* node.tag: bits 0..7 pinned capability + 1 (0: runs anywhere); 8..13 log2 of the stack size (0:
- * default); constant once it is queued.  14: it could not get a stack; 15: it was lost in a fork.
- * 16, 17: its MaskingState, which it changes itself while it runs; 18: it died of an interrupt; 19:
- * before it began.  20..31 number of its worker + 1 (0: not bound); constant.  Changes are relaxed
- * stores: threadStatus looks. */
+ * default; all set: it is a task, which has none); constant once it is queued.  14: it could not
+ * get a stack; 15: it was lost in a fork.  16, 17: its MaskingState, which it changes itself while
+ * it runs; 18: it died of an interrupt; 19: before it began, or it is a task that broke its
+ * contract.  20..31 number of its worker + 1 (0: not bound); constant.  Changes are relaxed stores:
+ * threadStatus looks. */
 enum {
     TAG_PINNED = 0xff,
     TAG_STACK_SHIFT = 8,
     TAG_STACK = 0x3f << 8,
+    TAG_TASK = TAG_STACK,
     TAG_NO_STACK = 1 << 14,
     TAG_LOST = 1 << 15,
     TAG_MASKING_SHIFT = 16,
@@ -177,6 +198,25 @@ static inline Thread *threadOfTimer(Timer *timer)
 {
     return (Thread *)(void *)((char *)timer - offsetof(Thread, timer));
 }
+
+/* threadIsTask -- anyone who knows that the descriptor is not given back meanwhile. */
+static inline bool threadIsTask(const Thread *thread)
+{
+    return (RELAXED_LOAD(&thread->node.tag) & TAG_STACK) == TAG_TASK;
+}
+
+/* threadBeginTask -- it will be a task; before anybody can find it by its id. */
+static inline void threadBeginTask(Thread *thread, TaskBody *task, uint32_t *tag)
+{
+    *tag |= TAG_TASK;
+    thread->task = task;
+    thread->wait = (TaskWait){0};
+    RELAXED_STORE(&thread->interrupts, INTERRUPTS_TASK);
+}
+
+/* threadForkAs -- threadForkWith for any kind of runnable; task: NULL, or a task's. */
+int threadForkAs(Thread **handle, const ThreadAttributes *attributes, RunnableRun *run,
+                 TaskBody *task, ThreadFn *fn, void *env);
 
 /* threadEnv -- of a newborn: its body's argument. */
 static inline void *threadEnv(Thread *newborn)

@@ -51,11 +51,12 @@ void threadSlotSurvive(void)
 /* ---- tables ---- */
 
 /* Whose values: the green thread's, or NULL: the OS thread's (a callback's, too, on whichever stack
- * it is called). */
+ * it is called, and those of a task's step). */
 static Stack *ownStack(void)
 {
     Capability *here = scheduleHere();
-    return here == NULL || scheduleCalledBack(here) ? NULL : ((Thread *)here->current)->stack;
+    bool outside = here == NULL || scheduleCalledBack(here) || scheduleInStep(here);
+    return outside ? NULL : ((Thread *)here->current)->stack;
 }
 
 static SlotTable *tableOf(Stack *stack)

@@ -11,6 +11,7 @@
 #include "capability/CapabilityTable.h"
 #include "rts/Outside.h"
 #include "rts/Park.h"
+#include "rts/Task.h"
 
 #include <capri/fd.h>
 
@@ -19,9 +20,8 @@
 #include <poll.h>
 #include <unistd.h>
 
-/* Why a number has no home: nobody can have opened it, or it is beyond what we keep, or memory is
- * out. */
-static int homelessError(int fd)
+/* Nobody can have opened it, or it is beyond what we keep, or memory is out. */
+int threadWaitHomeless(int fd)
 {
     if (fd < 0 || fcntl(fd, F_GETFD) < 0)
         return -EBADF;
@@ -99,7 +99,7 @@ static int waitBare(Thread *self, int fd, FdDirection direction, FdSeen seen, ui
                 flags = FdNewHome;
             word = fdHomeSettleSlow(fd, scheduleHere());
             if (word == 0)
-                return homelessError(fd);
+                return threadWaitHomeless(fd);
         }
         if (UNLIKELY(home != word))
             seen.edges = 0;
@@ -116,6 +116,8 @@ int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t dead
     if (UNLIKELY(here == NULL || here->current == NULL))
         return outsideWaitFd(fd, direction, deadline_ns);
     Thread *self = here->current;
+    if (UNLIKELY(threadIsTask(self)))
+        return taskSawBusy(schedulerOf(here)->step, fd, direction, view);
     uint32_t who = (uint32_t)self->id;
     FdSeen seen = {.edges = view != NULL ? view->edges : 0, .who = who == 0 ? 1 : who};
     if (LIKELY(seen.edges != 0 && deadline_ns == DEADLINE_NEVER && (view->kind & FdAdopted) != 0 &&

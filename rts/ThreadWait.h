@@ -26,10 +26,14 @@ static inline FdView threadWaitView(int fd, FdDirection direction)
     return view;
 }
 
+/* threadWaitHomeless -- why a number has no home. */
+int threadWaitHomeless(int fd);
+
 /* threadWaitFd -- the system call said EAGAIN after `seen` was looked at: park until it is worth
  * trying again, or until deadline_ns.  On a plain OS thread: ppoll.
  * seen     NULL: a bare wait.  Edges counted in another home count for nothing.
- * Returns  0 try again; -EBADF, -ETIMEDOUT, -ECANCELED, -ENOMEM, -ENOSPC, -EMFILE.
+ * Returns  -EAGAIN in a step of a task; 0 try again; -EBADF, -ETIMEDOUT, -ECANCELED, -ENOMEM,
+ * -ENOSPC, -EMFILE.
  */
 int threadWaitFd(int fd, FdDirection direction, const FdView *seen, int64_t deadline_ns);
 

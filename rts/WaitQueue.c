@@ -261,12 +261,17 @@ static int awaitOutside(Waiter *waiter, int64_t deadline_ns)
     return result;
 }
 
-static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t deadline_ns)
+static int beginTimed(Waiter *waiter, Thread *self, Capability *here)
 {
     waiter->claim = &self->claim;
     waiter->number = parkBegin(self);
     threadSetAbout(self, waiter->queue);
-    int result = beginWait(waiter, scheduleHere());
+    return beginWait(waiter, here);
+}
+
+static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t deadline_ns)
+{
+    int result = beginTimed(waiter, self, scheduleHere());
     if (result != WAIT) {
         parkAbandon(self);
         return result;
@@ -275,11 +280,8 @@ static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t dea
     return endWait(waiter, result, scheduleHere());
 }
 
-int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why)
+static inline void beginListed(Waiter *waiter, Thread *self, ThreadState why)
 {
-    ASSERT(!scheduleCalledBack(here));
-    if (UNLIKELY(parkIsRefused(self)))
-        return -ECANCELED;
     waiter->life = RELAXED_LOAD(&waiter->queue->life);
     waiter->thread = self;
     waiter->number = 0;
@@ -289,8 +291,40 @@ int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadS
     RELAXED_STORE(&self->node.number, (uint64_t)(uintptr_t)waiter->queue | WAIT_QUEUE);
     claimList(&self->claim, threadIsDeaf(self));
     threadSetStatus(self, why, -1);
+}
+
+int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why)
+{
+    ASSERT(!scheduleCalledBack(here));
+    int refused = parkRefusal(self);
+    if (UNLIKELY(refused != 0))
+        return refused;
+    beginListed(waiter, self, why);
     *scheduleWait(here) = (ListedWait){.list = (WatchList *)(uintptr_t)WAIT_QUEUE};
     return scheduleParkListed(here);
+}
+
+bool waitQueueTaskBegin(Waiter *waiter, Thread *task, Capability *here, ThreadState why, bool timed)
+{
+    if (!timed) {
+        beginListed(waiter, task, why);
+        return waitQueuePublish(task);
+    }
+    waiter->life = RELAXED_LOAD(&waiter->queue->life);
+    waiter->thread = task;
+    RELAXED_STORE(&waiter->place, WaiterOwn);
+    RELAXED_STORE(&task->node.next, (WatchNode *)(void *)waiter);
+    int result = beginTimed(waiter, task, here);
+    if (result != WAIT)
+        claimTry(&task->claim, waiter->number, result);
+    threadSetStatus(task, why, -1);
+    return result == WAIT;
+}
+
+void waitQueueTaskEnd(Waiter *waiter, int result, Capability *here)
+{
+    if (waiter->number != 0)
+        endWait(waiter, result, here);
 }
 
 int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)

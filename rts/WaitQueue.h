@@ -182,6 +182,14 @@ int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns);
 /* waitQueueAwaitListed -- likewise, on the running green thread, without a deadline. */
 int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why);
 
+/* waitQueueTaskBegin -- a task, whose step has returned: the attempt, or it waits.  False: its
+ * claim is settled already.  True: not timed: it may run elsewhere by now; timed: parkCommit is to
+ * follow.
+ * waitQueueTaskEnd -- the claim has gone to somebody, with that result: the Waiter is its own. */
+bool waitQueueTaskBegin(Waiter *waiter, Thread *task, Capability *here, ThreadState why,
+                        bool timed);
+void waitQueueTaskEnd(Waiter *waiter, int result, Capability *here);
+
 /* waitQueuePublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue
  * it. */
 bool waitQueuePublish(Thread *left);

@@ -140,7 +140,7 @@ void worldGo(Capability *own)
 static __attribute__((noinline)) void haltWithin(Capability *capability)
 {
     Thread *waits = capability->current; /* for a lock, in the middle of what it does */
-    if (waits != NULL)
+    if (waits != NULL && !threadIsTask(waits))
         waits->sp = __builtin_frame_address(0);
     haltHere(capability);
 }

@@ -23,6 +23,7 @@
 #include <capri/slot.h>
 #include <capri/stm.h>
 #include <capri/tarray.h>
+#include <capri/task.h>
 #include <capri/tchan.h>
 #include <capri/thread.h>
 #include <capri/timeout.h>

@@ -128,11 +128,57 @@ static int blockOutside(Watches *watches, Transaction *tx, int64_t deadline_ns)
     return result;
 }
 
+/* ---- without a stack: See Note [Detached transactions] ---- */
+
+typedef struct Detached {
+    BlockWatches head; /* first */
+    Watches watches;   /* of its own memory: items follow */
+} CACHE_ALIGNED Detached;
+
+void blockForgetLost(BlockWatches *watches)
+{
+    memoryRelease(startupAllocator(), watches, watches->room, CACHE_LINE);
+}
+
+void blockForget(BlockWatches *watches, Capability *here)
+{
+    unwatchAll(&((Detached *)(void *)watches)->watches, here);
+    blockForgetLost(watches);
+}
+
+/* -EINPROGRESS: published, or claimed already; 0: written meanwhile; -E... */
+static int blockTask(const Transaction *tx, BlockArming *arming)
+{
+    Thread *task = arming->task;
+    size_t bytes = sizeof(Detached) + tx->log.count * sizeof(Watch);
+    Detached *detached = memoryAllocate(startupAllocator(), bytes, CACHE_LINE);
+    if (detached == NULL)
+        return -ENOMEM;
+    detached->head =
+        (BlockWatches){arming->action, arming->status_action, arming->env, (uint32_t)bytes};
+    detached->watches.items = (Watch *)(void *)(detached + 1);
+    detached->watches.count = 0;
+    detached->watches.room = tx->log.count;
+    parkBegin(task);
+    threadSetAbout(task, tx->log.count != 0 ? &tx->log.entries->tvar->watchers : NULL);
+    int result = watchAll(&detached->watches, tx, task, &task->claim);
+    if (result != 0) {
+        parkAbandon(task);
+        blockForget(&detached->head, scheduleHere());
+        return result < 0 ? result : 0;
+    }
+    arming->watches = &detached->head;
+    task->node.next = (WatchNode *)(void *)detached;
+    return -EINPROGRESS;
+}
+
 int blockUntilWritten(Transaction *tx, int64_t deadline_ns)
 {
     Watches watches;
     Thread *self = scheduleSelf();
     const Log *log = &tx->log;
+    if (self != NULL && UNLIKELY(threadIsTask(self)) && schedulerOf(scheduleHere())->arming != NULL)
+        return blockTask(tx, schedulerOf(scheduleHere())->arming);
     if (log->count == 1 && (log->entries->flags & LOG_READ) != 0)
         return tvarAwaitUntil(log->entries->tvar, log->entries->version, deadline_ns);
     watches.items = watches.here;

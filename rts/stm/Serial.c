@@ -10,6 +10,8 @@
 
 #include "rts/Park.h"
 
+#include "internal/Turn.h"
+
 uint32_t serial_held;
 static WatchList waiting;
 
@@ -21,7 +23,12 @@ static bool isFree(void *env)
 
 int serialAwait(int64_t deadline_ns)
 {
+    int spins = 0;
     while (RELAXED_LOAD(&serial_held) != 0) {
+        if (scheduleInStep(scheduleHere())) { /* nobody gives the core up who holds it */
+            turnWait(&spins);
+            continue;
+        }
         int result = parkOnList(&waiting, 0, isFree, NULL, ThreadBlockedOnTVar, deadline_ns);
         if (result != 0)
             return result;

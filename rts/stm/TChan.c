@@ -30,13 +30,13 @@
 
 #include <errno.h>
 
-typedef struct Cell {
+typedef struct ChanCell {
     void *value;               /* constant */
     TVar *next;                /* constant; NULL: given back */
-    struct Cell *onto;         /* constant; given back: where to go on */
+    struct ChanCell *onto;     /* constant; given back: where to go on */
     void (*free)(void *value); /* constant; NULL: the value is nobody's */
     uint64_t refs;             /* See Note [References to a cell] */
-} Cell;
+} ChanCell;
 
 typedef struct Stream {
     TVar *last;                /* constant; See Note [Cells of a channel] */
@@ -53,12 +53,12 @@ struct TChan {
 
 static void forgetCell(void *cell)
 {
-    memoryRelease(startupAllocator(), cell, sizeof(Cell), sizeof(void *));
+    memoryRelease(startupAllocator(), cell, sizeof(ChanCell), sizeof(void *));
 }
 
 static void dropCell(void *env)
 {
-    for (Cell *cell = env, *after; cell != NULL; cell = after) {
+    for (ChanCell *cell = env, *after; cell != NULL; cell = after) {
         uint64_t refs = ADD_ACQ_REL(&cell->refs, -UINT64_C(1));
         ASSERT(refs != 0);
         if (refs != 1)
@@ -109,11 +109,11 @@ static TChan *makeChan(void (*free)(void *value), bool reads)
 {
     TChan *chan = memoryAllocate(startupAllocator(), sizeof *chan, sizeof(void *));
     Stream *stream = memoryAllocate(startupAllocator(), sizeof *stream, sizeof(void *));
-    Cell *cell = memoryAllocate(startupAllocator(), sizeof *cell, sizeof(void *));
+    ChanCell *cell = memoryAllocate(startupAllocator(), sizeof *cell, sizeof(void *));
     TVar *next = tvarNew(NULL), *last = tvarNew(cell), *first = reads ? tvarNew(cell) : NULL;
     if (chan != NULL && stream != NULL && cell != NULL && next != NULL && last != NULL &&
         (first != NULL || !reads)) {
-        *cell = (Cell){.next = next, .refs = reads ? 2 : 1};
+        *cell = (ChanCell){.next = next, .refs = reads ? 2 : 1};
         *stream = (Stream){last, free, 1};
         *chan = (TChan){stream, first};
         return chan;
@@ -166,7 +166,7 @@ int tchanFreeStatus(Transaction *tx, TChan *chan)
 }
 
 /* Another end of stream, at `cell`, which some variable that was read holds. */
-static int makeEnd(Transaction *tx, Stream *stream, Cell *cell, TChan **made)
+static int makeEnd(Transaction *tx, Stream *stream, ChanCell *cell, TChan **made)
 {
     TVar *first;
     *made = NULL;
@@ -189,7 +189,7 @@ int tchanDupStatus(Transaction *tx, TChan *chan, TChan **made)
 }
 
 /* Where this end stands. */
-static int findHere(Transaction *tx, TChan *chan, Cell **here)
+static int findHere(Transaction *tx, TChan *chan, ChanCell **here)
 {
     void *cell;
     *here = NULL;
@@ -202,7 +202,7 @@ static int findHere(Transaction *tx, TChan *chan, Cell **here)
 
 int tchanCloneStatus(Transaction *tx, TChan *chan, TChan **made)
 {
-    Cell *here;
+    ChanCell *here;
     STM_TRY(findHere(tx, chan, &here));
     return makeEnd(tx, chan->stream, here, made);
 }
@@ -216,11 +216,11 @@ int tchanWriteStatus(Transaction *tx, TChan *chan, void *value)
     TVar *next;
     STM_TRY(tvarReadStatus(tx, stream->last, &last));
     STM_TRY(stmNewTVar(tx, NULL, &next));
-    Cell *cell = memoryAllocate(startupAllocator(), sizeof *cell, sizeof(void *));
+    ChanCell *cell = memoryAllocate(startupAllocator(), sizeof *cell, sizeof(void *));
     if (cell != NULL)
-        *cell = (Cell){.value = value, .next = next, .free = stream->free, .refs = 2};
+        *cell = (ChanCell){.value = value, .next = next, .free = stream->free, .refs = 2};
     STM_TRY(stmAddNew(tx, cell, forgetCell));
-    STM_TRY(tvarWriteStatus(tx, ((Cell *)last)->next, cell));
+    STM_TRY(tvarWriteStatus(tx, ((ChanCell *)last)->next, cell));
     STM_TRY(tvarWriteStatus(tx, stream->last, cell));
     return stmRetireStatus(tx, last, dropCell);
 }
@@ -228,17 +228,17 @@ int tchanWriteStatus(Transaction *tx, TChan *chan, void *value)
 /* The end's reference to where it stood is the new cell's now. */
 int tchanUnGetStatus(Transaction *tx, TChan *chan, void *value)
 {
-    Cell *here;
+    ChanCell *here;
     STM_TRY(findHere(tx, chan, &here));
-    Cell *cell = memoryAllocate(startupAllocator(), sizeof *cell, sizeof(void *));
+    ChanCell *cell = memoryAllocate(startupAllocator(), sizeof *cell, sizeof(void *));
     if (cell != NULL)
-        *cell = (Cell){.value = value, .onto = here, .refs = 1};
+        *cell = (ChanCell){.value = value, .onto = here, .refs = 1};
     STM_TRY(stmAddNew(tx, cell, forgetCell));
     return tvarWriteStatus(tx, chan->first, cell);
 }
 
 /* What comes next at this end: where it stands once it has been read (NULL: nothing), the value. */
-static int lookAhead(Transaction *tx, TChan *chan, Cell **here, Cell **after, void **value)
+static int lookAhead(Transaction *tx, TChan *chan, ChanCell **here, ChanCell **after, void **value)
 {
     void *next;
     STM_TRY(findHere(tx, chan, here));
@@ -256,7 +256,7 @@ static int lookAhead(Transaction *tx, TChan *chan, Cell **here, Cell **after, vo
 
 int tchanTryReadStatus(Transaction *tx, TChan *chan, void **value, bool *found)
 {
-    Cell *here, *after;
+    ChanCell *here, *after;
     *found = false;
     STM_TRY(lookAhead(tx, chan, &here, &after, value));
     if (after == NULL)
@@ -269,7 +269,7 @@ int tchanTryReadStatus(Transaction *tx, TChan *chan, void **value, bool *found)
 
 int tchanTryPeekStatus(Transaction *tx, TChan *chan, void **value, bool *found)
 {
-    Cell *here, *after = NULL;
+    ChanCell *here, *after = NULL;
     int status = lookAhead(tx, chan, &here, &after, value);
     *found = after != NULL;
     return status;

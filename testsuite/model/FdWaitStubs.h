@@ -2,12 +2,20 @@
 #ifndef MODEL_FD_WAIT_STUBS_H
 #define MODEL_FD_WAIT_STUBS_H
 
+#include "rts/Task.h"
 #include "testsuite/model/ManagerStubs.h"
 
 void timerHeapDisarm(TimerHeap *heap, Timer *timer)
 {
     (void)heap, (void)timer;
 }
+int taskSawBusy(TaskContext *step, int fd, FdDirection direction, const FdView *view)
+{
+    (void)step, (void)fd, (void)direction, (void)view;
+    modelFail(__FILE__, __LINE__, "not reached");
+    return 0;
+}
+
 int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
 {
     (void)fd, (void)direction, (void)deadline_ns;

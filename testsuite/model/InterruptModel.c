@@ -53,7 +53,7 @@ static void setUpDeaf(void *at)
 static void mask(MaskingState state)
 {
     uint32_t *tag = &self()->thread.node.tag;
-    *tag = (*tag & ~(uint32_t)TAG_MASKING) | (uint32_t)state << TAG_MASKING_SHIFT;
+    RELAXED_STORE(tag, (*tag & ~(uint32_t)TAG_MASKING) | (uint32_t)state << TAG_MASKING_SHIFT);
 }
 
 static int unmask(void)

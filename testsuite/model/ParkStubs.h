@@ -20,11 +20,11 @@ int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env),
     return 0;
 }
 
-bool parkIsRefusedSlow(Thread *self)
+int parkRefusalSlow(Thread *self)
 {
     (void)self;
     modelFail(__FILE__, __LINE__, "not reached");
-    return false;
+    return 0;
 }
 
 void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)

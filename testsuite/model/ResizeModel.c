@@ -12,6 +12,14 @@
 /* Of the floor above, for rts/Disabled.c: works are no threads, nothing is kept warm. */
 uint32_t starved_count;
 
+void taskRun(Runnable *runnable, Capability *here)
+{
+    (void)runnable, (void)here;
+}
+void taskDrain(Scheduler *scheduler)
+{
+    (void)scheduler;
+}
 void threadCacheDrain(ThreadCache *cache)
 {
     (void)cache;

@@ -1,0 +1,447 @@
+/* TaskWait.c -- what a task's step records, arming it when the step has returned, what came of it.
+ *
+ * Owns    TaskContext's record; Thread.wait; the Waiters of tasks.
+ * Before  rts/Task.c: the step.   After  rts/Park.h: publishing and committing.
+ * Tests   testsuite/unit/TaskWaitTest.c
+ *
+ * See Note [Task waits].
+ */
+#include "rts/TaskWait.h"
+
+#include "rts/MVar.h"
+#include "rts/Park.h"
+#include "rts/stm/Block.h"
+#include "rts/stm/STM.h"
+#include "rts/stm/TVar.h"
+
+#include <errno.h>
+
+static CellPool waiters;
+
+void taskWaitStart(const Allocator *allocator)
+{
+    cellPoolOpen(&waiters, allocator, sizeof(Waiter));
+}
+
+void taskWaitEnd(void)
+{
+    cellPoolClose(&waiters);
+}
+
+void taskWaitLockAll(void)
+{
+    cellPoolLock(&waiters);
+}
+
+void taskWaitUnlockAll(void)
+{
+    cellPoolUnlock(&waiters);
+}
+
+void taskWaitSurvive(void)
+{
+    cellPoolSurvive(&waiters);
+}
+
+void taskWaitDrain(Scheduler *scheduler)
+{
+    cellCacheDrain(&waiters, &scheduler->waiters);
+}
+
+/* ---- what the step records ------------------------------------------------------------------- */
+
+/* 0: it is the first. */
+static int record(TaskContext *context, TaskWaitKind kind)
+{
+    if (context->records++ != 0)
+        return -EALREADY;
+    context->kind = kind;
+    return 0;
+}
+
+static int recordFd(TaskContext *context, int fd, FdDirection direction)
+{
+    int result = record(context, TaskWaitFd);
+    if (result == 0) {
+        context->fd = fd;
+        context->direction = direction;
+    }
+    return result;
+}
+
+int taskWaitRead(TaskContext *context, int fd)
+{
+    return recordFd(context, fd, FdRead);
+}
+
+int taskWaitWrite(TaskContext *context, int fd)
+{
+    return recordFd(context, fd, FdWrite);
+}
+
+int taskWaitDelayUntil(TaskContext *context, int64_t deadline_ns)
+{
+    int result = record(context, TaskWaitDelay);
+    if (result == 0)
+        context->until_ns = deadline_ns;
+    return result;
+}
+
+int taskWaitDelay(TaskContext *context, int64_t delay_us)
+{
+    int64_t until_ns = 0;
+    if (delay_us > 0)
+        until_ns = clockDeadline(scheduleHere()->manager.clock, delay_us);
+    return taskWaitDelayUntil(context, until_ns);
+}
+
+static int recordMVar(TaskContext *context, MVar *mvar, MVarWaits operation, void *brings)
+{
+    if (mvar == NULL)
+        return -EINVAL;
+    int result = record(context, TaskWaitMVar);
+    if (result == 0) {
+        context->mvar = mvar;
+        context->operation = (uint32_t)operation;
+        context->brings = brings;
+    }
+    return result;
+}
+
+int taskWaitMVarTake(TaskContext *context, MVar *mvar)
+{
+    return recordMVar(context, mvar, MVarTakes, NULL);
+}
+
+int taskWaitMVarPut(TaskContext *context, MVar *mvar, void *value)
+{
+    return recordMVar(context, mvar, MVarPuts, value);
+}
+
+int taskWaitMVarRead(TaskContext *context, MVar *mvar)
+{
+    return recordMVar(context, mvar, MVarReads, NULL);
+}
+
+int taskWaitTVar(TaskContext *context, TVar *tvar, uint64_t version)
+{
+    if (tvar == NULL)
+        return -EINVAL;
+    int result = record(context, TaskWaitTVar);
+    if (result == 0) {
+        context->tvar = tvar;
+        context->version = version;
+    }
+    return result;
+}
+
+int taskWaitThread(TaskContext *context, Thread *thread)
+{
+    if (thread == NULL)
+        return -EINVAL;
+    if (thread == context->task)
+        return -EDEADLK;
+    int result = record(context, TaskWaitThread);
+    if (result == 0)
+        context->joined = thread;
+    return result;
+}
+
+static int recordSTM(TaskContext *context, StmAction *action, StmStatusAction *status_action,
+                     void *env)
+{
+    if (action == NULL && status_action == NULL)
+        return -EINVAL;
+    int result = record(context, TaskWaitSTM);
+    if (result == 0) {
+        context->action = action;
+        context->status_action = status_action;
+        context->action_env = env;
+    }
+    return result;
+}
+
+int taskWaitSTM(TaskContext *context, StmAction *action, void *env)
+{
+    return recordSTM(context, action, NULL, env);
+}
+
+int taskWaitSTMStatus(TaskContext *context, StmStatusAction *action, void *env)
+{
+    return recordSTM(context, NULL, action, env);
+}
+
+/* ---- how they are armed ---------------------------------------------------------------------- */
+
+void taskWaitSettle(Thread *task, int result)
+{
+    task->wait = (TaskWait){.kind = TaskWaitSettled};
+    claimTry(&task->claim, parkBegin(task), result);
+}
+
+bool taskWaitPark(Thread *task, Capability *here, int64_t deadline_ns)
+{
+    if (deadline_ns != DEADLINE_NEVER) {
+        uint64_t number = claimNumber(RELAXED_LOAD(&task->claim));
+        task->wait.flags |= TASK_TIMED;
+        if (timerHeapArm(&here->manager.timers, &task->timer, number,
+                         deadline_ns < 0 ? 0 : deadline_ns) != 0)
+            claimTry(&task->claim, number, -ENOMEM);
+    }
+    return parkCommit(task);
+}
+
+/* See Note [Cancelling everything] and Note [Interrupt words]. */
+static bool isRefused(Thread *task)
+{
+    if (UNLIKELY(RELAXED_LOAD(&park_cancelled) != 0))
+        return true;
+    return UNLIKELY(RELAXED_LOAD(&task->interrupts) != INTERRUPTS_TASK) && !threadIsDeaf(task) &&
+           interruptRaise(task);
+}
+
+static bool armDelay(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    int64_t until_ns = context->until_ns;
+    uint8_t cut = 0;
+    if (context->deadline_ns < until_ns) {
+        until_ns = context->deadline_ns;
+        cut = TASK_CUT;
+    }
+    if (until_ns <= clockRead(here->manager.clock)) {
+        taskWaitSettle(task, cut != 0 ? -ETIMEDOUT : 0);
+        return false;
+    }
+    task->wait = (TaskWait){.kind = TaskWaitDelay, .flags = cut};
+    parkBegin(task);
+    threadSetStatus(task, ThreadBlockedOnDelay, -1);
+    return taskWaitPark(task, here, until_ns);
+}
+
+static bool armMVar(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    bool timed = context->deadline_ns != DEADLINE_NEVER;
+    Waiter *waiter = cellTake(&waiters, &schedulerOf(here)->waiters);
+    if (waiter == NULL) {
+        taskWaitSettle(task, -ENOMEM);
+        return false;
+    }
+    mvarWaiter(waiter, context->mvar, (MVarWaits)context->operation, context->brings);
+    task->wait = (TaskWait){.kind = TaskWaitMVar};
+    bool waits = waitQueueTaskBegin(waiter, task, here, ThreadBlockedOnMVar, timed);
+    return timed && waits ? taskWaitPark(task, here, context->deadline_ns) : waits;
+}
+
+/* One list; listed if there is no deadline. */
+static bool armList(Thread *task, Capability *here, const ListedWait *wait, TaskWaitKind kind,
+                    ThreadState why, int64_t deadline_ns)
+{
+    bool timed = deadline_ns != DEADLINE_NEVER;
+    task->wait = (TaskWait){.kind = (uint8_t)kind, .flags = timed ? 0 : TASK_LISTED};
+    threadSetAbout(task, wait->list);
+    if (!timed) {
+        parkList(task, wait, why, -1);
+        return parkPublish(task, wait);
+    }
+    uint64_t number = parkBegin(task);
+    threadSetStatus(task, why, -1);
+    if (!watchListAdd(wait->list, 0, &task->node))
+        claimTry(&task->claim, number, -EALREADY);
+    else if (listedWaitIsOver(wait))
+        claimTry(&task->claim, number, 0);
+    return taskWaitPark(task, here, deadline_ns);
+}
+
+static bool armTVar(TaskContext *context, Capability *here)
+{
+    TVar *tvar = context->tvar;
+    ListedWait wait = {.list = &tvar->watchers,
+                       .watched = &tvar->version,
+                       .seen = context->version,
+                       .bits = ~UINT64_C(1)};
+    return armList(context->task, here, &wait, TaskWaitTVar, ThreadBlockedOnTVar,
+                   context->deadline_ns);
+}
+
+static bool armThread(Thread *task, Capability *here, WatchList *ended, int64_t deadline_ns)
+{
+    ListedWait wait = {.list = ended};
+    return armList(task, here, &wait, TaskWaitThread, ThreadBlockedOnThread, deadline_ns);
+}
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+/* Run it.  False: it has retried, and its nodes are published.  True: status and value are there.
+ * */
+static bool runSTM(TaskContext *context, Capability *here)
+{
+    Scheduler *scheduler = schedulerOf(here);
+    BlockArming arming = {.task = context->task,
+                          .action = context->action,
+                          .status_action = context->status_action,
+                          .env = context->action_env};
+    scheduler->arming = &arming;
+    context->status = stmRun(context->action, context->status_action, context->action_env,
+                             &context->value, context->deadline_ns);
+    scheduler->arming = NULL;
+    return context->status != -EINPROGRESS || arming.watches == NULL;
+}
+
+static bool parkSTM(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    task->wait = (TaskWait){.kind = TaskWaitSTM};
+    threadSetStatus(task, ThreadBlockedOnTVar, -1);
+    return taskWaitPark(task, here, context->deadline_ns);
+}
+
+static bool armSTM(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    if (!runSTM(context, here))
+        return parkSTM(context, here);
+    taskWaitSettle(task, 0);
+    task->wait = (TaskWait){.home = (uint32_t)context->status, .kind = TaskWaitDone};
+    threadSetAbout(task, context->value);
+    return false;
+}
+
+/* Woken for 0, it runs again; -EINVAL: of what it had read something is gone, which it will find
+ * itself, if it still is of interest. */
+static bool finishSTM(TaskContext *context, Capability *here, int result)
+{
+    Thread *task = context->task;
+    BlockWatches *watches = (BlockWatches *)(void *)task->node.next;
+    int64_t deadline_ns = taskWaitIsTimed(task) ? task->timer.deadline_ns : DEADLINE_NEVER;
+    context->action = watches->action;
+    context->status_action = watches->status_action;
+    context->action_env = watches->env;
+    blockForget(watches, here);
+    context->status = result;
+    if (result != 0 && result != -EINVAL)
+        return true;
+    context->deadline_ns = deadline_ns;
+    bool done = runSTM(context, here);
+    context->deadline_ns = DEADLINE_NEVER;
+    if (done)
+        return true;
+    context->deadline_ns = deadline_ns;
+    if (parkSTM(context, here))
+        return false;
+    scheduleReady(task, here);
+    return false;
+}
+
+/* ---- both ends ------------------------------------------------------------------------------- */
+
+bool taskWaitArm(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    if (UNLIKELY(isRefused(task))) {
+        taskWaitSettle(task, -ECANCELED);
+        return false;
+    }
+    switch (context->kind) {
+    case TaskWaitFd:
+        return taskFdArm(context, here);
+    case TaskWaitDelay:
+        return armDelay(context, here);
+    case TaskWaitMVar:
+        return armMVar(context, here);
+    case TaskWaitTVar:
+        return armTVar(context, here);
+    case TaskWaitThread:
+        return armThread(task, here, &context->joined->ended, context->deadline_ns);
+    case TaskWaitSTM:
+        return armSTM(context, here);
+    default:
+        barf("a task waits for nothing");
+    }
+}
+
+static void finishMVar(TaskContext *context, Capability *here, int result)
+{
+    Waiter *waiter = (Waiter *)(void *)RELAXED_LOAD(&context->task->node.next);
+    waitQueueTaskEnd(waiter, result, here);
+    context->status = result;
+    if (result == 0)
+        context->value = RELAXED_LOAD(&waiter->value);
+    cellGive(&waiters, &schedulerOf(here)->waiters, waiter);
+}
+
+/* A list's node is taken back. */
+static WatchList *leaveList(Thread *task, Capability *here)
+{
+    WatchList *list = RELAXED_LOAD(&task->fn_or_result);
+    if ((task->wait.flags & TASK_LISTED) == 0 && parkLinked(task))
+        watchListRemove(list, 0, &task->node, here);
+    return list;
+}
+
+/* False: it was woken for nothing, and waits again: See Note [Interrupted lists]. */
+static bool finishThread(TaskContext *context, Capability *here, int result)
+{
+    Thread *task = context->task;
+    WatchList *ended = leaveList(task, here);
+    Thread *joined = (Thread *)(void *)((char *)ended - offsetof(Thread, ended));
+    context->status = result;
+    if (result != 0 && result != -EALREADY)
+        return true;
+    if (UNLIKELY(watchListGeneration(ACQUIRE_LOAD(ended)) == 0)) {
+        int64_t deadline_ns = taskWaitIsTimed(task) ? task->timer.deadline_ns : DEADLINE_NEVER;
+        if (!armThread(task, here, ended, deadline_ns))
+            scheduleReady(task, here);
+        return false;
+    }
+    context->status = threadJoin(joined, &context->value);
+    return true;
+}
+
+bool taskWaitFinish(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    TaskWaitKind kind = (TaskWaitKind)task->wait.kind;
+    Claim claim = ACQUIRE_LOAD(&task->claim);
+    int result = claimResult(claim);
+    ASSERT_CMP(claimState(claim), ==, ClaimFired);
+    if (taskWaitIsTimed(task))
+        timerHeapDisarm(&here->manager.timers, &task->timer);
+    switch (kind) {
+    case TaskWaitFd:
+        context->status = taskFdFinish(task, here);
+        break;
+    case TaskWaitDelay:
+        context->status = result == -ETIMEDOUT && (task->wait.flags & TASK_CUT) == 0 ? 0 : result;
+        break;
+    case TaskWaitMVar:
+        finishMVar(context, here, result);
+        break;
+    case TaskWaitTVar:
+        leaveList(task, here);
+        context->status = result == -EALREADY ? -EINVAL : result;
+        break;
+    case TaskWaitThread:
+        return finishThread(context, here, result);
+    case TaskWaitSTM:
+        return finishSTM(context, here, result);
+    case TaskWaitDone:
+        context->status = (int)task->wait.home;
+        context->value = RELAXED_LOAD(&task->fn_or_result);
+        break;
+    default:
+        context->status = result;
+        break;
+    }
+    return true;
+}
+
+/* A lost task's Waiter is of the pool, which forgets it; its transaction's nodes are not. */
+void taskWaitForget(Thread *task)
+{
+    if (task->wait.kind == TaskWaitMVar)
+        cellGive(&waiters, NULL, (void *)RELAXED_LOAD(&task->node.next));
+    else if (task->wait.kind == TaskWaitSTM)
+        blockForgetLost((BlockWatches *)(void *)task->node.next);
+}
