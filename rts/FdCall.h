@@ -63,6 +63,8 @@ static inline void fdCallDone(void)
     Capability *here = scheduleHere();
     if (here != NULL)
         scheduleSafepoint(here);
+    else
+        handOverReturn();
 }
 
 /* fdCall -- attempt until it says something else than -EAGAIN and -EINTR, waiting in between.

@@ -14,6 +14,7 @@
 #include "iomgr/HeapId.h"
 #include "rts/BlockingPool.h"
 #include "rts/ForeignInterrupt.h"
+#include "rts/HandOver.h"
 #include "rts/Outside.h"
 #include "rts/Pause.h"
 #include "rts/Process.h"
@@ -50,6 +51,8 @@ static ForkWay stopWorld(void)
 {
     int64_t deadline_ns = clockRead(&clockMonotonic) + RELAXED_LOAD(&fork_patience_ns);
     Capability *own = scheduleHere();
+    if (own == NULL)
+        own = handOverReclaim();
     bool in_call = own == NULL && workerIsHere(); /* it may have no capability to go on with */
     if (startupIsBroken() || in_call)
         return ForkBroken;

@@ -206,7 +206,7 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Thre
 
 int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn *fn, void *env)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     Thread *thread;
     if (fn == NULL)
         return -EINVAL;
@@ -235,7 +235,7 @@ int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn
 /* threadForkWith without attributes on a capability. */
 int threadFork(Thread **handle, ThreadFn *fn, void *env)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (UNLIKELY(here == NULL || fn == NULL))
         return threadForkWith(handle, NULL, fn, env);
     ThreadCache *cache = &schedulerOf(here)->threads;
@@ -363,7 +363,7 @@ static int unrunError(const Thread *thread)
 
 int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     Thread *self = here == NULL ? NULL : here->current;
     if (thread == NULL)
         return -EINVAL;
@@ -406,7 +406,7 @@ int threadYield(void)
 
 int threadSafepoint(void)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (UNLIKELY(here == NULL))
         return 0;
     Thread *self = here->current; /* whatever capability it runs on afterwards */
@@ -432,7 +432,7 @@ int threadCompare(const Thread *left, const Thread *right)
 
 int threadCapability(void)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     return here == NULL ? -EPERM : (int)here->index;
 }
 

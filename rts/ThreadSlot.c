@@ -55,6 +55,9 @@ void threadSlotSurvive(void)
 static Stack *ownStack(void)
 {
     Capability *here = scheduleHere();
+    Thread *away = here != NULL ? NULL : handOverSelf();
+    if (UNLIKELY(away != NULL))
+        return away->stack;
     return here == NULL || scheduleCalledBack(here) ? NULL : ((Thread *)here->current)->stack;
 }
 

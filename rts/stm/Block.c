@@ -131,7 +131,7 @@ static int blockOutside(Watches *watches, Transaction *tx, int64_t deadline_ns)
 int blockUntilWritten(Transaction *tx, int64_t deadline_ns)
 {
     Watches watches;
-    Thread *self = scheduleSelf();
+    Thread *self = scheduleEnterSelf();
     const Log *log = &tx->log;
     if (log->count == 1 && (log->entries->flags & LOG_READ) != 0)
         return tvarAwaitUntil(log->entries->tvar, log->entries->version, deadline_ns);
