@@ -61,10 +61,10 @@ static inline int64_t fdPartsDeadline(const FdParts *parts)
 static inline void fdCallDone(void)
 {
     Capability *here = scheduleHere();
-    if (here != NULL)
-        scheduleSafepoint(here);
-    else
+    if (UNLIKELY(here == NULL))
         handOverReturn();
+    else
+        scheduleSafepoint(here);
 }
 
 /* fdCall -- attempt until it says something else than -EAGAIN and -EINTR, waiting in between.

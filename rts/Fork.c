@@ -70,6 +70,8 @@ static ForkWay stopWorld(void)
         timeoutRunLockAll();
         waitQueueLockAll();
         wakerLockAll();
+        if (own != NULL)
+            schedulerOf(own)->stays = true; /* from here on none of our frames is active */
         return own != NULL ? ForkGreen : ForkOutside;
     }
     if (!in_poll)
@@ -93,6 +95,8 @@ static void resumeParent(void)
         tvarUnlockAll();
         worldGo(forking.own);
     }
+    if (forking.way == ForkGreen)
+        schedulerOf(forking.own)->stays = false;
     if (forking.way != ForkBroken)
         worldUnlock();
     worldGive(&forking.lock);
@@ -102,6 +106,7 @@ static void resumeParent(void)
 static void keepScheduler(Scheduler *scheduler, Thread *survivor)
 {
     scheduler->after = AfterNothing;
+    scheduler->stays = false;
     scheduler->left = NULL;
     scheduler->left_stack = NULL;
     scheduler->handed = NULL;

@@ -49,7 +49,7 @@ static bool mayLeave(Capability *here)
 {
     const Thread *self = here->current;
     return !scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL &&
-           self->stack != NULL && !spareIsExhausted();
+           !schedulerOf(here)->stays && self->stack != NULL && !spareIsExhausted();
 }
 
 bool handOverInterrupted(const void *context)

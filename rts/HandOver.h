@@ -7,7 +7,8 @@
  *   out   The Monitor asks (Scheduler.asked) and sends the carrier's OS thread a signal.  Its
  *         handler hands over if no frame of the library is active there: See Note [Active frames].
  *         Else it refuses, and the Monitor asks again later.  Refused as well: in a manager's
- *         callback, in an attempt of a transaction, when another thread runs by now.
+ *         callback, in an attempt of a transaction, between a fork's handlers, when another thread
+ *         runs by now.
  *   back  Every function that may park or that acts on the running thread begins with
  *         scheduleEnter, before it takes a lock: if the thread is away it leaves the call, as a
  *         region does, and may park and go on elsewhere.  So does the end of its body.

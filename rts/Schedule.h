@@ -91,6 +91,7 @@ typedef struct Scheduler {
     uint64_t handed_over;         /* likewise */
     uint64_t asked; /* relaxed: Monitor and handler; 0, or one more than the count of switches at
                      * which its thread is to be handed over: See Note [Runaways] */
+    bool stays;     /* owner: its thread is in a fork, and is not handed over */
     StmShare stm;
 } Scheduler;
 

@@ -21,6 +21,12 @@ enum {
     LOOKED_AT_MOST = 1024 * 1024 /* bytes of a stack: a handler should be brief */
 };
 
+#if defined(SANITIZE_ADDRESS) || defined(SANITIZE_THREAD)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
 typedef struct Range {
     uintptr_t begin, end;
 } Range;
@@ -76,8 +82,7 @@ bool framesStart(void)
 {
     text.count = 0;
     text.body = 0;
-#if !defined(SANITIZE_ADDRESS) && !defined(SANITIZE_THREAD)
-    if (text_begin == NULL || bodies_begin == NULL || bodies_end - bodies_begin != 1)
+    if (SANITIZED || text_begin == NULL || bodies_begin == NULL || bodies_end - bodies_begin != 1)
         return false;
     for (const TextEntry *entry = text_begin; entry < text_end; entry++) {
         Range range = {resolve(&entry->begin), resolve(&entry->end)};
@@ -89,7 +94,6 @@ bool framesStart(void)
     }
     mergeRanges();
     text.body = resolve(bodies_begin);
-#endif
     return text.body != 0;
 }
 

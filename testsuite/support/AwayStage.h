@@ -5,6 +5,7 @@
 #include "rts/HandOver.h"
 #include "rts/Schedule.h"
 #include "testsuite/support/Green.h"
+#include "testsuite/support/SignalMask.h"
 
 #include <capri/errno.h>
 #undef errno

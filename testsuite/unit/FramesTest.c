@@ -20,6 +20,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static Stack *volatile looked_at;
@@ -236,7 +237,7 @@ GREEN_TEST(Frames, handlersHideNothing)
 }
 
 /* Goal: not when the stack pointer is on another stack.  Method: say that this is another's. */
-static void *wait(void *env)
+static void *takeOne(void *env)
 {
     return (void *)(intptr_t)mvarTake(env, NULL);
 }
@@ -245,7 +246,7 @@ GREEN_TEST(Frames, otherStacksHave)
 {
     catchSignal();
     MVar *mvar = mvarNewEmpty();
-    Thread *other = greenFork(wait, mvar);
+    Thread *other = greenFork(takeOne, mvar);
     while (threadStatus(other).state != ThreadBlockedOnMVar)
         threadYield();
     answer = -1;
@@ -270,4 +271,59 @@ GREEN_TEST(Frames, textIsKnown)
     CHECK(!framesHoldText((uintptr_t)memcpy));
     CHECK(!framesHoldText(0));
     CHECK(!framesHoldText(UINTPTR_MAX));
+}
+
+/* ---- Goal: a fork's thread stays, though no frame is active between the handlers.  Method: one of
+ * the host's, which runs after the runtime's, asks; outside of a fork the same succeeds. */
+static bool forking;
+static uint32_t asked_in_fork;
+
+static void askToGo(void)
+{
+    Capability *here = scheduleHere();
+    RELAXED_STORE(&schedulerOf(here)->asked, RELAXED_LOAD(&here->stats.switches) + 1);
+    raise(SIGURG);
+}
+
+static void askInFork(void)
+{
+    if (!forking)
+        return;
+    askToGo();
+    CHECK(scheduleHere() != NULL);
+    asked_in_fork++;
+}
+
+/* Before the runtime's: the first registered prepares last. */
+static __attribute__((constructor)) void registerFirst(void)
+{
+    pthread_atfork(askInFork, NULL, NULL);
+}
+
+static void *askAround(void *env)
+{
+    int status;
+    (void)env;
+    forking = true;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(scheduleHere() != NULL && threadYield() == 0 ? 0 : 1);
+    forking = false;
+    CHECK_GT(child, 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    askToGo();
+    CHECK_EQ(scheduleHere(), NULL);
+    CHECK_EQ(threadYield(), 0);
+    CHECK(scheduleHere() != NULL);
+    return NULL;
+}
+
+TEST(Frames, forkStays)
+{
+    RtsConfig config = {.capabilities = 1, .hand_over = true};
+    CHECK_EQ(rtsInit(&config), 0);
+    greenJoin(greenFork(askAround, NULL));
+    CHECK_EQ(asked_in_fork, 1);
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
 }

@@ -269,5 +269,8 @@ static void *forkAway(void *env)
 
 TEST(HandOver, forksAway)
 {
+#if defined(SANITIZE_THREAD) || defined(SANITIZE_ADDRESS)
+    SKIP("a sanitizer does not take part in a fork");
+#endif
     run(forkAway, NULL);
 }
