@@ -5,7 +5,7 @@
  * After   capability/Spare.c: another OS thread for what was taken.
  * Tests   testsuite/unit/CallTest.c, testsuite/model/CallModel.c (every interleaving)
  *
- * See Note [Call states].
+ * See Note [Call states] and Note [Away].
  */
 #include "capability/Call.h"
 
@@ -19,10 +19,12 @@
 #include <unistd.h>
 
 bool call_fenced;
+uint32_t call_away;
 
 void callStart(void)
 {
     call_fenced = !ownerGateAsymmetric();
+    RELAXED_STORE(&call_away, 0);
 }
 
 bool callReturnSlow(Call *call)

@@ -25,6 +25,18 @@
  *   Invariant: at any time at most one of {worker at home, claimer} owns what the worker carries,
  *   from Taken on whoever it was passed to.
  *   A count that is odd and unchanged is the same call: so it was given the same capability.
+ *
+ * Note [Away]
+ *   A thread that was handed over is in a call that it does not know of, and runs code of the
+ *   host's, which must lie still in a pause.  Those who are away are counted in `call_away`:
+ *     from  on      to    by       order    meaning
+ *     n     go      n + 1 worker   relaxed  (H1) before L1, which publishes it
+ *     n     arrive  n - 1 worker   release  (H2) before L2: the host's code is left
+ *     n     look    n     stopper  acquire  (H3) after it has held the call, or what the call was
+ *                                           taken from stands: 0, or it waits on
+ *   Who holds the call has seen H1 of it (L1 to L3), and who finds the capability that was taken
+ *   standing has, too.  H3 = 0 pairs with all H2: after it each of them waits where it returns, or
+ *   is about to queue its thread.
  */
 #ifndef CAPABILITY_CALL_H
 #define CAPABILITY_CALL_H
@@ -47,6 +59,27 @@ extern bool call_fenced; /* callStart writes it: there is no membarrier */
 static inline void callEnter(Call *call)
 {
     RELEASE_STORE(&call->count, RELAXED_LOAD(&call->count) + 1); /* L1 */
+}
+
+extern uint32_t call_away; /* see Note [Away] */
+
+/* callGo -- worker: callEnter for a thread that does not know of it.
+ * callArrive -- it is about to return (callReturn). */
+static inline void callGo(Call *call)
+{
+    ADD_RELAXED(&call_away, 1); /* H1 */
+    callEnter(call);
+}
+
+static inline void callArrive(void)
+{
+    ADD_RELEASE(&call_away, (uint32_t)-1); /* H2 */
+}
+
+/* callAnyAway -- anyone: H3. */
+static inline bool callAnyAway(void)
+{
+    return ACQUIRE_LOAD(&call_away) != 0;
 }
 
 bool callReturnSlow(Call *call);

@@ -25,7 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MONITOR_TICK_MOST_NS = 4 * MONITOR_TICK_NS, SECOND_NS = 1000 * 1000 * 1000 };
+enum {
+    MONITOR_TICK_MOST_NS = 4 * MONITOR_TICK_NS,
+    RUNAWAY_PATIENCE_NS = 64 * MONITOR_TICK_NS,
+    SECOND_NS = 1000 * 1000 * 1000
+};
 
 /* What the last tick saw of a capability; only monitorTick's caller touches it. */
 typedef struct MonitorView {
@@ -35,15 +39,18 @@ typedef struct MonitorView {
     int64_t switched_ns; /* when `switches` was last seen to move, or it slept */
     uint64_t call;       /* the call that was in flight at the last look, 0: none; */
     int64_t called_ns;   /* when it was first seen */
+    int64_t ask_ns;      /* its thread is a runaway: when the upper floor is told again, */
+    int64_t patience_ns; /* and how long after that */
 } MonitorView;
 
 Monitor monitor;
 
 static MonitorView views[CAPABILITY_MOST];
-static pthread_t thread;     /* start and stop */
-static bool running;         /* start and stop */
-static void (*nagger)(void); /* anyone, relaxed, before it counts in `nags`; always the same */
-static int64_t taken_ns;     /* only monitorCalls's caller: when something was last taken */
+static pthread_t thread;        /* start and stop */
+static bool running;            /* start and stop */
+static void (*nagger)(void);    /* anyone, relaxed, before it counts in `nags`; always the same */
+static MonitorRunaway *runaway; /* constant while up, or NULL */
+static int64_t taken_ns;        /* only monitorCalls's caller: when something was last taken */
 
 /* ---- One look. ---- */
 
@@ -65,6 +72,25 @@ static bool hasEvents(Capability *capability)
            timerHeapDue(&manager->timers) <= clockRead(manager->clock);
 }
 
+/* Would a poll bring something?  A system call, for a call that has outlived the grace. */
+static bool isReadable(EventManager *manager)
+{
+    struct pollfd looked = {.fd = eventManagerPollable(manager), .events = POLLIN};
+    return looked.fd < 0 || poll(&looked, 1, 0) != 0;
+}
+
+/* Something waits there that nobody else will see to. */
+static bool isMissed(Capability *capability)
+{
+    EventManager *manager = &capability->manager;
+    if (hasReady(capability))
+        return true;
+    if (RELAXED_LOAD(&idle.guard) != 0)
+        return false;
+    return timerHeapDue(&manager->timers) <= clockRead(manager->clock) ||
+           (RELAXED_LOAD(&manager->fds) != 0 && isReadable(manager));
+}
+
 /* In which way it is stale: awake since the last tick without a switch, without a poll. */
 enum { Unswitched = 1, Unpolled = 2 };
 
@@ -75,8 +101,10 @@ static uint32_t updateView(Capability *capability, MonitorView *view, int64_t no
     uint32_t polls = RELAXED_LOAD(&capability->manager.poll_count);
     uint32_t stale =
         (switches == view->switches ? Unswitched : 0u) | (polls == view->polls ? Unpolled : 0u);
-    if (!awake || !was_awake || (stale & Unswitched) == 0)
+    if (!awake || !was_awake || (stale & Unswitched) == 0) {
         view->switched_ns = now_ns;
+        view->patience_ns = 0;
+    }
     view->awake = awake;
     view->switches = switches;
     view->polls = polls;
@@ -98,6 +126,27 @@ static bool seeToStale(Capability *capability, uint32_t stale, const MonitorView
     return help;
 }
 
+/* Something waits there, and nobody sleeps who could take it. */
+static bool isStuck(Capability *capability)
+{
+    bool ready = hasReady(capability), asleep = RELAXED_LOAD(&idle.sleeping) != 0;
+    return ready ? !asleep || !hasStealable(capability) : !asleep && isMissed(capability);
+}
+
+/* Before this tick sets anything. */
+static void seeToRunaway(Capability *capability, MonitorView *view, int64_t now_ns)
+{
+    uint32_t told = RELAXED_LOAD(&capability->attention) & (AttentionPoll | AttentionSlice);
+    if (now_ns - view->switched_ns < SLICE_NS || told == 0 || workerLook(capability) != 0 ||
+        (view->patience_ns != 0 && now_ns < view->ask_ns) || !isStuck(capability))
+        return;
+    view->patience_ns = view->patience_ns == 0 ? MONITOR_TICK_NS : view->patience_ns * 2;
+    if (view->patience_ns > RUNAWAY_PATIENCE_NS)
+        view->patience_ns = RUNAWAY_PATIENCE_NS;
+    view->ask_ns = now_ns + view->patience_ns;
+    runaway(capability, view->switches);
+}
+
 bool monitorTick(int64_t now_ns)
 {
     bool stale = false, help = false;
@@ -109,6 +158,8 @@ bool monitorTick(int64_t now_ns)
         uint32_t how = updateView(capability, &views[i], now_ns);
         if (how != 0) {
             stale = true;
+            if (runaway != NULL && (how & Unswitched) != 0)
+                seeToRunaway(capability, &views[i], now_ns);
             help |= seeToStale(capability, how, &views[i], now_ns);
         }
         help |= runQueueLength(&capability->queue) >= 2;
@@ -119,25 +170,6 @@ bool monitorTick(int64_t now_ns)
 }
 
 /* ---- Calls in flight: See Note [Monitor and calls]. ---- */
-
-/* Would a poll bring something?  A system call, for a call that has outlived the grace. */
-static bool isReadable(EventManager *manager)
-{
-    struct pollfd looked = {.fd = eventManagerPollable(manager), .events = POLLIN};
-    return looked.fd < 0 || poll(&looked, 1, 0) != 0;
-}
-
-/* Something waits there that nobody else will see to. */
-static bool isMissed(Capability *capability)
-{
-    EventManager *manager = &capability->manager;
-    if (hasReady(capability))
-        return true;
-    if (RELAXED_LOAD(&idle.guard) != 0)
-        return false;
-    return timerHeapDue(&manager->timers) <= clockRead(manager->clock) ||
-           (RELAXED_LOAD(&manager->fds) != 0 && isReadable(manager));
-}
 
 /* How long until the next look. */
 static int64_t lookAtCall(Capability *capability, MonitorView *view, int64_t now_ns)
@@ -280,6 +312,11 @@ void monitorSurvive(void)
     running = false;
     RELAXED_STORE(&monitor.dormant, 0);
     RELAXED_STORE(&monitor.nags, 0);
+}
+
+void monitorWatchRunaways(MonitorRunaway *watch)
+{
+    runaway = watch;
 }
 
 void monitorNag(void (*nag)(void))

@@ -9,6 +9,9 @@
  *       and a searcher knows by it that this one is stale) and wake a sleeper if there is one: it
  *       helps, then becomes the guard.
  *     - not switched for SLICE_NS with anything ready: set AttentionSlice.
+ *     - likewise, and it has not heeded what was set at an earlier tick: a runaway, of which the
+ *       upper floor is told if something waits that no sleeper can take; again after twice the
+ *       time, while it runs on.
  *     - two ready, a sleeper, nobody searching: wake one.
  *   All capabilities asleep for MONITOR_QUIET_NS: dormant, a futex wait without time-out; the first
  *   capability to wake up (idleSleep's return) sees `dormant` and ends it.
@@ -28,6 +31,7 @@
 #ifndef CAPABILITY_MONITOR_H
 #define CAPABILITY_MONITOR_H
 
+#include "capability/Capability.h"
 #include "internal/SMP.h"
 
 enum {
@@ -64,6 +68,14 @@ void monitorSurvive(void);
 
 /* monitorRouse -- a capability woke up. */
 void monitorRouse(void);
+
+/* MonitorRunaway -- what is done about a capability whose thread does not let others run: they have
+ * switched so often and not since.  Called on the Monitor's OS thread; nothing, if it cannot be
+ * done. */
+typedef void MonitorRunaway(Capability *capability, uint64_t switches);
+
+/* monitorWatchRunaways -- before monitorStart; NULL: nothing is done. */
+void monitorWatchRunaways(MonitorRunaway *runaway);
 
 /* monitorNote -- what the upkeep looks at has changed (seq_cst, or under a lock that it takes). */
 static inline void monitorNote(void)

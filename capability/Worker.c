@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -33,6 +34,9 @@ __thread Capability *worker_capability __attribute__((visibility("hidden"), used
 
 /* Its own OS thread only, which carries no capability: it does not change under anyone. */
 static __thread void *worker_outside;
+
+/* Its own OS thread only, a signal handler there too: See workerAway. */
+static __thread Worker *worker_away;
 
 typedef enum WorkerState {
     WorkerFree = 0,
@@ -167,6 +171,34 @@ void *workerOutside(void)
 void workerSetOutside(void *word)
 {
     worker_outside = word;
+}
+
+#ifdef __clang__
+__attribute__((noinline))
+#else
+__attribute__((noinline, noclone))
+#endif
+Worker *
+workerAway(void) /* See Note [Worker capability]: who asks may come back elsewhere */
+{
+    Worker *worker = worker_away;
+    __asm__ volatile("" : "+r"(worker)::"memory");
+    return worker;
+}
+
+void workerSetAway(Worker *worker)
+{
+    worker_away = worker;
+}
+
+/* A carrier may have lost it long ago and be about to end: under the lock it has not. */
+void workerSignal(Capability *capability, int number)
+{
+    pthread_mutex_lock(&workers.lock);
+    Worker *carrier = ACQUIRE_LOAD(&capability->carrier);
+    if (carrier != NULL && carrier->state == WorkerRuns && carrier->begun)
+        pthread_kill(carrier->self, number);
+    pthread_mutex_unlock(&workers.lock);
 }
 
 /* Tell how hooks->start went and wait for the others.  True: go. */
@@ -394,6 +426,7 @@ void workerSurvive(Worker *self, Capability *kept)
         worker->state = worker == self ? WorkerRuns : WorkerFree;
         callForget(&worker->call); /* it may have been in one, and held for the fork */
     }
+    RELAXED_STORE(&call_away, 0);
     spareSurvive();
     if (self == NULL)
         return;
@@ -409,4 +442,5 @@ void workerForget(void)
     for (uint32_t i = 0; i < workers.used; i++)
         workers.items[i].begun = false;
     workerCarry(NULL);
+    worker_away = NULL;
 }

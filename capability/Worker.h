@@ -26,7 +26,7 @@
 
 #include <pthread.h>
 
-enum { WORKER_UPPER_WORDS = 8, WORKER_MOST = 2048 };
+enum { WORKER_UPPER_WORDS = 10, WORKER_MOST = 2048 };
 
 /* Slots that stay where they are: an OS thread keeps its own until it ends. */
 typedef struct Worker {
@@ -86,6 +86,15 @@ void workerCarry(Capability *capability);
 /* workerOutside, workerSetOutside -- a word of each plain OS thread, NULL at first. */
 void *workerOutside(void);
 void workerSetOutside(void *word);
+
+/* workerAway, workerSetAway -- a word of each OS thread: the worker that it is while it carries
+ * nothing because its thread was handed over (See Note [Runaways]), else NULL.  Its OS thread only,
+ * a signal handler there too. */
+Worker *workerAway(void);
+void workerSetAway(Worker *worker);
+
+/* workerSignal -- anyone: send a signal to whoever carries `capability`, if it still lives. */
+void workerSignal(Capability *capability, int number);
 
 /* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or
  * -E... (then all are stopped again). */

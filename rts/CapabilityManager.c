@@ -10,6 +10,6 @@
 
 EventManager *capabilityManager(void)
 {
-    Capability *capability = scheduleHere();
+    Capability *capability = scheduleEnter();
     return capability == NULL ? NULL : &capability->manager;
 }

@@ -61,7 +61,9 @@ static inline int64_t fdPartsDeadline(const FdParts *parts)
 static inline void fdCallDone(void)
 {
     Capability *here = scheduleHere();
-    if (here != NULL)
+    if (UNLIKELY(here == NULL))
+        handOverReturn();
+    else
         scheduleSafepoint(here);
 }
 

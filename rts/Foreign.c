@@ -108,7 +108,10 @@ static bool isRefusal(int result)
 int foreignSubmit(const FileRequest *request, ssize_t *result)
 {
     KernelCall call = {.submission = {.request = request, .done = callMade}};
-    int refused = eventManagerSubmit(&scheduleHere()->manager, &call.submission);
+    Capability *here = scheduleEnter();
+    if (scheduleInStep(here))
+        return -EPERM;
+    int refused = eventManagerSubmit(&here->manager, &call.submission);
     if (refused != 0)
         return refused;
     awaitEnd(&call.end);

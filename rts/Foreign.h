@@ -9,7 +9,7 @@
 int foreignRun(void (*fn)(void *env), void *env);
 
 /* foreignSubmit -- green threads: let the kernel make the call, park until it has.  0: *result is a
- * count, 0, an fd or -E...; -EOPNOTSUPP, -ENOMEM, -EAGAIN: it was not made. */
+ * count, 0, an fd or -E...; -EOPNOTSUPP, -ENOMEM, -EAGAIN; -EPERM, in a step: it was not made. */
 int foreignSubmit(const FileRequest *request, ssize_t *result);
 
 #endif

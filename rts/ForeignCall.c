@@ -44,7 +44,7 @@ static inline Call *callOf(LoopStack *loop)
 
 static inline int enter(Region *region)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     region->thread = NULL;
     if (UNLIKELY(here == NULL || scheduleCalledBack(here) || scheduleInStep(here)))
         return 0;
@@ -62,15 +62,6 @@ static inline int enter(Region *region)
     return 0;
 }
 
-/* The capability is gone.  Returns with another one, perhaps on another OS thread. */
-static __attribute__((noinline)) Capability *leaveLost(LoopStack *loop, Thread *self)
-{
-    loop->lost = self;
-    Capability *here = switchStacks(&self->sp, &self->stack->tools, loop->sp, NULL, loop, NULL);
-    scheduleResumed(here);
-    return here;
-}
-
 static inline void leave(Region *region)
 {
     Thread *self = region->thread;
@@ -80,7 +71,7 @@ static inline void leave(Region *region)
     if (LIKELY(callReturn(callOf(region->loop))))
         workerCarry(here);
     else
-        here = leaveLost(region->loop, self);
+        here = loopStackLeave(region->loop, self);
     threadSetStatus(self, ThreadRunning, -1);
     scheduleSafepoint(here);
 }

@@ -10,6 +10,7 @@
 #include "rts/ForeignInterrupt.h"
 
 #include "capability/Monitor.h"
+#include "rts/HandOver.h"
 #include "rts/Interrupt.h"
 #include "rts/Schedule.h"
 
@@ -39,6 +40,7 @@ static struct {
     bool (*pending)(Thread *); /* lock */
     bool signals;              /* constant while up */
     bool installed;            /* lock: the action is ours */
+    bool ends;                 /* lock: and ends system calls: no SA_RESTART */
     struct sigaction previous; /* written before the action is ours */
 } calls = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -70,34 +72,59 @@ void foreignInterruptWatchHere(void)
 
 /* ---- The signal. ---- */
 
+void foreignInterruptSend(Capability *capability)
+{
+    workerSignal(capability, INTERRUPT_SIGNAL);
+}
+
 static void handleSignal(int number, siginfo_t *info, void *context)
 {
     const struct sigaction *previous = &calls.previous;
+    handOverInterrupted(context);
     if (previous->sa_flags & SA_SIGINFO)
         previous->sa_sigaction(number, info, context);
     else if (previous->sa_handler != SIG_DFL && previous->sa_handler != SIG_IGN)
         previous->sa_handler(number);
 }
 
-/* Under the lock.  No SA_RESTART: that is the point. */
-static void install(void)
+/* Nobody has replaced it. */
+static bool isOurs(void)
+{
+    struct sigaction now;
+    return calls.installed && sigaction(INTERRUPT_SIGNAL, NULL, &now) == 0 &&
+           now.sa_sigaction == handleSignal;
+}
+
+/* Under the lock.  ends: a system call that is interrupted shall end, and not be made again. */
+static void install(bool ends)
 {
     struct sigaction action;
-    if (calls.installed || !calls.signals)
+    if (!calls.signals || (calls.installed && (calls.ends || !ends || !isOurs())))
         return;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = handleSignal;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | (ends ? 0 : SA_RESTART);
     sigemptyset(&action.sa_mask);
-    calls.installed = sigaction(INTERRUPT_SIGNAL, NULL, &calls.previous) == 0 &&
-                      sigaction(INTERRUPT_SIGNAL, &action, NULL) == 0;
+    if (!calls.installed && sigaction(INTERRUPT_SIGNAL, NULL, &calls.previous) != 0)
+        return;
+    if (sigaction(INTERRUPT_SIGNAL, &action, NULL) != 0)
+        return;
+    calls.installed = true;
+    calls.ends = ends;
+}
+
+bool foreignInterruptReady(void)
+{
+    pthread_mutex_lock(&calls.lock);
+    install(false);
+    bool installed = calls.installed;
+    pthread_mutex_unlock(&calls.lock);
+    return installed;
 }
 
 void foreignInterruptEnd(void)
 {
-    struct sigaction now;
-    if (calls.installed && sigaction(INTERRUPT_SIGNAL, NULL, &now) == 0 &&
-        now.sa_sigaction == handleSignal)
+    if (isOurs())
         sigaction(INTERRUPT_SIGNAL, &calls.previous, NULL);
     calls.installed = false;
 }
@@ -135,7 +162,7 @@ bool foreignInterrupt(Thread *thread)
 static bool begin(InterruptibleCall *call)
 {
     pthread_mutex_lock(&calls.lock);
-    install();
+    install(true);
     bool pending = calls.pending != NULL && calls.pending(call->thread);
     if (!pending) {
         call->os_thread = pthread_self();
@@ -174,7 +201,7 @@ static void *runInterruptible(void *at)
 
 int foreignCallInterruptible(ForeignFn *fn, void *arg, void **result)
 {
-    InterruptibleCall call = {.fn = fn, .arg = arg, .thread = scheduleSelf()};
+    InterruptibleCall call = {.fn = fn, .arg = arg, .thread = scheduleEnterSelf()};
     if (fn == NULL || call.thread == NULL)
         return foreignCall(fn, arg, result);
     int status = foreignCall(runInterruptible, &call, result);

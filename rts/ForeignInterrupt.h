@@ -13,11 +13,20 @@
 #ifndef RTS_FOREIGN_INTERRUPT_H
 #define RTS_FOREIGN_INTERRUPT_H
 
+#include "capability/Capability.h"
 #include "rts/Thread.h"
 
 /* foreignInterruptStart -- signals: may a handler be installed? */
 void foreignInterruptStart(bool signals);
 void foreignInterruptEnd(void);
+
+/* foreignInterruptReady -- install the handler now, for who hands threads over; system calls that
+ * it interrupts are made again, until the first call that may be interrupted: from then on they
+ * return EINTR.  False: none may be installed. */
+bool foreignInterruptReady(void);
+
+/* foreignInterruptSend -- anyone: the signal to whoever carries `capability`. */
+void foreignInterruptSend(Capability *capability);
 
 /* foreignInterruptWatchHere -- a worker: it can be sent the signal. */
 void foreignInterruptWatchHere(void);

@@ -14,6 +14,7 @@
 #include "iomgr/HeapId.h"
 #include "rts/BlockingPool.h"
 #include "rts/ForeignInterrupt.h"
+#include "rts/HandOver.h"
 #include "rts/Outside.h"
 #include "rts/Pause.h"
 #include "rts/Process.h"
@@ -51,6 +52,8 @@ static ForkWay stopWorld(void)
 {
     int64_t deadline_ns = clockRead(&clockMonotonic) + RELAXED_LOAD(&fork_patience_ns);
     Capability *own = scheduleHere();
+    if (own == NULL)
+        own = handOverReclaim();
     bool in_call = own == NULL && workerIsHere(); /* it may have no capability to go on with */
     if (startupIsBroken() || in_call)
         return ForkBroken;
@@ -69,6 +72,8 @@ static ForkWay stopWorld(void)
         waitQueueLockAll();
         wakerLockAll();
         taskLockAll();
+        if (own != NULL)
+            schedulerOf(own)->stays = true; /* from here on none of our frames is active */
         return own != NULL ? ForkGreen : ForkOutside;
     }
     if (!in_poll)
@@ -93,6 +98,8 @@ static void resumeParent(void)
         tvarUnlockAll();
         worldGo(forking.own);
     }
+    if (forking.way == ForkGreen)
+        schedulerOf(forking.own)->stays = false;
     if (forking.way != ForkBroken)
         worldUnlock();
     worldGive(&forking.lock);
@@ -102,6 +109,7 @@ static void resumeParent(void)
 static void keepScheduler(Scheduler *scheduler, Thread *survivor)
 {
     scheduler->after = AfterNothing;
+    scheduler->stays = false;
     scheduler->left = NULL;
     scheduler->left_stack = NULL;
     scheduler->handed = NULL;

@@ -406,7 +406,7 @@ static int throwToSelf(Thread *self, const Interrupt *interrupt)
 
 static int throwTo(Thread *target, int code, void *payload, int64_t deadline_ns)
 {
-    Thread *self = scheduleSelf();
+    Thread *self = scheduleEnterSelf();
     Interrupt interrupt = {.code = code, .payload = payload};
     if (self == NULL)
         return throwOutside(target, &interrupt, deadline_ns);

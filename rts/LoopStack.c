@@ -32,7 +32,8 @@ int loopStackInit(LoopStack *loop)
     pthread_attr_getstack(&attributes, &bottom, &loop->size);
     pthread_attr_destroy(&attributes);
     loop->bottom = bottom;
-    loop->lost = NULL;
+    loop->lost = loop->away = NULL;
+    loop->gone = false;
     loop->watched = RUNNING_ON_VALGRIND != 0;
 #ifdef SANITIZE_THREAD
     loop->tools.fibre = __tsan_get_current_fiber();
@@ -44,6 +45,14 @@ void loopStackTell(void *top)
 {
     void *told = (char *)top - TOLD;
     VALGRIND_MAKE_MEM_UNDEFINED(told, TOLD);
+}
+
+__attribute__((noinline)) Capability *loopStackLeave(LoopStack *loop, Thread *self)
+{
+    loop->lost = self;
+    Capability *here = switchStacks(&self->sp, &self->stack->tools, loop->sp, NULL, loop, NULL);
+    scheduleResumed(here);
+    return here;
 }
 
 /* Where a thread goes that may run anywhere: to whoever sleeps, best where it was. */

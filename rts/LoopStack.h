@@ -24,6 +24,8 @@ typedef struct LoopStack {
     size_t size;
     bool watched; /* by valgrind, which must be told of calls there */
     Thread *lost; /* left without a capability: to be queued once the loop is resumed */
+    Thread *away; /* handed over, and not back yet: See Note [Runaways] */
+    bool gone;    /* likewise: it knows that the capability has been taken */
 } LoopStack;
 
 _Static_assert(sizeof(LoopStack) <= sizeof((Worker *)0)->upper, "raise WORKER_UPPER_WORDS");
@@ -43,6 +45,10 @@ int loopStackInit(LoopStack *loop);
 
 /* loopStackTell -- valgrind: what is below `top` may be used now. */
 void loopStackTell(void *top);
+
+/* loopStackLeave -- on self's stack: the capability has been taken.  Returns with another one,
+ * perhaps on another OS thread. */
+Capability *loopStackLeave(LoopStack *loop, Thread *self);
 
 /* loopStackReturn -- the loop has been left without a capability: queue who was lost, so that he
  * gets one; best the one he had. */

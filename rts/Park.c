@@ -98,7 +98,7 @@ int parkUntil(Thread *self, ThreadState why, int fd, int64_t deadline_ns)
 int parkOnList(WatchList *list, uint16_t generation, bool (*changed)(void *env), void *env,
                ThreadState why, int64_t deadline_ns)
 {
-    Thread *self = scheduleSelf();
+    Thread *self = scheduleEnterSelf();
     if (self == NULL)
         return outsideWaitList(list, generation, changed, env, deadline_ns);
     parkBegin(self);

@@ -55,7 +55,7 @@ static int stopOthers(int64_t deadline_ns)
 
 int rtsPause(int64_t deadline_ns)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (RELAXED_LOAD(&pausing.pauser) != 0 && isPauser()) {
         pausing.depth++;
         return 0;

@@ -74,7 +74,7 @@ static void leaveSurplus(Thread *self)
 int capabilitySetCount(uint32_t count)
 {
     Resizing resizing = {.count = count};
-    bool green = scheduleSelf() != NULL;
+    bool green = scheduleEnterSelf() != NULL;
     if (count == 0 || count > CAPABILITY_MOST)
         return -EINVAL;
     int result = green ? 0 : startupEnter();

@@ -23,7 +23,6 @@
 #include "rts/context/Context.h"
 
 #include <errno.h>
-#include <sched.h>
 
 enum {
     LONG_RUN_NS = 20 * 1000, /* threads that run longer are worth waking a sleeper for at once */
@@ -35,7 +34,7 @@ static void threadMain(void *pass);
 Thread *scheduleSelf(void)
 {
     Capability *here = scheduleHere();
-    return here == NULL ? NULL : (Thread *)here->current;
+    return here == NULL ? handOverSelf() : (Thread *)here->current;
 }
 
 /* More is ready than one thread: tell a sleeper, unless threads here run so briefly that it will be
@@ -277,10 +276,8 @@ static __attribute__((noinline)) void yieldSlow(Capability *capability, Thread *
 int scheduleYield(void)
 {
     Capability *here = scheduleHere();
-    if (UNLIKELY(here == NULL || here->current == NULL)) {
-        sched_yield();
-        return 0;
-    }
+    if (UNLIKELY(here == NULL || here->current == NULL))
+        return handOverYield();
     Thread *self = here->current;
     if (UNLIKELY(RELAXED_LOAD(&self->interrupts) != 0)) {
         int refused = threadIsTask(self) ? parkRefusalSlow(self) : interruptPointSlow(self);
@@ -409,7 +406,7 @@ NO_INSTRUMENT static void threadMain(void *pass)
     for (;;) {
         threadSetStatus(self, ThreadRunning, -1);
         void *result = threadBodyRun(self);
-        capability = scheduleHere();
+        capability = scheduleEnter();
         if (UNLIKELY(capability == NULL))
             startupBrokenEnd();
         ASSERT(capability->current == self);

@@ -36,6 +36,7 @@
 #include "capability/Idle.h"
 #include "capability/Worker.h"
 #include "rts/Cell.h"
+#include "rts/HandOver.h"
 #include "rts/LoopStack.h"
 #include "rts/Thread.h"
 #include "rts/stm/Share.h"
@@ -94,6 +95,10 @@ typedef struct Scheduler {
     StackCache stacks;
     ThreadCache threads;
     uint64_t forks, ended, parks; /* COUNT; others read */
+    uint64_t handed_over;         /* likewise */
+    uint64_t asked; /* relaxed: Monitor and handler; 0, or one more than the count of switches at
+                     * which its thread is to be handed over: See Note [Runaways] */
+    bool stays;     /* owner: its thread is in a fork, and is not handed over */
     StmShare stm;
 } Scheduler;
 
@@ -115,6 +120,14 @@ static inline Capability *scheduleHere(void)
     return workerCapability();
 }
 
+/* scheduleEnter -- likewise, and a thread that was handed over comes back first: where it may park,
+ * and holds no lock.  See Note [Runaways]. */
+static inline Capability *scheduleEnter(void)
+{
+    Capability *here = workerCapability();
+    return LIKELY(here != NULL) ? here : handOverReturn();
+}
+
 /* scheduleCalledBack -- owner: was what runs called by a manager, be it on a thread's stack?
  * scheduleMayWait -- such a callback may not: whatever it waited for, its capability would not look
  * for.  Nor may the action of a transaction. */
@@ -129,13 +142,22 @@ static inline bool scheduleMayWait(void)
     return here == NULL || (!scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL);
 }
 
-/* scheduleSelf -- the running green thread or task, or NULL.
+/* scheduleSelf -- the running green thread or task, or NULL.  A thread may be away: then
+ * scheduleHere is NULL.
  * scheduleInStep -- does a task's step run here (or what has called it back)?  here may be NULL. */
 Thread *scheduleSelf(void);
 
 static inline bool scheduleInStep(Capability *here)
 {
     return here != NULL && schedulerOf(here)->step != NULL;
+}
+
+/* scheduleEnterSelf -- the running green thread or task, or NULL; it is not away: scheduleHere says
+ * where. */
+static inline Thread *scheduleEnterSelf(void)
+{
+    Capability *here = scheduleEnter();
+    return here == NULL ? NULL : (Thread *)here->current;
 }
 
 /* schedulePark -- the running thread waits (claimBegin done, sources told): switch away until it is

@@ -18,6 +18,7 @@
 #include "rts/Deadlock.h"
 #include "rts/ForeignInterrupt.h"
 #include "rts/Fork.h"
+#include "rts/HandOver.h"
 #include "rts/Hold.h"
 #include "rts/Interrupt.h"
 #include "rts/Outside.h"
@@ -79,8 +80,8 @@ int startupEnter(void)
     for (;;) {
         ADD_SEQ_CST(&rts.inside, 1);
         uint32_t state = SEQ_CST_LOAD(&rts.state);
-        if (LIKELY(state == RtsUp))
-            return 0;
+        if (LIKELY(state == RtsUp) || (state == RtsStopping && handOverSelf() != NULL))
+            return 0; /* a green thread, as long as it lives */
         startupLeave();
         if (state != RtsForked)
             return state == RtsDown ? -ENXIO : state == RtsBroken ? -ENOTRECOVERABLE : -ESHUTDOWN;
@@ -173,6 +174,8 @@ static void stopRooms(int steps)
         monitorStop();
     if (steps > 6)
         workerStopAll();
+    if (steps > 5)
+        handOverEnd();
     if (steps > 5 && rts.signals) {
         foreignInterruptEnd();
         overflowEnd();
@@ -236,6 +239,7 @@ static int startRooms(const RtsConfig *config)
         case 5:
             foreignInterruptStart(rts.signals);
             foreignInterruptAsk(interruptIsPending);
+            handOverStart(rts.signals && config->hand_over);
             result = rts.signals ? overflowStart() : 0;
             break;
         case 6:

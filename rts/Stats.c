@@ -41,6 +41,7 @@ int rtsStats(uint32_t capability, RtsStats *stats)
         .timers_fired = RELAXED_LOAD(&manager->timers.fired),
         .failures = of_manager.failures,
         .stacks_live = starvedStacksLive(),
+        .handed_over = RELAXED_LOAD(&scheduler->handed_over),
     };
     return 0;
 }

@@ -87,6 +87,7 @@ int taskNew(Thread **handle, const ThreadAttributes *attributes, TaskStep *step,
 {
     if (step == NULL || (attributes != NULL && (attributes->stack_size != 0 || attributes->bound)))
         return -EINVAL;
+    scheduleEnter(); /* not between visit and end */
     int result = startupVisit();
     if (result != 0)
         return result;

@@ -204,7 +204,7 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Task
 int threadForkAs(Thread **handle, const ThreadAttributes *attributes, RunnableRun *run,
                  TaskBody *task, ThreadFn *fn, void *env)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     Thread *thread;
     int result = here != NULL ? 0 : startupEnter();
     if (result != 0)
@@ -238,7 +238,7 @@ int threadForkWith(Thread **handle, const ThreadAttributes *attributes, ThreadFn
 /* threadForkWith without attributes on a capability. */
 int threadFork(Thread **handle, ThreadFn *fn, void *env)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (UNLIKELY(here == NULL || fn == NULL))
         return threadForkWith(handle, NULL, fn, env);
     ThreadCache *cache = &schedulerOf(here)->threads;
@@ -370,7 +370,7 @@ int threadOutcome(const Thread *thread, void **result)
 
 int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     Thread *self = here == NULL ? NULL : here->current;
     if (thread == NULL)
         return -EINVAL;
@@ -409,7 +409,7 @@ int threadYield(void)
 
 int threadSafepoint(void)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (UNLIKELY(here == NULL))
         return 0;
     Thread *self = here->current; /* whatever capability it runs on afterwards */
@@ -435,7 +435,7 @@ int threadCompare(const Thread *left, const Thread *right)
 
 int threadCapability(void)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     return here == NULL ? -EPERM : (int)here->index;
 }
 

@@ -4,6 +4,7 @@
 
 #include "rts/Interrupt.h"
 #include "rts/ThreadSlot.h"
+#include "rts/context/Context.h"
 
 /* threadBodyRun -- the newborn's body on its stack, unless an interrupt comes first; then its
  * slots' destructors.  Returns its result. */
@@ -13,7 +14,7 @@ static inline void *threadBodyRun(Thread *newborn)
     void *env = threadEnv(newborn);
     void *result = NULL;
     if (LIKELY(interruptPoint(newborn) == 0))
-        result = fn(env);
+        result = contextBody(fn, env);
     else
         RELAXED_STORE(&newborn->node.tag, newborn->node.tag | TAG_NOT_BEGUN);
     if (UNLIKELY(newborn->stack->slots != NULL))

@@ -11,7 +11,7 @@
 
 int threadDelayUntil(int64_t deadline_ns)
 {
-    Thread *self = scheduleSelf();
+    Thread *self = scheduleEnterSelf();
     if (self == NULL)
         return outsideSleep(deadline_ns);
     if (deadline_ns <= clockRead(scheduleHere()->manager.clock))
@@ -23,7 +23,7 @@ int threadDelayUntil(int64_t deadline_ns)
 
 int threadDelay(int64_t delay_us)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (delay_us <= 0)
         return here == NULL || here->current == NULL ? 0 : interruptPoint(here->current);
     return threadDelayUntil(

@@ -49,6 +49,7 @@ int threadForkFinally(Thread **handle, ThreadFn *fn, void *env, ThreadFinally *f
 {
     if (fn == NULL || finally == NULL)
         return -EINVAL;
+    scheduleEnter(); /* not between visit and end */
     int result = startupVisit();
     if (result != 0)
         return result;

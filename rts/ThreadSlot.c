@@ -55,6 +55,9 @@ void threadSlotSurvive(void)
 static Stack *ownStack(void)
 {
     Capability *here = scheduleHere();
+    Thread *away = here != NULL ? NULL : handOverSelf();
+    if (UNLIKELY(away != NULL))
+        return away->stack;
     bool outside = here == NULL || scheduleCalledBack(here) || scheduleInStep(here);
     return outside ? NULL : ((Thread *)here->current)->stack;
 }

@@ -112,7 +112,7 @@ static int waitBare(Thread *self, int fd, FdDirection direction, FdSeen seen, ui
 
 int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t deadline_ns)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (UNLIKELY(here == NULL || here->current == NULL))
         return outsideWaitFd(fd, direction, deadline_ns);
     Thread *self = here->current;

@@ -161,7 +161,7 @@ static int run(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 
 int timeoutRunUntil(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 {
-    Thread *self = scheduleSelf();
+    Thread *self = scheduleEnterSelf();
     if (fn == NULL)
         return -EINVAL;
     if (self == NULL && deadline_ns != DEADLINE_NEVER)
@@ -173,7 +173,7 @@ int timeoutRunUntil(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 
 int timeoutRun(int64_t timeout_us, ThreadFn *fn, void *env, void **result)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (fn == NULL)
         return -EINVAL;
     if (timeout_us < 0)

@@ -329,7 +329,7 @@ void waitQueueTaskEnd(Waiter *waiter, int result, Capability *here)
 
 int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)
 {
-    Thread *self = scheduleSelf();
+    Thread *self = scheduleEnterSelf();
     if (self != NULL && deadline_ns == DEADLINE_NEVER)
         return waitQueueAwaitListed(waiter, self, scheduleHere(), why);
     waiter->life = RELAXED_LOAD(&waiter->queue->life);

@@ -167,6 +167,8 @@ static inline void waitQueueSafepoint(Capability *here)
 {
     if (LIKELY(here != NULL))
         scheduleSafepoint(here);
+    else
+        handOverReturn();
 }
 
 /* waitQueueTry -- attempt once, whatever it says.   waitQueueDo -- likewise; WAIT: await.  It is no

@@ -116,7 +116,9 @@ bool worldStop(Capability *own, Standing least, int64_t deadline_ns)
     }
     for (;;) {
         uint32_t bell = ACQUIRE_LOAD(&halt_bell);
-        if (nudgeAll(own, least)) /* again: an owner that looked at the clock just then missed it */
+        if (nudgeAll(own,
+                     least) && /* again: an owner that looked at the clock just then missed it */
+            (least == StandingHalted || !callAnyAway()))
             return true;
         int64_t now_ns = clockRead(&clockMonotonic);
         if (now_ns >= deadline_ns)

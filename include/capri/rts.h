@@ -55,6 +55,17 @@ typedef struct RtsConfig {
      * idle for so long ends (0: 1 s). */
     uint32_t foreign_threads;
     uint32_t foreign_idle_ms;
+    /* A thread that runs for more than 10 ms without a call of this library, while others wait that
+     * no other capability has time for, loses its capability to them and goes on beside them, on an
+     * OS thread of its own (foreign_threads), until its next call of this library, where it may
+     * park for a capability.  So more threads than there are capabilities run at once.  Not while a
+     * callback of this library, or a function that it calls on the thread (stmAtomically,
+     * timeoutRun, onceGet ...), is under way; nor on stacks of the host's own; nor in a build with
+     * a sanitizer.  It is told by SIGURG, to which the host's code is exposed then: system calls
+     * are made again (SA_RESTART), but for those that never are (nanosleep, poll, ...) and once
+     * foreignCallInterruptible was called.  rtsPause waits until it has come back.  If it forks
+     * before it has come back, the child may have no runtime. */
+    bool hand_over;
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */
@@ -155,6 +166,7 @@ typedef struct RtsStats {
     uint64_t timers_fired;
     uint64_t failures;    /* callbacks of fds and timeouts that returned a negative result */
     uint64_t stacks_live; /* stacks bound to threads now, whole process (same in each) */
+    uint64_t handed_over; /* threads that it was taken from (RtsConfig.hand_over) */
 } RtsStats;
 
 /* rtsStats -- fill *stats for one capability, be it enabled or not any more: 0, -EINVAL (no such),

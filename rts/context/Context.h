@@ -22,6 +22,7 @@
 #define RTS_CONTEXT_H
 
 #include "internal/Assert.h"
+#include "internal/Sanitize.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -109,6 +110,47 @@ static inline __attribute__((always_inline)) void *contextCall(void *top, void *
     return x0;
 #endif
 }
+
+#if defined(SANITIZE_ADDRESS) || defined(SANITIZE_THREAD)
+static inline __attribute__((always_inline)) void *contextBody(void *(*fn)(void *), void *arg)
+{
+    return fn(arg);
+}
+#else
+/* contextBody -- fn(arg), called in one place only: See Note [Active frames]. */
+static inline __attribute__((always_inline)) void *contextBody(void *(*fn)(void *), void *arg)
+{
+#define BODY_ENTRY                                                                                 \
+    "1:\n\t"                                                                                       \
+    ".pushsection capri_bodies,\"aR\",%%progbits\n\t"                                              \
+    ".balign 8\n\t"                                                                                \
+    ".quad 1b - .\n\t"                                                                             \
+    ".popsection"
+#if defined(__x86_64__)
+    void *result;
+    register void *sp __asm__("rsp"); /* the frame is set up before it */
+    __asm__ __volatile__("call *%%rdx\n" BODY_ENTRY
+                         : "=a"(result), "+D"(arg), "+d"(fn), "+r"(sp)
+                         :
+                         : "rcx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1",
+                           "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+    return result;
+#else
+    register void *x0 __asm__("x0") = arg;
+    register void *(*x1)(void *)__asm__("x1") = fn;
+    __asm__ __volatile__("blr x1\n" BODY_ENTRY
+                         : "+r"(x0), "+r"(x1)
+                         :
+                         : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12",
+                           "x13", "x14", "x15", "x16", "x17", "x18", "x30", "memory", "cc", "v0",
+                           "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
+                           "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+                           "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+    return x0;
+#endif
+}
+#endif
 
 /* contextStart -- the address a fresh context goes on at: calls the entry that contextMake
  * stored. */

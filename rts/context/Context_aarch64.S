@@ -5,6 +5,7 @@
  * Tests: testsuite/unit/ContextTest.c (under qemu-user).
  */
     .text
+.Ltext_begin:
     .globl contextSwap
     .hidden contextSwap
     .type contextSwap, %function
@@ -130,5 +131,12 @@ escapeTo:
     b .Lescaped
     .cfi_endproc
     .size escapeTo, .-escapeTo
+
+.Ltext_end:
+
+    .section capri_text, "aR", %progbits /* See internal/Text.h */
+    .balign 8
+    .quad .Ltext_begin - .
+    .quad .Ltext_end - .
 
     .section .note.GNU-stack, "", %progbits

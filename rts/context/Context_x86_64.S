@@ -4,6 +4,7 @@
  * ends at contextStart (rip undefined there).
  */
     .text
+.Ltext_begin:
 /* rax = pass; the stack holds the entry. */
     .globl contextStart
     .hidden contextStart
@@ -76,5 +77,12 @@ escapeTo:
     jmp .Lescaped
     .cfi_endproc
     .size escapeTo, .-escapeTo
+
+.Ltext_end:
+
+    .section capri_text, "aR", @progbits /* See internal/Text.h */
+    .balign 8
+    .quad .Ltext_begin - .
+    .quad .Ltext_end - .
 
     .section .note.GNU-stack, "", @progbits

@@ -175,7 +175,7 @@ static int blockTask(const Transaction *tx, BlockArming *arming)
 int blockUntilWritten(Transaction *tx, int64_t deadline_ns)
 {
     Watches watches;
-    Thread *self = scheduleSelf();
+    Thread *self = scheduleEnterSelf();
     const Log *log = &tx->log;
     if (self != NULL && UNLIKELY(threadIsTask(self)) && schedulerOf(scheduleHere())->arming != NULL)
         return blockTask(tx, schedulerOf(scheduleHere())->arming);

@@ -124,7 +124,7 @@ static int armFromOutside(Delay *delay)
 
 int registerDelay(int64_t delay_us, TVar **tvar)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (tvar == NULL)
         return -EINVAL;
     int result = here != NULL ? 0 : startupEnter();

@@ -242,7 +242,7 @@ static inline int runAttempts(Transaction *tx, StmAction *action, StmStatusActio
 int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **result,
            int64_t deadline_ns)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     Transaction tx;
     if (UNLIKELY(action == NULL && status_action == NULL))
         return -EINVAL;

@@ -175,7 +175,7 @@ int tvarWriteIO(TVar *tvar, void *value)
         return -EPERM;
     if (serialIsHeld() && scheduleMayWait())
         serialStandAside(); /* cancelled: it writes all the same */
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (UNLIKELY(here == NULL)) {
         tvarPut(tvar, value, NULL);
         return 0;
@@ -225,7 +225,7 @@ static inline int awaitListed(Capability *here, TVar *tvar, uint64_t version)
 
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (deadline_ns == DEADLINE_NEVER && LIKELY(here != NULL && here->current != NULL))
         return awaitListed(here, tvar, version);
     return awaitAnyhow(&(Seen){.tvar = tvar, .version = version}, deadline_ns);
@@ -233,7 +233,7 @@ int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 
 int tvarAwait(TVar *tvar, uint64_t version)
 {
-    Capability *here = scheduleHere();
+    Capability *here = scheduleEnter();
     if (LIKELY(here != NULL && here->current != NULL))
         return awaitListed(here, tvar, version);
     return awaitAnyhow(&(Seen){.tvar = tvar, .version = version}, DEADLINE_NEVER);

@@ -4,7 +4,7 @@
  * model-sources: iomgr/OwnerGate.c
  *
  * What the worker carries is a plain counter: two who own it at once are a race, and so is one who
- * does not see what the last one did.
+ * does not see what the last one did.  So is what the host's code uses, for who pauses.
  */
 #include "testsuite/model/Explorer.h"
 
@@ -25,6 +25,7 @@ typedef struct State {
     uint64_t offered; /* relaxed: taken and passed on (release) */
     uint32_t lost;    /* the worker's: calls that cost it the capability */
     uint32_t used;    /* times `carried` was changed, all together: relaxed add */
+    uint64_t host;    /* plain: what the host's code uses, and who pauses */
 } State;
 
 typedef struct Futex {
@@ -154,6 +155,74 @@ static void callAgain(void *at)
     MODEL_CHECK(callReturn(&state->call) || state->lost != 0);
 }
 
+/* ---- A thread that is handed over, and who pauses: See Note [Away]. ---- */
+
+static void useHost(State *state)
+{
+    MODEL_WRITE(state->host, MODEL_READ(state->host) + 1);
+}
+
+/* Its thread goes on when it has a capability again: not here, if it was lost. */
+static void handOver(State *state)
+{
+    useHost(state);
+    callGo(&state->call);
+    useHost(state);
+    callArrive();
+    if (!callReturn(&state->call)) {
+        state->lost++;
+        return;
+    }
+    use(state);
+    useHost(state);
+}
+
+static void handOverOnce(void *at)
+{
+    handOver(at);
+}
+
+static void handOverTwice(void *at)
+{
+    handOver(at);
+    if (((State *)at)->lost == 0)
+        handOver(at);
+}
+
+static bool isNobodyAway(void *at)
+{
+    (void)at;
+    return call_away == 0;
+}
+
+static void pauseNow(State *state)
+{
+    while (callAnyAway())
+        modelBlock(isNobodyAway, state);
+    useHost(state);
+}
+
+/* Where it is in a call: its capability would have to halt otherwise. */
+static void pauseWorld(void *at)
+{
+    State *state = at;
+    uint64_t count = callLook(&state->call);
+    if (count == 0 || !callClaim(&state->call, count))
+        return;
+    callDecide(&state->call, CallHeld);
+    use(state);
+    pauseNow(state);
+    callDecide(&state->call, CallFree);
+}
+
+/* The next carrier stands still. */
+static void pauseTaken(void *at)
+{
+    State *state = at;
+    if (ACQUIRE_LOAD(&state->offered) != 0)
+        pauseNow(state);
+}
+
 #define SIZE sizeof(State)
 
 static const Model models[] = {
@@ -162,6 +231,9 @@ static const Model models[] = {
     {"takeAndHold", SIZE, 3, setUp, {callOnce, take, hold}, checkEnd, NULL, 0},
     {"mistaken", SIZE, 3, setUp, {callOnce, mistake, take}, checkEnd, NULL, 0},
     {"again", SIZE, 2, setUp, {callAgain, take}, checkEnd, NULL, 0},
+    {"pauseAgainstBack", SIZE, 2, setUp, {handOverTwice, pauseWorld}, checkEnd, NULL, 0},
+    {"pauseAndTake", SIZE, 3, setUp, {handOverOnce, take, pauseTaken}, checkEnd, NULL, 0},
+    {"fencedPause", SIZE, 3, setUpFenced, {handOverOnce, take, pauseWorld}, checkEnd, NULL, 0},
     {"fencedTake", SIZE, 2, setUpFenced, {callTwice, take}, checkEnd, NULL, 0},
     {"fencedHold", SIZE, 3, setUpFenced, {callOnce, take, hold}, checkEnd, NULL, 0},
 };

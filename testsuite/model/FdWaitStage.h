@@ -168,6 +168,11 @@ Capability *workerCapability(void)
     return modelThread() == 0 ? &current->capabilities[0] : NULL;
 }
 
+Capability *handOverReturn(void)
+{
+    return NULL; /* nobody is away */
+}
+
 Thread *scheduleSelf(void)
 {
     return modelThread() == 0 ? &current->thread : NULL;

@@ -42,6 +42,11 @@ Capability *workerCapability(void)
     return modelThread() == current->awaiter ? &capability : NULL;
 }
 
+Capability *handOverReturn(void)
+{
+    return NULL; /* nobody is away */
+}
+
 Thread *scheduleSelf(void)
 {
     return &current->thread;

@@ -47,6 +47,11 @@ Capability *workerCapability(void)
 {
     return &current->capability;
 }
+
+Capability *handOverReturn(void)
+{
+    return NULL; /* nobody is away */
+}
 Thread *scheduleSelf(void)
 {
     return modelThread() == 0 ? &current->thread : &current->joiner;
