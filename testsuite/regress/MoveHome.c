@@ -11,7 +11,7 @@
 
 #include <sched.h>
 
-enum { CAPABILITIES = 2, STRAGGLERS = 6, ROUNDS = 3000, FIRST_NUMBER = 200 };
+enum { CAPABILITIES = 2, STRAGGLERS = 6, ROUNDS = 1500, FIRST_NUMBER = 200 };
 
 typedef struct Turn {
     int fd;

@@ -1,7 +1,8 @@
 /* HandOverTest.c -- a thread that was handed over: every public function brings it back, or does
  * what it does on a plain OS thread.
  *
- * See Note [Runaways].
+ * not-under: qemu valgrind
+ * (They have no pidfd_open(2).)  See Note [Runaways].
  */
 #include "rts/HandOver.h"
 
