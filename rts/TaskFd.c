@@ -109,8 +109,8 @@ static bool armBare(TaskContext *context, Capability *here, FdSeen seen, uint32_
 bool taskFdArm(TaskContext *context, Capability *here)
 {
     const FdView *view = &context->view;
-    bool seen_before =
-        context->view_fd == context->fd && context->view_direction == context->direction;
+    bool seen_before = context->view_fd >= 0 && context->view_fd == context->fd &&
+                       context->view_direction == context->direction;
     FdSeen seen = {.edges = seen_before ? view->edges : 0, .who = whoIs(context->task)};
     if (LIKELY(seen.edges != 0 && context->deadline_ns == DEADLINE_NEVER &&
                (view->kind & FdAdopted) != 0 && fdHomeIsSettled(view->home))) {
