@@ -41,7 +41,8 @@ static void *greenCounts(void *env)
     (void)env;
     Counter counter = {.most = 1000};
     Thread *task = taskMake(count, &counter);
-    CHECK_EQ(threadStatus(task).state, ThreadReady);
+    if (capabilityCount() == 1) /* else it may run already */
+        CHECK_EQ(threadStatus(task).state, ThreadReady);
     CHECK_EQ(greenJoin(task), &counter);
     CHECK_EQ(counter.steps, 1000);
     Counter alone = {.most = 3};
