@@ -1,8 +1,10 @@
 /* Runaways.c -- every capability has a thread that computes without a safepoint, and all others
  * must go on.
  *
- * not-under: tsan asan valgrind qemu
+ * not-under: tsan asan valgrind qemu migrate
  *
+ * (Where threads migrate the frames hold stale return addresses now and then: who has one is not
+ * handed over, See Note [Active frames].)
  * With RtsConfig.hand_over the runaways lose their capabilities; without, the others would run only
  * when these are done.  The runaways compute until all others have done their work: a regression is
  * seen as a time-out.
