@@ -50,11 +50,11 @@ static inline void mixWord(uint64_t v[4], uint64_t word)
 
 uint64_t keyHashBytes(const KeySeed *seed, const void *bytes, size_t size)
 {
-    const unsigned char *at = bytes, *end = at + size / 8 * 8;
+    const unsigned char *at = bytes; /* NULL: size is 0 */
     uint64_t k0 = seed->words[0], k1 = seed->words[1];
     uint64_t v[4] = {k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
                      k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)};
-    for (; at != end; at += 8)
+    for (size_t words = size / 8; words > 0; words--, at += 8)
         mixWord(v, loadWord(at, 8));
     uint64_t last = (uint64_t)size << 56;
     if (size % 8 != 0)

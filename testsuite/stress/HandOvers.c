@@ -60,7 +60,7 @@ static bool compute(uint64_t *state)
 
 static void *addOne(Transaction *tx, void *env)
 {
-    tvarWrite(tx, env, (char *)tvarRead(tx, env) + 1);
+    tvarWrite(tx, env, (void *)((uintptr_t)tvarRead(tx, env) + 1));
     return NULL;
 }
 
