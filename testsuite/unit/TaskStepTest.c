@@ -1,4 +1,7 @@
-/* TaskStepTest.c -- calls in a step: what needs no waiting, what would wait, fork(2); joins. */
+/* TaskStepTest.c -- calls in a step: what needs no waiting, what would wait, fork(2); joins.
+ *
+ * not-under: qemu
+ */
 #include "testsuite/support/Forked.h"
 #include "testsuite/support/Tasks.h"
 
