@@ -3,8 +3,8 @@
  * not-under: tsan asan valgrind qemu
  *
  * Each body computes in some place until it has been interrupted; the handler asks, and may say
- * no frame is active only of the two places where none is.  (qemu's processor is not x86-64: there a
- * stale register may refuse as well.)
+ * no frame is active only of the two places where none is.  (qemu's processor is not x86-64: there
+ * a stale register may refuse as well.)
  */
 #include "rts/context/Frames.h"
 
