@@ -160,8 +160,8 @@ static void checkSteps(const char *what, uint64_t before, size_t count)
 {
     uint64_t steps = stepsNow() - before;
     fprintf(stderr, "%s: %zu waiters, %llu steps\n", what, count, (unsigned long long)steps);
-    /* Whoever stands behind the descriptor of `longest`, which may lie too far from their stacks for
-     * a number, walks: a handful, if that one came late.  The square is far away. */
+    /* Whoever stands behind the descriptor of `longest`, which may lie too far from their stacks
+     * for a number, walks: a handful, if that one came late.  The square is far away. */
     CHECK_LE(steps, STEPS_EACH * (uint64_t)count + (uint64_t)count * count / 100);
 }
 
