@@ -9,9 +9,9 @@
  */
 #include "rts/Park.h"
 #include "rts/TaskWait.h"
+#include "rts/ThreadWait.h"
 
 #include <errno.h>
-#include <poll.h>
 
 static uint32_t whoIs(const Thread *task)
 {
@@ -126,15 +126,6 @@ bool taskFdArm(TaskContext *context, Capability *here)
     return armBare(context, here, seen, seen_before ? view->home : 0);
 }
 
-/* The deadline may have come first though the event is there: it is found at another capability. */
-static int lookLast(int fd, FdDirection direction)
-{
-    struct pollfd look = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
-    if (poll(&look, 1, 0) <= 0)
-        return -ETIMEDOUT;
-    return (look.revents & POLLNVAL) != 0 ? -EBADF : 0;
-}
-
 int taskFdFinish(Thread *task, Capability *here)
 {
     TaskWait wait = task->wait;
@@ -148,7 +139,7 @@ int taskFdFinish(Thread *task, Capability *here)
     if (UNLIKELY(result == FD_LOOK_AGAIN))
         return 0;
     if (UNLIKELY(result == -ETIMEDOUT && (wait.flags & TASK_BARE) != 0))
-        return lookLast(fd, direction);
+        return threadWaitLookLast(fd, direction);
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if ((listed && result == -EALREADY) ||
         (result == 0 &&

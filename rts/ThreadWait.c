@@ -139,14 +139,18 @@ int threadWaitWrite(int fd)
     return threadWaitFd(fd, FdWrite, NULL, DEADLINE_NEVER);
 }
 
-/* The deadline may have come first though the event is there: it is found at another capability. */
-static int waitUntil(int fd, FdDirection direction, int64_t deadline_ns)
+int threadWaitLookLast(int fd, FdDirection direction)
 {
     struct pollfd look = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
-    int result = threadWaitFd(fd, direction, NULL, deadline_ns);
-    if (result != -ETIMEDOUT || poll(&look, 1, 0) <= 0)
-        return result;
+    if (poll(&look, 1, 0) <= 0)
+        return -ETIMEDOUT;
     return (look.revents & POLLNVAL) != 0 ? -EBADF : 0;
+}
+
+static int waitUntil(int fd, FdDirection direction, int64_t deadline_ns)
+{
+    int result = threadWaitFd(fd, direction, NULL, deadline_ns);
+    return result == -ETIMEDOUT ? threadWaitLookLast(fd, direction) : result;
 }
 
 int threadWaitReadUntil(int fd, int64_t deadline_ns)

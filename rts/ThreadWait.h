@@ -37,4 +37,8 @@ int threadWaitHomeless(int fd);
  */
 int threadWaitFd(int fd, FdDirection direction, const FdView *seen, int64_t deadline_ns);
 
+/* threadWaitLookLast -- a bare wait timed out; the deadline may have come first though the event is
+ * there: it is found at another capability.  0: it is; -ETIMEDOUT, -EBADF. */
+int threadWaitLookLast(int fd, FdDirection direction);
+
 #endif

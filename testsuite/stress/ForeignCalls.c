@@ -1,4 +1,5 @@
 /* ForeignCalls.c -- calls and regions, short and long, while others live and the world resizes. */
+#include "testsuite/support/Bystanders.h"
 #include "testsuite/support/Crowd.h"
 
 #include "internal/SMP.h"
@@ -7,13 +8,12 @@
 #include <capri/mvar.h>
 
 #include <pthread.h>
-#include <sys/wait.h>
 
 enum { CALLERS = 24, PAIRS = 3, BOUND = 3 };
 
 static Crowd crowd;
-static int64_t end_ns;
-static uint64_t calls_made, regions_made, pings, forks; /* relaxed adds */
+static int64_t fork_pause_us = 5000;
+static uint64_t calls_made, regions_made; /* relaxed adds */
 
 typedef struct Errand {
     uint64_t before, after; /* plain: the call reads one and writes the other */
@@ -69,61 +69,12 @@ static void *callOften(void *env)
     return NULL;
 }
 
-/* Others live as if nobody ever called. */
-static void *serve(void *env)
-{
-    MVar **cells = env;
-    void *value;
-    do {
-        CHECK_EQ(mvarTake(cells[0], &value), 0);
-        CHECK_EQ(mvarPut(cells[1], value), 0);
-    } while (value != NULL);
-    return NULL;
-}
-
-static void *volley(void *env)
-{
-    MVar **cells = env;
-    void *value;
-    for (bool more = true; more;) {
-        more = rtsNow() < end_ns;
-        CHECK_EQ(mvarPut(cells[0], more ? env : NULL), 0);
-        CHECK_EQ(mvarTake(cells[1], &value), 0);
-        CHECK(value == (more ? env : NULL));
-        ADD_RELAXED(&pings, 1);
-    }
-    return NULL;
-}
-
 static void *resizeOften(void *env)
 {
     uint64_t state = crowdSeed(77);
     while (rtsNow() < end_ns) {
         CHECK_EQ(capabilitySetCount(1 + (uint32_t)crowdDraw(&state, 4)), 0);
         threadDelay(3000);
-    }
-    return env;
-}
-
-/* The world stops, with callers in calls. */
-static void *waitForChild(void *arg)
-{
-    int status = 0;
-    CHECK_EQ(waitpid(*(pid_t *)arg, &status, 0), *(pid_t *)arg);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    return NULL;
-}
-
-static void *forkOften(void *env)
-{
-    while (rtsNow() < end_ns) {
-        pid_t child = fork();
-        if (child == 0)
-            _exit(0);
-        CHECK_GT(child, 0);
-        CHECK_EQ(foreignCall(waitForChild, &child, NULL), 0);
-        ADD_RELAXED(&forks, 1);
-        threadDelay(5000);
     }
     return env;
 }
@@ -160,7 +111,7 @@ TEST(ForeignCalls, amongOthers)
             crowdFork(&crowd, callOften, (void *)i, "caller");
     }
     crowdFork(&crowd, resizeOften, NULL, "resizer");
-    crowdFork(&crowd, forkOften, NULL, "forker");
+    crowdFork(&crowd, forkOften, &fork_pause_us, "forker");
     for (int i = 0; i < BOUND; i++)
         crowdForkWith(&crowd, (ThreadAttributes){.bound = true, .label = "bound"}, callBound, NULL);
     crowdJoin(&crowd);

@@ -3,6 +3,7 @@
  *
  * Under a sanitizer nobody is asked: there they go by themselves only.
  */
+#include "testsuite/support/Bystanders.h"
 #include "testsuite/support/Crowd.h"
 
 #include "rts/HandOver.h"
@@ -17,17 +18,16 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/wait.h>
 
 enum { RUNAWAYS = 8, PAIRS = 3, VICTIMS = 3 };
 
 static Crowd crowd;
-static int64_t end_ns;
 static Mutex *mutex;
 static TVar *total;
-static uint64_t guarded;                                     /* under the mutex */
-static uint64_t locked, added;                               /* relaxed adds: how often */
-static uint64_t steps, returns, pings, pauses, forks, kills; /* relaxed adds */
+static int64_t fork_pause_us = 20000;
+static uint64_t guarded;                       /* under the mutex */
+static uint64_t locked, added;                 /* relaxed adds: how often */
+static uint64_t steps, returns, pauses, kills; /* relaxed adds */
 
 /* By itself, unless it was asked just now. */
 static void goAway(void)
@@ -135,59 +135,12 @@ static void *runAway(void *env)
     return self;
 }
 
-static void *serve(void *env)
-{
-    MVar **cells = env;
-    void *value;
-    do {
-        CHECK_EQ(mvarTake(cells[0], &value), 0);
-        CHECK_EQ(mvarPut(cells[1], value), 0);
-    } while (value != NULL);
-    return NULL;
-}
-
-static void *volley(void *env)
-{
-    MVar **cells = env;
-    void *value;
-    for (bool more = true; more;) {
-        more = rtsNow() < end_ns;
-        CHECK_EQ(mvarPut(cells[0], more ? env : NULL), 0);
-        CHECK_EQ(mvarTake(cells[1], &value), 0);
-        CHECK(value == (more ? env : NULL));
-        ADD_RELAXED(&pings, 1);
-    }
-    return NULL;
-}
-
 static void *resizeOften(void *env)
 {
     uint64_t state = crowdSeed(77);
     while (rtsNow() < end_ns) {
         CHECK_EQ(capabilitySetCount(1 + (uint32_t)crowdDraw(&state, 3)), 0);
         threadDelay(5000);
-    }
-    return env;
-}
-
-static void *waitForChild(void *arg)
-{
-    int status = 0;
-    CHECK_EQ(waitpid(*(pid_t *)arg, &status, 0), *(pid_t *)arg);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    return NULL;
-}
-
-static void *forkOften(void *env)
-{
-    while (rtsNow() < end_ns) {
-        pid_t child = fork();
-        if (child == 0)
-            _exit(0);
-        CHECK_GT(child, 0);
-        CHECK_EQ(foreignCall(waitForChild, &child, NULL), 0);
-        ADD_RELAXED(&forks, 1);
-        threadDelay(20000);
     }
     return env;
 }
@@ -257,7 +210,7 @@ static void forkAll(MVar *cells[PAIRS][2])
     for (uintptr_t i = 0; i < VICTIMS; i++)
         crowdFork(&crowd, killOften, (void *)i, "killer");
     crowdFork(&crowd, resizeOften, NULL, "resizer");
-    crowdFork(&crowd, forkOften, NULL, "forker");
+    crowdFork(&crowd, forkOften, &fork_pause_us, "forker");
 }
 
 TEST(HandOvers, amongOthers)
