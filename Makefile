@@ -8,6 +8,9 @@
 #                 ARGS="--capabilities 4" only so, else in both ways)
 #   make chat     a chat server on 127.0.0.1:7008 until Ctrl-C (ARGS="--check 30": tries itself)
 #   make jobs     runs the jobs of docs/examples/jobs/sample.jobs (ARGS="--at-once 4 FILE": others)
+#   make lua      an HTTP server in Lua on 127.0.0.1:8080 until Ctrl-C (ARGS="0": on any port)
+#   make vm       the toy VM's echo server on 127.0.0.1:7007 until Ctrl-C
+#                 (ARGS="docs/examples/vm/sleepsort.vm 30 10 20": another program)
 #   make bench    install the peers, build and measure everything (docs: testsuite/bench/Rows.md;
 #                 ROWS="2 3 8" some rows, PLOT=1 draws docs/performance.svg, CORES="1 2 4" growth)
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
@@ -20,13 +23,14 @@
 
 SHELL := /bin/bash
 HOST_PORT = 8080
+VM_PORT = 7007
 ARGS =
 SECONDS = 600
 ROWS =
 CORES =
 PLOT =
 
-.PHONY: help run redis cares chat jobs check bench stress soak mutate faults fuzz format clean
+.PHONY: help run redis cares chat jobs lua vm check bench stress soak mutate faults fuzz format clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
@@ -56,6 +60,20 @@ chat jobs:
 	@cmake --build --preset release --target $@
 	@exec build/release/docs/examples/$@ \
 	    $(or $(ARGS),$(if $(filter jobs,$@),docs/examples/jobs/sample.jobs))
+
+lua:
+	@testsuite/support/install.sh lua
+	@mkdir -p build
+	@cmake --preset release >build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build --preset release --target capri-lua
+	@exec build/release/docs/examples/capri-lua docs/examples/lua/http.lua $(or $(ARGS),$(HOST_PORT))
+
+vm:
+	@testsuite/support/install.sh run
+	@mkdir -p build
+	@cmake --preset release >build/release.log 2>&1 || { cat build/release.log; exit 1; }
+	@cmake --build --preset release --target vm
+	@exec build/release/docs/examples/vm $(or $(ARGS),docs/examples/vm/echo.vm $(VM_PORT))
 
 check:
 	@testsuite/support/install.sh check

@@ -45,12 +45,12 @@ int capabilitySurvive(Capability *capability)
     const Allocator *allocator = manager->allocator;
     UpperShare upper = capability->upper;
     void *current = capability->current;
-    bool bound = capability->bound;
+    bool leaves = capability->leaves;
     eventManagerClose(manager);
     int result = capabilityInit(capability, 0, backend, clock, allocator);
     capability->upper = upper;
     capability->current = current;
-    capability->bound = bound;
+    capability->leaves = leaves;
     return result;
 }
 

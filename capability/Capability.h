@@ -97,7 +97,9 @@ struct Capability {
     EventManager manager;
     PeerView peers[CAPABILITY_MOST]; /* owner */
     Capability *next_offered;        /* under the spares' lock: See Note [Spares] */
-    bool bound;                      /* owner: carried by a bound worker, for one runnable only */
+    uint32_t naps;                   /* owner: short sleeps as the guard: See Note [Idle guard] */
+    bool leaves;                     /* owner: what runs leaves to the loop: a bound worker carries
+                                        it, for one runnable only, or a step is over */
     bool pinned_turn;                /* owner: whose turn it is in capabilityPopOld */
 };
 
@@ -143,14 +145,19 @@ static inline Runnable *capabilityPopYoung(Capability *capability)
 static inline bool capabilityIsCalledOff(const Capability *capability)
 {
     return (RELAXED_LOAD(&capability->mode) & ~(uint32_t)CapabilityStopped) != 0 ||
-           capability->bound;
+           capability->leaves;
 }
 
-/* capabilityHasMail -- owner: is anything in the inbox? */
+/* capabilityHasMail -- owner: is anything in the inbox?  capabilityMail -- not 0: there is. */
+static inline uintptr_t capabilityMail(const Capability *capability)
+{
+    return (uintptr_t)RELAXED_LOAD(&capability->inbox.pinned) |
+           (uintptr_t)RELAXED_LOAD(&capability->inbox.open);
+}
+
 static inline bool capabilityHasMail(const Capability *capability)
 {
-    return ((uintptr_t)RELAXED_LOAD(&capability->inbox.pinned) |
-            (uintptr_t)RELAXED_LOAD(&capability->inbox.open)) != 0;
+    return capabilityMail(capability) != 0;
 }
 
 /* capabilityHasReady -- is anything ready here, not counting the inbox?  Exact for the owner. */

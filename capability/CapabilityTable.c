@@ -2,11 +2,19 @@
  *
  * Owns    `capabilities`, the memory of every Capability, the counter of capabilityTablePick.
  * Before  rts/Startup.c.   After  capability/Worker.c: an OS thread for each.
- * Tests   testsuite/unit/CapabilityTableTest.c
+ * Tests   testsuite/unit/CapabilityTableTest.c, testsuite/unit/ManagerForkTest.c
+ *
+ * Note [Lost managers]
+ *   A host holds addresses of event managers, and in a fork's child it still does.  There the
+ *   capabilities that are not kept are closed, but their memory stays: calls on their managers say
+ *   -ENOTRECOVERABLE (EventManager.lost).  The capabilities that the child adds are made in that
+ *   memory, so each of those addresses is some capability's manager again, with nothing registered.
+ *   What a child whose runtime is broken has inherited is lost as a whole, and never closed.
  */
 #include "capability/CapabilityTable.h"
 
 #include "capability/Idle.h"
+#include "capability/Worker.h"
 #include "iomgr/Memory.h"
 
 #include <errno.h>
@@ -15,10 +23,41 @@ CapabilityTable capabilities;
 
 static uint32_t next_pick; /* anyone, relaxed add */
 
+/* Child of a fork: See Note [Lost managers].  Under the table's lock. */
+static struct {
+    bool keeps; /* no capability's memory is given back before the table's end */
+    uint32_t count;
+    Capability *items[CAPABILITY_MOST];
+} lost;
+
+static void releaseMemory(Capability *capability, const Allocator *allocator)
+{
+    memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));
+}
+
+/* It is closed, or was never open. */
+static void loseMemory(Capability *capability, const Allocator *allocator)
+{
+    if (!lost.keeps) {
+        releaseMemory(capability, allocator);
+        return;
+    }
+    ASSERT_CMP(lost.count, <, CAPABILITY_MOST);
+    capability->manager.lost = true;
+    lost.items[lost.count++] = capability;
+}
+
+static Capability *findMemory(const Allocator *allocator)
+{
+    if (lost.count != 0)
+        return lost.items[--lost.count];
+    return memoryAllocate(allocator, sizeof(Capability), _Alignof(Capability));
+}
+
 static void freeOne(Capability *capability, const Allocator *allocator)
 {
     capabilityFree(capability);
-    memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));
+    loseMemory(capability, allocator);
 }
 
 static void freeFirst(uint32_t count, const Allocator *allocator)
@@ -32,15 +71,17 @@ static void freeFirst(uint32_t count, const Allocator *allocator)
 static int makeOne(uint32_t index, const Backend *backend, const Clock *clock,
                    const Allocator *allocator, Capability **made)
 {
-    Capability *capability = memoryAllocate(allocator, sizeof *capability, _Alignof(Capability));
+    Capability *capability = findMemory(allocator);
     if (capability == NULL)
         return -ENOMEM;
     int result = capabilityInit(capability, index, backend, clock, allocator);
-    if (result == 0)
-        *made = capability;
-    else
-        memoryRelease(allocator, capability, sizeof *capability, _Alignof(Capability));
-    return result;
+    if (result != 0) {
+        loseMemory(capability, allocator);
+        return result;
+    }
+    capability->manager.owns = workerOwns;
+    *made = capability;
+    return 0;
 }
 
 int capabilityTableStart(uint32_t count, const Backend *backend, const Clock *clock,
@@ -68,7 +109,10 @@ void capabilityTableFree(const Allocator *allocator)
     uint32_t count = capabilityTableCount();
     SEQ_CST_STORE(&capabilities.enabled, 0);
     SEQ_CST_STORE(&capabilities.count, 0);
+    lost.keeps = false;
     freeFirst(count, allocator);
+    while (lost.count > 0)
+        releaseMemory(lost.items[--lost.count], allocator);
 }
 
 /* ---- Resizing: See Note [Resizing]. ---- */
@@ -117,6 +161,7 @@ void capabilityTableEnable(uint32_t enabled)
 int capabilityTableSurvive(Capability *kept, const Allocator *allocator)
 {
     uint32_t count = capabilityTableCount();
+    lost.keeps = true;
     for (uint32_t i = 0; i < count; i++) {
         Capability *capability = capabilities.items[i];
         capabilities.items[i] = NULL;
@@ -127,7 +172,15 @@ int capabilityTableSurvive(Capability *kept, const Allocator *allocator)
     SEQ_CST_STORE(&capabilities.count, 1);
     SEQ_CST_STORE(&capabilities.enabled, 1);
     idleStart();
-    return capabilitySurvive(kept);
+    int result = capabilitySurvive(kept);
+    kept->manager.owns = workerOwns;
+    return result;
+}
+
+void capabilityTableLose(void)
+{
+    for (uint32_t i = 0; i < capabilityTableCount(); i++)
+        capabilities.items[i]->manager.lost = true;
 }
 
 Capability *capabilityTablePick(void)

@@ -56,8 +56,10 @@ void capabilityTableDrop(Capability *made, const Allocator *allocator);
 void capabilityTableEnable(uint32_t enabled);
 
 /* capabilityTableSurvive -- child of a fork: `kept` is the only one from now on, the others are
- * freed. 0 or what capabilitySurvive said. */
+ * closed.  0 or what capabilitySurvive said.  capabilityTableLose -- in a child that is broken: no
+ * manager is to be used.  See Note [Lost managers]. */
 int capabilityTableSurvive(Capability *kept, const Allocator *allocator);
+void capabilityTableLose(void);
 
 /* capabilityTablePick -- some enabled capability for work from outside: round robin (relaxed
  * counter). */

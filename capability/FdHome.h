@@ -77,8 +77,7 @@ static inline uint32_t fdHomeSettle(int fd, Capability *near)
 }
 
 /* fdHomeFresh -- a number the kernel has just handed out: forget its past, set its kind.  0,
- * -ENOMEM,
- * -EMFILE, -EBADF (negative). */
+ * -ENOMEM, -EMFILE, -EBADF (negative). */
 int fdHomeFresh(int fd, uint32_t kind, void *sink);
 
 /* fdHomeAdopt -- set the kind of an fd that may be in use.  0 or -E... */

@@ -47,6 +47,19 @@ void haltHere(Capability *capability)
     }
 }
 
+void haltLend(Capability *capability)
+{
+    SEQ_CST_STORE(&capability->manager.rest.standing, StandingHalted); /* H6 */
+    if (isHalted(capability))
+        ring();
+}
+
+void haltReclaim(Capability *capability)
+{
+    SEQ_CST_STORE(&capability->manager.rest.standing, StandingMoving); /* H4 */
+    haltHere(capability);
+}
+
 static void ringFor(Rest *rest)
 {
     (void)rest;

@@ -16,6 +16,11 @@ void haltInit(Capability *capability);
 /* haltHere -- owner, between two runnables: stand still while the mode says so. */
 void haltHere(Capability *capability);
 
+/* haltLend -- owner, on its way out of the runtime: it stands until haltReclaim.
+ * haltReclaim -- it is back: it stands still while the mode says so, then it moves. */
+void haltLend(Capability *capability);
+void haltReclaim(Capability *capability);
+
 /* haltOrder -- who stops: let it stand still.   haltEnd -- let it go.
  * haltStands -- does it, by now?  least: StandingResting, or StandingHalted. */
 void haltOrder(Capability *capability);

@@ -23,7 +23,10 @@ enum {
     SPIN_RETRY_EVERY = 64, /* searches */
     SPIN_PAUSES_MOST = 32, /* between two looks */
     SPIN_LOOKS_MOST = 256, /* if the clock stands still */
-    GUARD_TICK_MOST_NS = 4 * GUARD_TICK_NS
+    GUARD_TICK_MOST_NS = 4 * GUARD_TICK_NS,
+    GUARD_TICK_RESTLESS_NS = 16 * GUARD_TICK_NS,
+    NAPS_RESTLESS = 4,
+    NAPS_MOST = 16
 };
 
 /* What a look at a peer finds worth taking. */
@@ -261,10 +264,12 @@ static void endSearch(Capability *capability, bool found)
 }
 
 /* Before anything is stolen: what a peer's thread uses is in the other core's caches, what waits
- * for an event of ours is not. */
+ * for an event of ours is not.  And what was given to the kernel is handed over by a poll. */
 static bool pollOwn(Capability *capability)
 {
-    return RELAXED_LOAD(&capability->manager.fds) != 0 && peersHaveSurplus(capability) &&
+    const EventManager *manager = &capability->manager;
+    return RELAXED_LOAD(&manager->fds) != 0 &&
+           (manager->backend->submit != NULL || peersHaveSurplus(capability)) &&
            eventManagerPoll(&capability->manager, 0, capability) != 0 &&
            capabilityHasReady(capability);
 }
@@ -358,12 +363,21 @@ static bool mayRestOn(Capability *capability)
     return SEQ_CST_LOAD(&capability->sleep) == IdleAsleep && !capabilityHasReady(capability);
 }
 
+/* Its own events have ended a sleep as the guard. */
+static void noteNap(Capability *capability, int64_t slept_ns)
+{
+    if (slept_ns >= GUARD_TICK_NS)
+        capability->naps /= 2;
+    else if (capability->naps < NAPS_MOST)
+        capability->naps++;
+}
+
 /* Sleep as the guard until there is something to do, here or at a peer: *visit.  False: no peer is
  * awake any more, it is not the guard now.  See Note [Idle guard]. */
 static bool sleepAsGuard(Capability *capability, uint64_t *visit, uint64_t *readable)
 {
     Survey survey;
-    int64_t tick_ns = GUARD_TICK_NS;
+    int64_t tick_ns = capability->naps < NAPS_RESTLESS ? GUARD_TICK_NS : GUARD_TICK_RESTLESS_NS;
     for (bool slept = false;; slept = true) {
         uint64_t awake = awakePeers(capability);
         if (awake == 0) {
@@ -375,14 +389,17 @@ static bool sleepAsGuard(Capability *capability, uint64_t *visit, uint64_t *read
         *visit = survey.visit;
         if (slept && survey.visit != 0)
             return true;
-        if (slept)
+        if (slept) {
             tick_ns = survey.stale ? GUARD_TICK_NS : tick_ns * 2;
-        if (tick_ns > GUARD_TICK_MOST_NS)
-            tick_ns = GUARD_TICK_MOST_NS;
+            tick_ns = tick_ns < GUARD_TICK_MOST_NS ? tick_ns : GUARD_TICK_MOST_NS;
+        }
         uint32_t fired = 0;
         *visit = *readable = sleepTick(capability, now_ns + tick_ns, &survey, &fired);
+        if (fired != 0 && !slept)
+            noteNap(capability, RELAXED_LOAD(&capability->manager.now_ns) - now_ns);
         if (fired != 0 || *readable != 0 || !mayRestOn(capability))
             return true;
+        capability->naps = 0;
         COUNT(&capability->stats.guard_ticks, 1);
     }
 }
@@ -397,12 +414,9 @@ static bool becomeGuard(const Capability *capability)
 }
 
 /* The owner has polled and runs nothing, so those two are seen to. */
-static IdleState getUp(Idle *all, Capability *capability)
+static inline IdleState rise(Idle *all, Capability *capability)
 {
     IdleState was = sleepGetUp(all, &capability->sleep, capability->index);
-    if (RELAXED_LOAD(&idle.guard) == capability->index + 1)
-        RELAXED_STORE(&idle.guard, 0);
-    monitorNote(); /* See Note [Monitor ticks] */
     if (was != IdleAsleep)
         COUNT(&capability->stats.woken, 1);
     capabilityAttend(capability, AttentionPoll | AttentionSlice);
@@ -410,11 +424,19 @@ static IdleState getUp(Idle *all, Capability *capability)
     return was;
 }
 
+static IdleState getUp(Idle *all, Capability *capability)
+{
+    IdleState was = rise(all, capability);
+    if (RELAXED_LOAD(&idle.guard) == capability->index + 1)
+        RELAXED_STORE(&idle.guard, 0);
+    monitorNote(); /* See Note [Monitor ticks] */
+    return was;
+}
+
 void idleSleep(Capability *capability)
 {
     uint64_t visit = 0, readable = 0;
-    bool rest = sleepLieDown(&idle, &capability->sleep, capability->index, &capability->inbox,
-                             &capability->mode, CapabilityEnabled);
+    bool rest = idleLieDown(capability);
     /* While somebody searches, surplus is that one's business: it calls the next. */
     if (rest && !capabilityHasReady(capability) &&
         (SEQ_CST_LOAD(&idle.searching) != 0 || !peersHaveSurplus(capability))) {
@@ -441,4 +463,27 @@ void idleServe(Capability *capability)
         eventManagerPoll(&capability->manager, DEADLINE_NEVER, capability);
     }
     getUp(&idle_disabled, capability);
+}
+
+/* ---- Alone: See Note [Recess]. ---- */
+
+bool idleLieDown(Capability *capability)
+{
+    return sleepLieDown(&idle, &capability->sleep, capability->index, &capability->inbox,
+                        &capability->mode, CapabilityEnabled);
+}
+
+void idleGetUp(Capability *capability)
+{
+    if (rise(&idle, capability) == IdleCalled)
+        sleepSearchEnd(&idle);
+}
+
+void idleSleepAlone(Capability *capability, int64_t deadline_ns)
+{
+    if (idleLieDown(capability) && !capabilityHasReady(capability)) {
+        COUNT(&capability->stats.sleeps, 1);
+        eventManagerPoll(&capability->manager, deadline_ns, capability);
+    }
+    idleGetUp(capability);
 }

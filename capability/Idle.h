@@ -25,11 +25,14 @@
  *
  * Note [Idle guard]
  *   At most one sleeper is the guard (idle.guard).  While any peer is awake it sleeps in ticks of
- *   GUARD_TICK_NS (doubling to four times that while no peer is stale).  Over a stale peer's
- *   pollable fd it sleeps as well, and until that peer's first deadline.  When there is something
- *   to take it gets up first (I3) and then visits the peer as a searcher does.  A pollable that
- *   was readable although the visit fired nothing (the peer's own Wakeup, which only the peer
- *   drains) is not slept over again until the peer polls; ticks do instead.
+ *   GUARD_TICK_NS (doubling to four times that while no peer is stale).  One whose own events have
+ *   ended NAPS_RESTLESS sleeps before the first tick will soon look at its peers by itself: a tick
+ *   of GUARD_TICK_RESTLESS_NS is enough for it, since a timer that is armed first costs what a
+ *   short thread runs for, and one that fires where cores are scarce takes one away.  Over a
+ *   stale peer's pollable fd it sleeps as well, and until that peer's first deadline.  When there
+ *   is something to take it gets up first (I3) and then visits the peer as a searcher does.  A
+ *   pollable that was readable although the visit fired nothing (the peer's own Wakeup, which only
+ *   the peer drains) is not slept over again until the peer polls; ticks do instead.
  *   No peer awake: it resigns and sleeps without ticks.  Without a guard (it found work, or all
  *   were asleep) the Monitor ticks instead: See Note [Monitor ticks].
  *
@@ -70,6 +73,14 @@ void idleSleep(Capability *capability);
 /* idleServe -- owner, disabled, with nothing ready: sleep until something is here to be handed on,
  * or its mode changes.  Events and timers of its manager fire into its own queue. */
 void idleServe(Capability *capability);
+
+/* idleSleepAlone -- owner of the only capability, with nothing ready: as idleSleep, up to
+ * deadline_ns.  There is no Monitor, and who lies down is no news to it.
+ * idleLieDown -- owner of the only one: senders wake it from here on.  False: do not sleep, there
+ * is something.   idleGetUp -- owner: awake again; what was sent is in its queues. */
+void idleSleepAlone(Capability *capability, int64_t deadline_ns);
+bool idleLieDown(Capability *capability);
+void idleGetUp(Capability *capability);
 
 /* idleWakeFor -- something was put into capability's inbox, or its mode was changed (seq_cst). */
 void idleWakeFor(Capability *capability);

@@ -25,11 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    MONITOR_TICK_MOST_NS = 4 * MONITOR_TICK_NS,
-    RUNAWAY_PATIENCE_NS = 64 * MONITOR_TICK_NS,
-    SECOND_NS = 1000 * 1000 * 1000
-};
+enum { RUNAWAY_PATIENCE_NS = 64 * MONITOR_TICK_NS, SECOND_NS = 1000 * 1000 * 1000 };
 
 /* What the last tick saw of a capability; only monitorTick's caller touches it. */
 typedef struct MonitorView {
@@ -37,6 +33,8 @@ typedef struct MonitorView {
     uint32_t polls;
     bool awake;
     int64_t switched_ns; /* when `switches` was last seen to move, or it slept */
+    int64_t cpu_ns;      /* it is stale: the time that its OS thread has had, */
+    int64_t weighed_ns;  /* and when that was read; 0: it was not */
     uint64_t call;       /* the call that was in flight at the last look, 0: none; */
     int64_t called_ns;   /* when it was first seen */
     int64_t ask_ns;      /* its thread is a runaway: when the upper floor is told again, */
@@ -50,7 +48,14 @@ static pthread_t thread;        /* start and stop */
 static bool running;            /* start and stop */
 static void (*nagger)(void);    /* anyone, relaxed, before it counts in `nags`; always the same */
 static MonitorRunaway *runaway; /* constant while up, or NULL */
+static void (*stand_in)(void);  /* stored before the workers start, relaxed; NULL: it is here */
 static int64_t taken_ns;        /* only monitorCalls's caller: when something was last taken */
+
+/* Only monitorPace's caller. */
+static struct {
+    int64_t tick_ns;
+    int64_t called_ns; /* when a call last ended a long sleep */
+} pace;
 
 /* ---- One look. ---- */
 
@@ -105,10 +110,25 @@ static uint32_t updateView(Capability *capability, MonitorView *view, int64_t no
         view->switched_ns = now_ns;
         view->patience_ns = 0;
     }
+    if (!awake || !was_awake || stale == 0)
+        view->weighed_ns = 0;
     view->awake = awake;
     view->switches = switches;
     view->polls = polls;
     return awake && was_awake ? stale : 0;
+}
+
+/* A stale one: has its OS thread been on a core since the last tick, for the half of it? */
+static MonitorSight weigh(Capability *capability, MonitorView *view, int64_t now_ns)
+{
+    int64_t cpu_ns = workerCpu(capability), before_ns = view->cpu_ns, at_ns = view->weighed_ns;
+    view->cpu_ns = cpu_ns;
+    view->weighed_ns = cpu_ns < 0 ? 0 : now_ns;
+    if (cpu_ns < 0)
+        return MonitorBusy; /* nobody knows */
+    if (at_ns == 0)
+        return MonitorStale;
+    return cpu_ns - before_ns >= (now_ns - at_ns) / 2 ? MonitorBusy : MonitorLively;
 }
 
 /* A stale one: ask it to poll, or to let others run.  Returns whether a sleeper could help. */
@@ -147,9 +167,10 @@ static void seeToRunaway(Capability *capability, MonitorView *view, int64_t now_
     runaway(capability, view->switches);
 }
 
-bool monitorTick(int64_t now_ns)
+MonitorSight monitorTick(int64_t now_ns)
 {
-    bool stale = false, help = false;
+    MonitorSight worst = MonitorLively;
+    bool help = false;
     COUNT(&monitor.ticks, 1);
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         Capability *capability = capabilities.items[i];
@@ -157,7 +178,8 @@ bool monitorTick(int64_t now_ns)
             continue; /* it stands still, and nobody is to be called to help it */
         uint32_t how = updateView(capability, &views[i], now_ns);
         if (how != 0) {
-            stale = true;
+            MonitorSight sight = weigh(capability, &views[i], now_ns);
+            worst = sight > worst ? sight : worst;
             if (runaway != NULL && (how & Unswitched) != 0)
                 seeToRunaway(capability, &views[i], now_ns);
             help |= seeToStale(capability, how, &views[i], now_ns);
@@ -166,7 +188,18 @@ bool monitorTick(int64_t now_ns)
     }
     if (help && RELAXED_LOAD(&idle.searching) == 0)
         idleWakeOne();
-    return stale;
+    return worst;
+}
+
+int64_t monitorPace(MonitorSight sight, int64_t now_ns)
+{
+    bool usual = ACQUIRE_LOAD(&monitor.nags) != 0 || now_ns - pace.called_ns < CALL_USUAL_NS;
+    int64_t most_ns = usual ? MONITOR_TICK_USUAL_NS : MONITOR_TICK_MOST_NS;
+    if (sight == MonitorBusy)
+        pace.tick_ns = MONITOR_TICK_NS;
+    else if (sight == MonitorLively)
+        pace.tick_ns = pace.tick_ns * 2 < most_ns ? pace.tick_ns * 2 : most_ns;
+    return sight == MonitorLively ? pace.tick_ns : MONITOR_TICK_NS;
 }
 
 /* ---- Calls in flight: See Note [Monitor and calls]. ---- */
@@ -225,12 +258,17 @@ static void wakeFutex(uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+static bool isStopped(void)
+{
+    return (SEQ_CST_LOAD(&monitor.alarm) & MonitorStop) != 0;
+}
+
 /* Everybody has slept for a while: sleep until one wakes up.  What the upkeep finds settled stays
  * so until somebody rouses us. */
 static void lieDormant(MonitorUpkeep *upkeep)
 {
     SEQ_CST_STORE(&monitor.dormant, 1);
-    if (idleAllAsleep() && SEQ_CST_LOAD(&monitor.stop) == 0 && SEQ_CST_LOAD(&monitor.nags) == 0) {
+    if (idleAllAsleep() && !isStopped() && SEQ_CST_LOAD(&monitor.nags) == 0) {
         if (upkeep != NULL)
             upkeep(clockRead(&clockMonotonic), true);
         while (ACQUIRE_LOAD(&monitor.dormant) != 0)
@@ -243,12 +281,29 @@ static void lieDormant(MonitorUpkeep *upkeep)
 static int64_t sleepTick(int64_t tick_ns)
 {
     int64_t now_ns = clockRead(&clockMonotonic), end_ns = now_ns + tick_ns;
-    while (now_ns < end_ns && ACQUIRE_LOAD(&monitor.stop) == 0) {
+    bool slow = tick_ns > MONITOR_TICK_USUAL_NS;
+    if (slow)
+        OR_RELAXED(&monitor.alarm, MonitorSlow);
+    while (now_ns < end_ns && !isStopped()) {
+        uint32_t alarm = RELAXED_LOAD(&monitor.alarm);
+        if (slow && (alarm & MonitorSlow) == 0) { /* a call begins */
+            slow = false;
+            pace.called_ns = now_ns;
+            end_ns = now_ns + MONITOR_TICK_NS;
+        }
         int64_t look_ns = monitorCalls(now_ns), rest_ns = end_ns - now_ns;
-        waitFutex(&monitor.stop, 0, look_ns < rest_ns ? look_ns : rest_ns);
+        waitFutex(&monitor.alarm, alarm, look_ns < rest_ns ? look_ns : rest_ns);
         now_ns = clockRead(&clockMonotonic);
     }
+    if (slow)
+        AND_RELAXED(&monitor.alarm, ~(uint32_t)MonitorSlow);
     return now_ns;
+}
+
+void monitorCalledSlow(void)
+{
+    if ((AND_RELAXED(&monitor.alarm, ~(uint32_t)MonitorSlow) & MonitorSlow) != 0)
+        wakeFutex(&monitor.alarm);
 }
 
 static void *runMonitor(void *env)
@@ -258,11 +313,9 @@ static void *runMonitor(void *env)
     prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
     int64_t tick_ns = MONITOR_TICK_NS, quiet_since_ns = clockRead(&clockMonotonic);
     int64_t kept_ns = quiet_since_ns;
-    while (ACQUIRE_LOAD(&monitor.stop) == 0) {
+    while (!isStopped()) {
         int64_t now_ns = sleepTick(tick_ns);
-        tick_ns = monitorTick(now_ns) ? MONITOR_TICK_NS : tick_ns * 2;
-        if (tick_ns > MONITOR_TICK_MOST_NS)
-            tick_ns = MONITOR_TICK_MOST_NS;
+        tick_ns = monitorPace(monitorTick(now_ns), now_ns);
         if (ACQUIRE_LOAD(&monitor.nags) != 0)
             ACQUIRE_LOAD (&nagger)();
         if (!idleAllAsleep()) {
@@ -270,7 +323,7 @@ static void *runMonitor(void *env)
         } else if (now_ns - quiet_since_ns >= MONITOR_QUIET_NS) {
             lieDormant(upkeep);
             quiet_since_ns = clockRead(&clockMonotonic);
-            tick_ns = MONITOR_TICK_NS;
+            tick_ns = monitorPace(MonitorBusy, quiet_since_ns); /* who woke may be for long */
         }
         if (upkeep != NULL && now_ns - kept_ns >= MONITOR_UPKEEP_NS) {
             kept_ns = now_ns;
@@ -285,11 +338,13 @@ int monitorStart(MonitorUpkeep *upkeep)
     ASSERT(!running);
     /* Workers that are up already look at `dormant`. */
     RELAXED_STORE(&monitor.dormant, 0);
-    RELAXED_STORE(&monitor.stop, 0);
+    RELAXED_STORE(&monitor.alarm, 0);
     RELAXED_STORE(&monitor.ticks, 0);
     RELAXED_STORE(&monitor.nags, 0);
     memset(views, 0, sizeof views);
     taken_ns = clockRead(&clockMonotonic) - CALL_KEEN_NS;
+    pace.tick_ns = MONITOR_TICK_NS;
+    pace.called_ns = taken_ns - CALL_USUAL_NS;
     if (pthread_create(&thread, NULL, runMonitor, (void *)upkeep) != 0)
         return -EAGAIN;
     running = true;
@@ -300,8 +355,8 @@ void monitorStop(void)
 {
     if (!running)
         return;
-    SEQ_CST_STORE(&monitor.stop, 1);
-    wakeFutex(&monitor.stop);
+    OR_SEQ_CST(&monitor.alarm, MonitorStop);
+    wakeFutex(&monitor.alarm);
     monitorRouse();
     pthread_join(thread, NULL);
     running = false;
@@ -311,6 +366,7 @@ void monitorSurvive(void)
 {
     running = false;
     RELAXED_STORE(&monitor.dormant, 0);
+    RELAXED_STORE(&monitor.alarm, 0);
     RELAXED_STORE(&monitor.nags, 0);
 }
 
@@ -334,6 +390,25 @@ void monitorNagEnd(void)
 
 void monitorRouse(void)
 {
-    if (XCHG_SEQ_CST(&monitor.dormant, 0) != 0)
+    if (XCHG_SEQ_CST(&monitor.dormant, 0) == 0)
+        return;
+    void (*rouse)(void) = RELAXED_LOAD(&stand_in);
+    if (rouse != NULL)
+        rouse();
+    else
         wakeFutex(&monitor.dormant);
+}
+
+void monitorReplace(void (*rouse)(void))
+{
+    RELAXED_STORE(&monitor.dormant, 0);
+    RELAXED_STORE(&monitor.alarm, 0);
+    RELAXED_STORE(&monitor.nags, 0);
+    RELAXED_STORE(&stand_in, rouse);
+}
+
+void monitorLull(MonitorUpkeep *upkeep)
+{
+    SEQ_CST_STORE(&monitor.dormant, 1);
+    upkeep(clockRead(&clockMonotonic), true);
 }

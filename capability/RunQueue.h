@@ -126,6 +126,21 @@ static inline void runQueueSwapEnd(RunQueue *queue)
     ownerGateLeave(&queue->gate, GateBusy);
 }
 
+/* runQueueNext -- owner: a hint: of a queue with an overflow list, what popYoung (or popOld) would
+ * take, and *later what would come then; NULL: nobody knows.  A thief may have taken them: what
+ * they point to is to be looked at as a hint only, too. */
+static inline Runnable *runQueueNext(RunQueue *queue, bool old, Runnable **later)
+{
+    uint32_t tail = RELAXED_LOAD(&queue->tail), length = tail - RELAXED_LOAD(&queue->head);
+    Runnable *oldest = RELAXED_LOAD(&queue->overflow_oldest);
+    if (old || length == 0) {
+        *later = oldest == NULL ? NULL : RELAXED_LOAD(&oldest->next);
+        return oldest;
+    }
+    *later = length == 1 ? oldest : RELAXED_LOAD(runQueueAt(queue, tail - 2));
+    return RELAXED_LOAD(runQueueAt(queue, tail - 1));
+}
+
 /* runQueueSteal -- a thief takes half (rounded up; at most RUN_QUEUE_STEAL_MOST) of victim's old
  * end into `out`, oldest first.  leave: how many of the youngest to leave in any case (1: the fresh
  * one). Returns how many; 0 also when the gate is taken. */

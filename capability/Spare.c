@@ -50,6 +50,13 @@ static void forget(void)
     RELAXED_STORE(&spare_exhausted, false);
 }
 
+/* Under the lock. */
+static void tellExhausted(void)
+{
+    bool exhausted = spares.threads >= spares.most && spares.idle + spares.coming <= spares.offered;
+    RELAXED_STORE(&spare_exhausted, exhausted);
+}
+
 int spareStart(uint32_t most, uint32_t idle_ms, const WorkerHooks *hooks)
 {
     if (most > SPARE_MOST)
@@ -61,6 +68,14 @@ int spareStart(uint32_t most, uint32_t idle_ms, const WorkerHooks *hooks)
     spares.hooks = hooks;
     spares.open = true;
     return 0;
+}
+
+void spareNone(void)
+{
+    pthread_mutex_lock(&spares.lock);
+    spares.most = 0;
+    tellExhausted();
+    pthread_mutex_unlock(&spares.lock);
 }
 
 void spareStop(void)
@@ -77,13 +92,6 @@ void spareSurvive(void)
     spares.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     initCondition();
     forget();
-}
-
-/* Under the lock. */
-static void tellExhausted(void)
-{
-    bool exhausted = spares.threads >= spares.most && spares.idle + spares.coming <= spares.offered;
-    RELAXED_STORE(&spare_exhausted, exhausted);
 }
 
 /* Under the lock: see to it that somebody comes for all that is offered. */

@@ -22,6 +22,9 @@ enum { SPARE_MOST = 1024 }; /* the highest bound */
  * of those that are made.  -EINVAL: bound too high. */
 int spareStart(uint32_t most, uint32_t idle_ms, const WorkerHooks *hooks);
 
+/* spareNone -- before the first call: there are to be none, so none may hold its OS thread. */
+void spareNone(void);
+
 /* spareStop -- nobody offers any more: those that wait end; what was offered is forgotten. */
 void spareStop(void);
 

@@ -25,9 +25,10 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1 };
+enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1, SECOND_NS = 1000 * 1000 * 1000 };
 
 /* Written by its own OS thread, read by workerCapability. */
 __thread Capability *worker_capability __attribute__((visibility("hidden"), used));
@@ -99,6 +100,7 @@ static Worker *takeSlot(void)
         if (worker->state == WorkerEnded) /* it is past its last lock: this takes no time */
             pthread_join(worker->thread, NULL);
         worker->state = WorkerRuns;
+        worker->begun = false; /* `self` is still who had it before */
         if (i >= workers.used)
             workers.used = i + 1;
         found = worker;
@@ -163,6 +165,12 @@ Worker *workerOfNumber(uint32_t number)
     return &workers.items[number];
 }
 
+bool workerOwns(const EventManager *manager)
+{
+    const Capability *here = workerCapability();
+    return here != NULL && &here->manager == manager;
+}
+
 void *workerOutside(void)
 {
     return worker_outside;
@@ -223,6 +231,8 @@ static bool arrive(int result)
 static void nameSelf(const Worker *worker)
 {
     char name[WORKER_NAME_BYTES];
+    if (worker->guest)
+        return;
     snprintf(name, sizeof name, "capri/%u", worker->capability->index);
     prctl(PR_SET_NAME, name, 0, 0, 0);
 }
@@ -272,10 +282,18 @@ static void serve(Worker *worker)
     }
 }
 
+static void noteClock(Worker *worker)
+{
+    clockid_t clock;
+    bool known = pthread_getcpuclockid(pthread_self(), &clock) == 0;
+    RELAXED_STORE(&worker->cpu_clock, known ? clock : 0);
+}
+
 static void *runWorker(void *argument)
 {
     Worker *worker = argument;
     const WorkerHooks *hooks = worker->hooks;
+    noteClock(worker);
     pthread_mutex_lock(&workers.lock);
     worker->self = pthread_self();
     worker->begun = true;
@@ -316,7 +334,7 @@ static Worker *createWorker(const WorkerHooks *hooks, Worker like)
     worker->bound = like.bound;
     worker->gathers = like.gathers;
     worker->coming = like.coming;
-    worker->begun = worker->over = false;
+    worker->over = false;
     worker->hooks = hooks;
     memset(worker->upper, 0, sizeof worker->upper);
     RELAXED_STORE(&worker->given, 0);
@@ -358,6 +376,16 @@ static int judge(uint32_t created, int result, Capability *made)
         pthread_cond_wait(&gathering.changed, &gathering.lock);
     pthread_mutex_unlock(&gathering.lock);
     return result;
+}
+
+int64_t workerCpu(const Capability *capability)
+{
+    struct timespec had;
+    Worker *carrier = ACQUIRE_LOAD(&capability->carrier);
+    clockid_t clock = carrier == NULL ? 0 : RELAXED_LOAD(&carrier->cpu_clock);
+    if (clock == 0 || clock_gettime(clock, &had) != 0) /* it has ended, its number is nobody's */
+        return -1;
+    return (int64_t)had.tv_sec * SECOND_NS + had.tv_nsec;
 }
 
 uint64_t workerLook(Capability *capability)
@@ -430,6 +458,7 @@ void workerSurvive(Worker *self, Capability *kept)
     spareSurvive();
     if (self == NULL)
         return;
+    noteClock(self); /* its OS thread has another number here */
     self->capability = kept;
     RELAXED_STORE(&kept->carrier, self);
     workerCarry(kept);

@@ -43,6 +43,8 @@ typedef struct Worker {
     bool over;                          /* its OS thread: what it was bound to has ended */
     bool begun;                         /* under the lock of the slots: `self` is set */
     pthread_t self;                     /* likewise */
+    bool guest;                         /* constant: its OS thread is a host's, in steps */
+    int32_t cpu_clock;                  /* its OS thread; the Monitor: a clockid_t, 0: none */
 } Worker;
 
 /* What the upper floor does on each worker, in its OS thread.  start: before the first run; -E...
@@ -83,6 +85,9 @@ Capability *workerCapability(void);
 void workerCarry(Capability *capability);
 #endif
 
+/* workerOwns -- EventManager.owns of a capability's manager: does the caller carry it? */
+bool workerOwns(const EventManager *manager);
+
 /* workerOutside, workerSetOutside -- a word of each plain OS thread, NULL at first. */
 void *workerOutside(void);
 void workerSetOutside(void *word);
@@ -95,6 +100,10 @@ void workerSetAway(Worker *worker);
 
 /* workerSignal -- anyone: send a signal to whoever carries `capability`, if it still lives. */
 void workerSignal(Capability *capability, int number);
+
+/* workerCpu -- anyone: the CPU time that whoever carries `capability` has had, in nanoseconds; -1:
+ * unknown. */
+int64_t workerCpu(const Capability *capability);
 
 /* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or
  * -E... (then all are stopped again). */

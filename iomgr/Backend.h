@@ -57,9 +57,14 @@ typedef struct Backend {
     /* Collect up to `most` records; wait at most timeout_ns (0: look only, -1: for ever), rounded
      * up. A signal ends the wait early with 0.  Rescuers pass 0. */
     int (*poll)(BackendState *state, int64_t timeout_ns, EventRecord *records, int most);
-    /* Let the kernel make a call: See Note [Submissions].  0, or -ENOMEM: not taken.  NULL: there
-     * is no such way. */
+    /* Let the kernel make a call: See Note [Submissions].  0; not taken: -ENOMEM, -ECANCELED: it is
+     * not wanted.  NULL: there is no such way. */
     int (*submit)(BackendState *state, Submission *submission);
+    /* Let it end that call soon, if it has not yet.  0, or -ENOMEM: not heard, ask again. */
+    int (*cancel)(BackendState *state, Submission *submission);
+    /* What was taken before is the kernel's now.  fd: and what it has for that file shall end soon;
+     * -1: no file. */
+    void (*flush)(BackendState *state, int fd);
     /* An fd that polls readable while events are pending (for the guard), or -1.  Changes made
      * before are in effect; later ones may be at the next poll only, unless somebody dozes. */
     int (*pollable)(BackendState *state);

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     RESCUE_BATCH = 32, /* on the rescuer's stack */
@@ -34,6 +35,7 @@ int eventManagerOpen(EventManager *manager, const Backend *backend, const Clock 
     manager->clock = clock != NULL ? clock : &clockMonotonic;
     manager->allocator = allocator;
     manager->timer_fd = -1;
+    manager->uniques = (uint64_t)RELAXED_LOAD(&event_manager_process) << TIMEOUT_EPOCH_SHIFT;
     if (manager->backend == NULL)
         return -ENOSYS; /* the environment names one that does not exist */
 #ifdef CAPRI_ASSERTIONS
@@ -64,6 +66,8 @@ free_table:
 
 void eventManagerClose(EventManager *manager)
 {
+    if (manager->timer_fd >= 0)
+        close(manager->timer_fd);
     manager->backend->close(manager->state);
     manager->state = NULL;
     wakeupClose(&manager->wakeup);
@@ -101,6 +105,17 @@ int eventManagerSubmit(EventManager *manager, Submission *submission)
     else
         ADD_RELAXED(&manager->fds, UINT32_MAX); /* - 1 */
     return result;
+}
+
+void eventManagerFlush(EventManager *manager, int fd)
+{
+    if (manager->backend->flush != NULL)
+        manager->backend->flush(manager->state, fd);
+}
+
+int eventManagerCancel(EventManager *manager, Submission *submission)
+{
+    return manager->backend->cancel(manager->state, submission);
 }
 
 void eventManagerWake(EventManager *manager)
@@ -252,6 +267,7 @@ static bool pollOwn(EventManager *manager, int64_t timeout_ns, uint32_t *fired, 
     if (timeout_ns != 0)
         restBegin(&manager->rest);
     int count = pollBackend(manager, timeout_ns, manager->records, EVENT_BATCH);
+    manager->now_fresh = false;
     if (timeout_ns != 0)
         restEnd(&manager->rest);
     RELAXED_STORE(&manager->poll_count, RELAXED_LOAD(&manager->poll_count) + 1);
@@ -275,7 +291,15 @@ static int64_t readNow(EventManager *manager)
 {
     int64_t now_ns = clockRead(manager->clock);
     RELAXED_STORE(&manager->now_ns, now_ns);
+    manager->now_fresh = true;
     return now_ns;
+}
+
+int64_t eventManagerNow(EventManager *manager)
+{
+    if (!eventManagerIsHome(manager))
+        return clockRead(manager->clock);
+    return manager->now_fresh ? RELAXED_LOAD(&manager->now_ns) : readNow(manager);
 }
 
 /* How long to sleep: 0 not at all, -1 for ever. */
@@ -305,7 +329,7 @@ static uint32_t expireOwn(EventManager *manager, int64_t timeout_ns, void *sink)
     else if (timerHeapDue(timers) == DEADLINE_NEVER)
         return 0;
     int64_t now_ns = readNow(manager);
-    if (now_ns - manager->rebias_ns >= REBIAS_NS) {
+    if (now_ns - manager->rebias_ns >= REBIAS_NS && !manager->timeouts.moved) {
         manager->rebias_ns = now_ns;
         ownerGateRebias(&timers->gate, &timers->seen_visits);
     }
@@ -366,6 +390,7 @@ uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const 
         restBegin(&manager->rest);
         int found = ppoll(fds, (nfds_t)count + 1, timeout_ns < 0 ? NULL : &timeout, NULL);
         restEnd(&manager->rest);
+        manager->now_fresh = false;
         eventManagerDoze(manager, false);
         manager->polling = true;
         bool news = found > 0 && fds[0].revents != 0 && pollOwn(manager, 0, &fired, sink);

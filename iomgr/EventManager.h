@@ -25,41 +25,69 @@ extern bool event_manager_verify;
 
 /* EventManagerStats: owner: polls, sleeps, wakeups; anyone (relaxed add): the others. */
 
+/* EventManagerOwns -- does the calling OS thread own the manager, until it says otherwise? */
+typedef bool EventManagerOwns(const EventManager *manager);
+
 struct EventManager {
     const Backend *backend; /* constant; what was asked for or its fall-back */
     BackendState *state;    /* constant while open */
     const Clock *clock;     /* constant */
     const Allocator *allocator;
+    EventManagerOwns *owns; /* constant: of a capability's; NULL: See Note [Timeout home] */
     FdTable table;
     Wakeup wakeup;
     uint32_t poll_count; /* owner adds 1 per poll (relaxed store); watchers see by it who is busy */
     uint32_t fds;        /* anyone, relaxed: fds registered now, and calls the kernel has */
     int64_t now_ns;      /* owner: the clock as of the last step that had to read it */
+    bool now_fresh;      /* owner: now_ns was read after the last poll */
     bool polling;        /* owner: it calls back: from a poll, even another manager's, or a close */
     int64_t rebias_ns;   /* owner: when the timers' gate was last offered to go back to biased */
     EventRecord records[EVENT_BATCH]; /* owner's poll */
     Rest rest;                        /* around each wait in the kernel: See Note [Standing] */
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
+    bool lost;           /* set in a fork's child: the capability is not there, or not usable */
     uint32_t process;    /* constant: event_manager_process when it was made */
-    uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique */
+    uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique; its high bits stay as they
+                            were at first: See Note [Keys over a fork] */
     uint32_t registered; /* anyone, seq_cst: registrations now */
     uint32_t stepping;   /* standalone: 1 while somebody steps; See Note [Stepping] */
     uint32_t stopping;   /* standalone: eventManagerStop was called; by store and exchange */
-    int timer_fd;        /* stepper: standalone: the timerfd of eventManagerFd, or -1 */
-    int64_t timer_ns;    /* stepper: what it is set to, or DEADLINE_NEVER */
+    int timer_fd;        /* stepper, owner: the timerfd of eventManagerLoopFd, or -1 */
+    int64_t timer_ns;    /* likewise: what it is set to, or DEADLINE_NEVER */
     CACHE_ALIGNED TimerHeap timers;
     CACHE_ALIGNED TimerManager timeouts;
     CACHE_ALIGNED EventManagerStats stats;
 };
 
-/* event_manager_process -- changes in the child of a fork (relaxed), once a standalone manager was
- * made: See Note [Inherited managers]. */
+/* event_manager_process -- how many forks away from the first process this one is, as far as anyone
+ * has told (relaxed): See Note [Inherited managers] and Note [Keys over a fork].
+ * eventManagerBecomeChild -- tells, in the child, on its only OS thread; once or several times. */
 extern uint32_t event_manager_process;
+void eventManagerBecomeChild(void);
 
-/* eventManagerIsInherited -- a standalone manager of the parent's. */
+/* eventManagerIsInherited -- a standalone manager of the parent's, or a capability's that is not
+ * there (any more). */
 static inline bool eventManagerIsInherited(const EventManager *manager)
 {
-    return manager->exclusive && UNLIKELY(manager->process != RELAXED_LOAD(&event_manager_process));
+    return UNLIKELY(manager->lost) ||
+           (manager->exclusive &&
+            UNLIKELY(manager->process != RELAXED_LOAD(&event_manager_process)));
+}
+
+/* eventManagerIsHome -- does the caller own the gate of the timers?  Of a standalone manager
+ * another OS thread may take that away at any moment: See Note [Timeout home]. */
+static inline bool eventManagerIsHome(const EventManager *manager)
+{
+    if (manager->owns != NULL)
+        return manager->owns(manager);
+    return RELAXED_LOAD(&manager->timeouts.home) == osThreadSelf();
+}
+
+/* eventManagerIsOldKey -- of fds: a registration of the parent's, before a fork. */
+static inline bool eventManagerIsOldKey(const EventManager *manager, FdKey key)
+{
+    uint64_t other = manager->timeouts.epoch ^ key.unique;
+    return UNLIKELY(other >> TIMEOUT_EPOCH_SHIFT != 0) && key.unique != 0;
 }
 
 /* eventManagerOpen -- backend and clock NULL: the defaults.  0 or -EMFILE, -ENFILE,
@@ -167,9 +195,9 @@ void eventManagerFresh(EventManager *manager, int fd, void *sink);
 
 /* eventManagerClosingFd -- before close(2): new generation, remove, wake everyone with -EBADF.
  * eventManagerClosedFd -- after close(2): whoever came to wait for the closed file is told to look
- * again. */
-void eventManagerClosingFd(EventManager *manager, int fd, void *sink);
-void eventManagerClosedFd(EventManager *manager, int fd, void *sink);
+ * again.  Both: how many were told. */
+uint32_t eventManagerClosingFd(EventManager *manager, int fd, void *sink);
+uint32_t eventManagerClosedFd(EventManager *manager, int fd, void *sink);
 
 /* eventManagerLeave -- fd lives with another manager from now on: new generation, remove, whoever
  * waits here is told to look again (FD_LOOK_AGAIN). */
@@ -178,6 +206,13 @@ void eventManagerLeave(EventManager *manager, int fd, void *sink);
 /* eventManagerSubmit -- let the kernel make a call; submission->done tells.  0, or it was not
  * taken: -EOPNOTSUPP, this back-end cannot; -ENOMEM.  Any OS thread.  See Note [Submissions]. */
 int eventManagerSubmit(EventManager *manager, Submission *submission);
+
+/* eventManagerFlush -- what was taken before is in the kernel's hands, and means the files that its
+ * numbers mean now.  fd: calls for that file shall be done soon; -1: none.
+ * eventManagerCancel -- of one that was taken and is not done, as far as the caller knows: it shall
+ * be done soon.  0, or -ENOMEM: ask again. */
+void eventManagerFlush(EventManager *manager, int fd);
+int eventManagerCancel(EventManager *manager, Submission *submission);
 
 /* ---- stepping ------------------------------------------------------------------------------ */
 
@@ -199,6 +234,14 @@ uint32_t eventManagerPollOver(EventManager *manager, int64_t deadline_ns, const 
 uint32_t eventManagerRescue(EventManager *manager, void *sink);
 
 /* eventManagerWake (capri/event.h) ends the owner's sleep. */
+
+/* eventManagerLoopFd -- owner: an fd that is readable while something waits here or is due, once
+ * this is lent: the pollable one.  -ENOTSUP: there is none; -EMFILE and its like.
+ * eventManagerLend -- owner: a foreign loop may sleep over that fd from now on, which is readable
+ * at also_ns in any case (DEADLINE_NEVER: no such time).   eventManagerReclaim -- it is awake. */
+int eventManagerLoopFd(EventManager *manager);
+void eventManagerLend(EventManager *manager, int64_t also_ns);
+void eventManagerReclaim(EventManager *manager);
 
 /* eventManagerDoze -- somebody begins or ends to sleep over the pollable fd elsewhere. */
 void eventManagerDoze(EventManager *manager, bool asleep);

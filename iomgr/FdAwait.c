@@ -202,10 +202,9 @@ static int awaitWarm(FdSlot *slot, FdDirection direction, FdSeen seen, WatchNode
 }
 
 /* Under CONTROL: what to tell the slot's waiters should the kernel say that it does not know the
- * file.
- * One-shot: it was closed behind our back.  Edge: it would have been closed by closeFd, which tells
- * them itself; so the slot's belief is stale (a late waiter's, in an old home), and they wait for a
- * file that is open. */
+ * file.  One-shot: it was closed behind our back.  Edge: it would have been closed by closeFd,
+ * which tells them itself; so the slot's belief is stale (a late waiter's, in an old home), and
+ * they wait for a file that is open. */
 static int goneResult(FdSlot *slot)
 {
     return RELAXED_LOAD(&slot->control) & SLOT_EDGE ? FD_LOOK_AGAIN : -EBADF;
@@ -337,12 +336,12 @@ void eventManagerFresh(EventManager *manager, int fd, void *sink)
 }
 
 /* Out of the slot and out of the kernel's set; whoever waits is told `result`. */
-static void leaveSlot(EventManager *manager, int fd, int result, void *sink)
+static uint32_t leaveSlot(EventManager *manager, int fd, int result, void *sink)
 {
     FdLeft left = {.why = 0};
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL || isUntouched(slot))
-        return; /* closing: who comes after this look is eventManagerClosedFd's */
+        return 0; /* closing: who comes after this look is eventManagerClosedFd's */
     fdSlotLock(slot);
     bool registered = (RELAXED_LOAD(&slot->control) & SLOT_MODES) != 0;
     if (result == FD_LOOK_AGAIN) /* released by the words that advance */
@@ -354,12 +353,12 @@ static void leaveSlot(EventManager *manager, int fd, int result, void *sink)
         manager->backend->remove(manager->state, fd); /* fails if it was closed already: as good */
     }
     fdSlotUnlock(slot);
-    fdAwaitDismiss(manager, &left, result, sink);
+    return fdAwaitDismiss(manager, &left, result, sink);
 }
 
-void eventManagerClosingFd(EventManager *manager, int fd, void *sink)
+uint32_t eventManagerClosingFd(EventManager *manager, int fd, void *sink)
 {
-    leaveSlot(manager, fd, -EBADF, sink);
+    return leaveSlot(manager, fd, -EBADF, sink);
 }
 
 void eventManagerLeave(EventManager *manager, int fd, void *sink)
@@ -367,12 +366,12 @@ void eventManagerLeave(EventManager *manager, int fd, void *sink)
     leaveSlot(manager, fd, FD_LOOK_AGAIN, sink);
 }
 
-void eventManagerClosedFd(EventManager *manager, int fd, void *sink)
+uint32_t eventManagerClosedFd(EventManager *manager, int fd, void *sink)
 {
     FdLeft left = {.why = 0};
     FdSlot *slot = fdTableFind(&manager->table, fd);
     if (slot == NULL || isUntouched(slot))
-        return;
+        return 0;
     fdSlotLock(slot);
     uint32_t control = RELAXED_LOAD(&slot->control);
     if (control & SLOT_MODES) { /* also with nobody waiting: he may have come and gone */
@@ -381,9 +380,11 @@ void eventManagerClosedFd(EventManager *manager, int fd, void *sink)
         if (interest == 0)
             interest = EventRead | EventWrite;
         modifyWatched(manager, slot, fd, mode, interest, &left);
+    } else if (interestOf(slot) != 0) { /* for calls that the kernel has: they keep the file */
+        advanceSlot(manager, slot, &left);
     }
     fdSlotUnlock(slot);
-    fdAwaitDismiss(manager, &left, FD_LOOK_AGAIN, sink);
+    return fdAwaitDismiss(manager, &left, FD_LOOK_AGAIN, sink);
 }
 
 uint32_t fdAwaitGone(EventManager *manager, FdSlot *slot, uint16_t generation, void *sink)

@@ -228,6 +228,8 @@ int unregisterFd(EventManager *manager, FdKey key)
     Registration *freed;
     if (eventManagerIsInherited(manager))
         return -ENOTRECOVERABLE;
+    if (eventManagerIsOldKey(manager, key))
+        return -ESRCH;
     FdSlot *slot = fdTableFind(&manager->table, key.fd);
     if (slot == NULL)
         return 0;

@@ -95,6 +95,7 @@ enum {
     SLOT_LEVEL = 128,          /* registered level-triggered; nobody waits here but registrations */
     SLOT_REGISTERED = 256,     /* `registrations` is not empty */
     SLOT_STATE = 510,          /* all of these but CONTROL; 0: the slot believes nothing */
+    SLOT_MORE = 512,           /* a hint of readers: the last receive left bytes in the stream */
     SLOT_MOVED = 1 << 16,      /* of `moved`: some generation was */
     SLOT_GENERATION_SHIFT = 16 /* the upper half, See Note [Fd slot generation] */
 };

@@ -1,4 +1,4 @@
-/* FileRequest.h -- a call on a file, as data: whoever can make it, makes it. */
+/* FileRequest.h -- a call on a file or a socket, as data: whoever can make it, makes it. */
 #ifndef IOMGR_FILE_REQUEST_H
 #define IOMGR_FILE_REQUEST_H
 
@@ -7,16 +7,24 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-typedef enum FileOperation { FileRead, FileWrite, FileSync, FileStat, FileOpen } FileOperation;
+typedef enum FileOperation {
+    FileRead,
+    FileWrite,
+    FileSync,
+    FileStat,
+    FileOpen,
+    FileReceive, /* of a stream socket: what there is, waiting for the first byte */
+    FileSend     /* likewise: what there is room for, waiting for some */
+} FileOperation;
 
 enum { FILE_POSITION = -1 };
 
 typedef struct FileRequest {
     FileOperation operation;
     int fd;                    /* all but FileOpen */
-    const struct iovec *parts; /* FileRead, FileWrite */
+    const struct iovec *parts; /* FileRead, FileWrite; FileReceive, FileSend: one */
     int count;                 /* likewise */
-    int64_t offset;            /* likewise; FILE_POSITION: the file's own */
+    int64_t offset;            /* FileRead, FileWrite; FILE_POSITION: the file's own */
     struct stat *about;        /* FileStat */
     const char *path;          /* FileOpen; opened with O_CLOEXEC */
     int flags;                 /* FileOpen */

@@ -10,9 +10,11 @@
  *                                              before anything else; halted: it halts
  *     Moving   halt   Halted   owner  release  (H3) rings, and waits while its mode says so
  *     Halted   go     Moving   owner  seq_cst  (H4) looks at its mode again; halted: H3 again
+ *     Moving   lend   Halted   owner  seq_cst  (H6) its OS thread leaves to a host's loop: it looks
+ *                                              at its mode; halted: it rings.  It comes back by H4
  *   Who stops sets the bit (seq_cst), then looks at `standing` (H5, seq_cst).  It sees the owner
- *   stand, or the owner sees the bit at H1, before H3, or at its next look at its mode, and rings;
- *   an owner that was seen to stand sees the bit at H2 or H4 and goes on standing.
+ *   stand, or the owner sees the bit at H1, H6, before H3, or at its next look at its mode, and
+ *   rings; an owner that was seen to stand sees the bit at H2 or H4 and goes on standing.
  *   So whoever sleeps need not be woken to be stopped.  What it does on its way into the kernel
  *   (the back-end's own lists) is not waited for: who needs that too, as a fork does, wakes it and
  *   waits for Halted.

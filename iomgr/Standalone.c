@@ -39,15 +39,21 @@ uint32_t event_manager_process;
 
 static int watch_result; /* constant once watched */
 
-static void becomeChild(void)
+static pid_t counted; /* the child that was counted last; its only OS thread */
+
+/* The runtime's handler tells as well, be it before or after this one. */
+void eventManagerBecomeChild(void)
 {
+    if (counted == getpid())
+        return;
+    counted = getpid();
     RELAXED_STORE(&event_manager_process, RELAXED_LOAD(&event_manager_process) + 1);
     heapIdSurvive();
 }
 
 static void watchForks(void)
 {
-    watch_result = -pthread_atfork(NULL, NULL, becomeChild);
+    watch_result = -pthread_atfork(NULL, NULL, eventManagerBecomeChild);
 }
 
 int eventManagerNew(const EventManagerConfig *config, EventManager **manager)
@@ -88,10 +94,9 @@ static int beginStep(EventManager *manager)
         return -ENOTRECOVERABLE;
     if (XCHG_ACQUIRE(&manager->stepping, 1) != 0)
         return -EBUSY;
-    if (manager->timer_fd >= 0) { /* the foreign loop is awake */
-        timerManagerRise(manager);
-        eventManagerDoze(manager, false);
-    }
+    timerManagerSettle(manager);
+    if (manager->timer_fd >= 0) /* the foreign loop is awake */
+        eventManagerReclaim(manager);
     return 0;
 }
 
@@ -107,8 +112,6 @@ int eventManagerFree(EventManager *manager)
         return -EBUSY; /* the parent was inside, and so it is half done here */
     if (result < 0 && result != -ENOTRECOVERABLE)
         return result;
-    if (manager->timer_fd >= 0)
-        close(manager->timer_fd);
     Standalone *standalone = (Standalone *)manager;
     Allocator own = standalone->own;
     eventManagerClose(manager);
@@ -131,22 +134,37 @@ static void setTimer(EventManager *manager, int64_t rest_ns)
         barf("timerfd %d cannot be set", manager->timer_fd);
 }
 
-/* Owner: a foreign loop may sleep over us from now on.  The timerfd tells of the earliest deadline,
- * the Wakeup of one that is registered meanwhile and earlier. */
-static void leaveToLoop(EventManager *manager)
+static int64_t restUntil(const EventManager *manager, int64_t deadline_ns)
 {
-    int64_t earliest_ns = timerHeapEarliest(&manager->timers), rest_ns = -1;
-    if (earliest_ns != DEADLINE_NEVER) {
-        rest_ns = earliest_ns - clockRead(manager->clock);
-        rest_ns = rest_ns < 0 ? 0 : rest_ns;
-    }
-    rest_ns = timerManagerRest(manager, earliest_ns, rest_ns);
-    if (rest_ns == 0)
+    if (deadline_ns == DEADLINE_NEVER)
+        return -1;
+    int64_t rest_ns = deadline_ns - clockRead(manager->clock);
+    return rest_ns < 0 ? 0 : rest_ns;
+}
+
+/* The timerfd tells of the earliest deadline, the Wakeup of one that is registered meanwhile and
+ * earlier. */
+void eventManagerLend(EventManager *manager, int64_t also_ns)
+{
+    int64_t earliest_ns = timerHeapEarliest(&manager->timers);
+    int64_t rest_ns = timerManagerRest(manager, earliest_ns, restUntil(manager, earliest_ns));
+    int64_t also_rest_ns = restUntil(manager, also_ns);
+    if (rest_ns == 0) {
         earliest_ns = 0; /* at once: something was registered already */
-    if (earliest_ns == 0 || earliest_ns != manager->timer_ns)
+    } else if (also_rest_ns >= 0 && (rest_ns < 0 || also_rest_ns < rest_ns)) {
+        earliest_ns = also_ns;
+        rest_ns = also_rest_ns;
+    }
+    if (manager->timer_fd >= 0 && (earliest_ns == 0 || earliest_ns != manager->timer_ns))
         setTimer(manager, rest_ns);
     manager->timer_ns = earliest_ns;
     eventManagerDoze(manager, true);
+}
+
+void eventManagerReclaim(EventManager *manager)
+{
+    timerManagerRise(manager);
+    eventManagerDoze(manager, false);
 }
 
 static int openTimer(EventManager *manager)
@@ -170,17 +188,22 @@ static int openTimer(EventManager *manager)
     return 0;
 }
 
+int eventManagerLoopFd(EventManager *manager)
+{
+    int result = manager->timer_fd < 0 ? openTimer(manager) : 0;
+    return result < 0 ? result : eventManagerPollable(manager);
+}
+
 int eventManagerFd(EventManager *manager)
 {
     int result = beginStep(manager);
     if (result < 0)
         return result;
-    if (manager->timer_fd < 0)
-        result = openTimer(manager);
-    if (result == 0)
-        leaveToLoop(manager);
+    result = eventManagerLoopFd(manager);
+    if (result >= 0)
+        eventManagerLend(manager, DEADLINE_NEVER);
     endStep(manager);
-    return result < 0 ? result : eventManagerPollable(manager);
+    return result;
 }
 
 /* ---- stepping -------------------------------------------------------------------------------- */
@@ -196,7 +219,7 @@ int eventManagerStep(EventManager *manager, int64_t timeout_ns)
         deadline_ns = DEADLINE_NEVER;
     uint32_t fired = eventManagerPoll(manager, deadline_ns, NULL);
     if (manager->timer_fd >= 0)
-        leaveToLoop(manager);
+        eventManagerLend(manager, DEADLINE_NEVER);
     endStep(manager);
     return fired > INT32_MAX ? INT32_MAX : (int)fired;
 }
@@ -209,7 +232,7 @@ int eventManagerRun(EventManager *manager)
     while (XCHG_SEQ_CST(&manager->stopping, 0) == 0)
         eventManagerPoll(manager, DEADLINE_NEVER, NULL);
     if (manager->timer_fd >= 0)
-        leaveToLoop(manager);
+        eventManagerLend(manager, DEADLINE_NEVER);
     endStep(manager);
     return 0;
 }

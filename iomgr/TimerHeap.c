@@ -282,7 +282,7 @@ int timerHeapPlace(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadl
 }
 
 /* Under the gate: the timer's entry here is dead.  The newest of the young goes at once. */
-static void buryEntry(TimerHeap *heap, Timer *timer)
+static inline void buryEntry(TimerHeap *heap, Timer *timer)
 {
     uint64_t word = RELAXED_LOAD(&timer->entry);
     if (word >> 48 != heap->id)
@@ -300,21 +300,34 @@ static void buryEntry(TimerHeap *heap, Timer *timer)
     compactEntries(heap);
 }
 
-void timerHeapDisarm(TimerHeap *heap, Timer *timer)
+/* Its wait is forgotten.  True: its entry, if it has one, is in this heap. */
+static inline bool forgetWait(const TimerHeap *heap, Timer *timer)
 {
-    if (RELAXED_LOAD(&timer->number) == 0)
-        return;
+    if (UNLIKELY(RELAXED_LOAD(&timer->number) == 0))
+        return false;
     RELAXED_STORE(&timer->number, 0);
     uint64_t entry = RELAXED_LOAD(&timer->entry);
     if (entry == 0)
+        return false;
+    if (LIKELY(heap != NULL && entry >> 48 == heap->id))
+        return true;
+    ADD_RELAXED(heapIdDead(entry >> 48), 1);
+    return false;
+}
+
+void timerHeapDisarm(TimerHeap *heap, Timer *timer)
+{
+    if (!forgetWait(heap, timer))
         return;
-    if (heap == NULL || entry >> 48 != heap->id) {
-        ADD_RELAXED(heapIdDead(entry >> 48), 1);
-        return;
-    }
     GateWay way = ownerGateEnter(&heap->gate);
     buryEntry(heap, timer);
     ownerGateLeave(&heap->gate, way);
+}
+
+void timerHeapLift(TimerHeap *heap, Timer *timer)
+{
+    if (forgetWait(heap, timer))
+        buryEntry(heap, timer);
 }
 
 /* ---- expiring ------------------------------------------------------------------------------ */

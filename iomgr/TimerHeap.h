@@ -99,6 +99,9 @@ int timerHeapPlace(TimerHeap *heap, Timer *timer, uint64_t number, int64_t deadl
  * thread owns (or NULL); the entry may be in another one.  A fire already under way still comes. */
 void timerHeapDisarm(TimerHeap *heap, Timer *timer);
 
+/* timerHeapLift -- the same, for who is inside the gate of `heap`. */
+void timerHeapLift(TimerHeap *heap, Timer *timer);
+
 /* timerHeapExpire -- fire everything due at now_ns, in deadline order, equal ones in order of
  * arming. fire() runs outside the gate.  owner: true for the owner, false for a rescuer (which may
  * find the gate taken and do nothing).  Returns how many were fired. */

@@ -285,16 +285,22 @@ WatchNode *watchListTakenSlow(WatchList *list, WatchTaken taken)
     return watchListHead(taken);
 }
 
-uint32_t watchListFireMany(WatchNode *taken, int result, void *sink)
+WatchNode *watchListTurn(WatchNode *taken)
 {
     WatchNode *oldest = NULL;
-    uint32_t count = 0;
-    while (taken != NULL) { /* the list is newest first: turn it round */
+    while (taken != NULL) {
         WatchNode *next = RELAXED_LOAD(&taken->next);
         RELAXED_STORE(&taken->next, oldest);
         oldest = taken;
         taken = next;
     }
+    return oldest;
+}
+
+uint32_t watchListFireMany(WatchNode *taken, int result, void *sink)
+{
+    WatchNode *oldest = watchListTurn(taken);
+    uint32_t count = 0;
     while (oldest != NULL) {
         WatchNode *next = RELAXED_LOAD(&oldest->next);
         watchNodeFire(oldest, result, sink);

@@ -227,6 +227,9 @@ static inline WatchNode *watchListTaken(WatchList *list, WatchTaken taken)
     return watchListTakenSlow(list, taken);
 }
 
+/* watchListTurn -- a taken list, newest first, becomes one whose first is the oldest. */
+WatchNode *watchListTurn(WatchNode *taken);
+
 /* watchListFire -- fire a taken list, oldest first. Returns how many. */
 uint32_t watchListFireMany(WatchNode *taken, int result, void *sink);
 

@@ -11,7 +11,8 @@
 
 #include "capability/Spare.h"
 #include "rts/Interrupt.h"
-#include "rts/Startup.h"
+#include "rts/Loop.h"
+#include "rts/Step.h"
 
 #include <errno.h>
 
@@ -33,7 +34,9 @@ void boundRun(Runnable *runnable, Capability *capability)
 
 int boundMake(Thread *thread, uint32_t *tag)
 {
-    Worker *worker = workerMakeBound(startupHooks(), thread);
+    if (stepIsOn())
+        return -ENOTSUP;
+    Worker *worker = workerMakeBound(&loop_hooks, thread);
     if (worker == NULL)
         return -EAGAIN;
     *tag |= (workerNumber(worker) + 1) << TAG_BOUND_SHIFT;
@@ -60,7 +63,7 @@ void boundServe(Worker *worker, Scheduler *scheduler)
 bool threadIsBound(void)
 {
     Thread *self = scheduleSelf();
-    return self == NULL || boundIs(self);
+    return self == NULL || stepIsOn() || boundIs(self);
 }
 
 int threadForkOS(Thread **handle, ThreadFn *fn, void *env)

@@ -4,7 +4,7 @@
  *   A bound thread has a worker of its own (TAG_BOUND names it) and is queued like any other.  The
  *   carrier that takes it from a queue meets it in its loop, since its Runnable.run is boundRun: it
  *   gives its capability to the bound worker and is a spare.  That one runs the thread, and nothing
- *   else: Capability.bound makes the thread leave to the loop when it parks, yields or ends, and
+ *   else: Capability.leaves makes the thread leave to the loop when it parks, yields or ends, and
  *   the loop offers the capability to the spares.  So a turn costs two changes of OS threads.
  *   While the thread is in a call its capability may be taken like any other's; when it comes back
  *   it is queued, and its OS thread waits until the capability of whoever takes it is given.
@@ -16,7 +16,8 @@
 #include "rts/Schedule.h"
 
 /* boundMake -- a thread that is about to begin gets a worker, which is noted in *tag.  0; -EAGAIN:
- * no OS thread to be had.   boundRun -- its Runnable.run: not to be switched to. */
+ * no OS thread to be had; -ENOTSUP: in steps.
+ * boundRun -- its Runnable.run: not to be switched to. */
 int boundMake(Thread *thread, uint32_t *tag);
 void boundRun(Runnable *runnable, Capability *capability);
 

@@ -11,11 +11,15 @@
  *   itself), he is woken to look again.  No flag, lock or grace period spans close(2): Linux frees
  *   the number before close returns, and another thread may open and wait on it at once.  A close
  *   that may linger (SO_LINGER) is done by the blocking pool.
+ *   Calls that the kernel shall make on a number (See Note [Stream calls]) are handed over before
+ *   it is closed: later it may be another file's.  Those of whoever was told are cancelled at once,
+ *   so that the file does not stay open for them.
  *   Callbacks are registered with a manager of the registrar's choice, not with the home, so every
  *   manager that has any is asked.  It counts one before it can be found in a slot (seq_cst): who
  *   registers while the fd is being closed is found here, or has a closed number.
  */
 #include "rts/Foreign.h"
+#include "rts/StreamCall.h"
 #include "rts/ThreadWait.h"
 
 #include <capri/fd.h>
@@ -52,21 +56,20 @@ static bool mayLinger(int fd)
            linger.l_linger > 0;
 }
 
-typedef void Leaving(EventManager *manager, int fd, void *sink);
+typedef uint32_t Leaving(EventManager *manager, int fd, void *sink);
 
 /* Callbacks that are called here are left in their middle as little as those of a poll:
  * See Note [Safepoints poll]. */
-static void leaveOne(Leaving *leave, EventManager *manager, int fd)
+static uint32_t leaveOne(Leaving *leave, EventManager *manager, int fd)
 {
     Capability *here = scheduleHere();
-    if (here == NULL) {
-        leave(manager, fd, NULL);
-        return;
-    }
+    if (here == NULL)
+        return leave(manager, fd, NULL);
     bool before = here->manager.polling;
     here->manager.polling = true;
-    leave(manager, fd, here);
+    uint32_t told = leave(manager, fd, here);
     here->manager.polling = before;
+    return told;
 }
 
 /* Managers with callbacks, other than `but` (which may be NULL). */
@@ -83,9 +86,9 @@ static int closeIn(Closing *closing, bool foreign)
 {
     uint32_t word = closing->fd < 0 ? 0 : fdHomeLeave(closing->fd);
     EventManager *left = fdHomeManager(word);
-    if (left != NULL)
-        leaveOne(eventManagerClosingFd, left, closing->fd);
+    uint32_t told = left == NULL ? 0 : leaveOne(eventManagerClosingFd, left, closing->fd);
     leaveOthers(eventManagerClosingFd, left, closing->fd);
+    streamCallFlush(closing->fd, fdHomeKind(word), told);
     if (!foreign || foreignRun(runClosing, closing) != 0)
         runClosing(closing);
     EventManager *now = fdHomeManager(fdHomeLook(closing->fd)); /* of who came meanwhile */

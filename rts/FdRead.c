@@ -4,11 +4,13 @@
  * After   rts/FdCall.c: the loop of trying and waiting.
  * Tests   testsuite/unit/FdReadTest.c, testsuite/conformance/FdCallConformance.c
  *
- * See Note [Attempts] and Note [No errno on the way], Note [Strangers] for un-adopted fds.
+ * See Note [Attempts], Note [No errno on the way] and Note [Stream calls]; Note [Strangers] for
+ * un-adopted fds.
  */
 #include "internal/SystemCall.h"
 #include "rts/FdCall.h"
 #include "rts/FileCall.h"
+#include "rts/StreamCall.h"
 
 #include <capri/fd.h>
 
@@ -82,10 +84,23 @@ static inline ssize_t attemptRead(int fd, uint32_t kind, void *request)
                                            : readStranger(fd, request);
 }
 
+/* Where streams may be the back-end's. */
+static __attribute__((noinline)) ssize_t readStream(int fd, void *buffer, size_t size,
+                                                    int64_t deadline_ns)
+{
+    struct iovec part = {buffer, size};
+    FdTimedParts request = {{&part, 1, deadline_ns != DEADLINE_NEVER}, deadline_ns};
+    ssize_t n = streamCallReceive(fd, buffer, size, deadline_ns);
+    return n != STREAM_PLAINLY ? n
+                               : fdCallUntil(fd, FdRead, size, attemptRead, &request, deadline_ns);
+}
+
 ssize_t fdRead(int fd, void *buffer, size_t size)
 {
     struct iovec part = {buffer, size};
     FdParts request = {&part, 1, 0};
+    if (UNLIKELY(streamCallsWork()))
+        return readStream(fd, buffer, size, DEADLINE_NEVER);
     return fdCallHere(fd, FdRead, size, attemptRead, &request);
 }
 
@@ -93,6 +108,8 @@ ssize_t fdReadUntil(int fd, void *buffer, size_t size, int64_t deadline_ns)
 {
     struct iovec part = {buffer, size};
     FdTimedParts request = {{&part, 1, 1}, deadline_ns};
+    if (UNLIKELY(streamCallsWork()))
+        return readStream(fd, buffer, size, deadline_ns);
     return fdCallUntil(fd, FdRead, size, attemptRead, &request, deadline_ns);
 }
 

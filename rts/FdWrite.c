@@ -4,11 +4,13 @@
  * After   rts/FdCall.c: the loop of trying and waiting.
  * Tests   testsuite/unit/FdWriteTest.c, testsuite/conformance/FdCallConformance.c
  *
- * See Note [Attempts] and Note [No errno on the way], Note [Strangers] for un-adopted fds.
+ * See Note [Attempts], Note [No errno on the way] and Note [Stream calls]; Note [Strangers] for
+ * un-adopted fds.
  */
 #include "internal/SystemCall.h"
 #include "rts/FdCall.h"
 #include "rts/FileCall.h"
+#include "rts/StreamCall.h"
 
 #include <capri/fd.h>
 
@@ -107,10 +109,23 @@ static inline ssize_t attemptWrite(int fd, uint32_t kind, void *request)
     return n == -ENOTSOCK ? writePlain(fd, 0, request) : n;
 }
 
+/* Where streams may be the back-end's. */
+static __attribute__((noinline)) ssize_t writeStream(int fd, const void *buffer, size_t size,
+                                                     int64_t deadline_ns)
+{
+    struct iovec part = {(void *)buffer, size};
+    FdTimedParts request = {{&part, 1, deadline_ns != DEADLINE_NEVER}, deadline_ns};
+    ssize_t n = streamCallSend(fd, buffer, size, deadline_ns);
+    return n != STREAM_PLAINLY ? n
+                               : fdCallUntil(fd, FdWrite, 0, attemptWrite, &request, deadline_ns);
+}
+
 ssize_t fdWrite(int fd, const void *buffer, size_t size)
 {
     struct iovec part = {(void *)buffer, size};
     FdParts request = {&part, 1, 0};
+    if (UNLIKELY(streamCallsWork()))
+        return writeStream(fd, buffer, size, DEADLINE_NEVER);
     return fdCallHere(fd, FdWrite, 0, attemptWrite, &request);
 }
 
@@ -118,6 +133,8 @@ ssize_t fdWriteUntil(int fd, const void *buffer, size_t size, int64_t deadline_n
 {
     struct iovec part = {(void *)buffer, size};
     FdTimedParts request = {{&part, 1, 1}, deadline_ns};
+    if (UNLIKELY(streamCallsWork()))
+        return writeStream(fd, buffer, size, deadline_ns);
     return fdCallUntil(fd, FdWrite, 0, attemptWrite, &request, deadline_ns);
 }
 

@@ -65,6 +65,9 @@ static __attribute__((noinline)) ssize_t callOnce(const FileRequest *request)
     case FileOpen:
         n = openOnce(request);
         break;
+    case FileReceive:
+    case FileSend:
+        barf("a stream is no file");
     }
     return n < 0 ? -errno : n;
 }

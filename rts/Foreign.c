@@ -2,7 +2,7 @@
  *
  * Owns    nothing: the call is on the parked thread's stack.
  * Before  rts/FdClose.c: a close that lingers; rts/FileCall.c: a file that is not in memory.
- * After   rts/BlockingPool.c: the OS thread.   iomgr/EventManager.c: the submission.
+ * After   rts/BlockingPool.c: the OS thread.   rts/KernelCall.c: the submission.
  * Tests   testsuite/unit/ForeignTest.c, testsuite/conformance/FileConformance.c
  *
  * The wait cannot be interrupted: the call's arguments live on the parked thread's stack.  It is
@@ -12,6 +12,7 @@
 #include "rts/Foreign.h"
 
 #include "rts/BlockingPool.h"
+#include "rts/KernelCall.h"
 #include "rts/Park.h"
 
 #include <errno.h>
@@ -71,16 +72,6 @@ int foreignRun(void (*fn)(void *env), void *env)
 
 /* ---- by the kernel ---- */
 
-typedef struct KernelCall {
-    Submission submission; /* first */
-    CallEnd end;
-} KernelCall;
-
-static void callMade(Submission *submission, void *sink)
-{
-    tellEnd(&((KernelCall *)(void *)submission)->end, sink);
-}
-
 static void copyAbout(struct stat *about, const struct statx *from)
 {
     *about = (struct stat){.st_dev = makedev(from->stx_dev_major, from->stx_dev_minor),
@@ -98,27 +89,21 @@ static void copyAbout(struct stat *about, const struct statx *from)
     about->st_ctim = (struct timespec){from->stx_ctime.tv_sec, from->stx_ctime.tv_nsec};
 }
 
-/* Of the way, not of the call: an OS thread that had submitted it ended, an older kernel. */
-static bool isRefusal(int result)
-{
-    return result == -ECANCELED || result == -EINTR || result == -EAGAIN || result == -EINVAL ||
-           result == -EOPNOTSUPP || result == -ENOSYS;
-}
-
 int foreignSubmit(const FileRequest *request, ssize_t *result)
 {
-    KernelCall call = {.submission = {.request = request, .done = callMade}};
+    struct statx about;
+    KernelCall call = {.submission = {.request = request, .about = &about}};
     Capability *here = scheduleEnter();
     if (scheduleInStep(here))
         return -EPERM;
-    int refused = eventManagerSubmit(&here->manager, &call.submission);
+    int refused = kernelCallSubmit(&call, here->current, here);
     if (refused != 0)
         return refused;
-    awaitEnd(&call.end);
-    if (isRefusal(call.submission.result))
+    kernelCallAwait(&call);
+    if (kernelCallRefused(call.submission.result))
         return -EAGAIN;
     *result = call.submission.result;
     if (request->operation == FileStat && *result == 0)
-        copyAbout(request->about, &call.submission.about);
+        copyAbout(request->about, &about);
     return 0;
 }

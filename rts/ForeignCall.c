@@ -19,9 +19,12 @@
  */
 #include <capri/foreign.h>
 
+#include "capability/Monitor.h"
 #include "capability/Spare.h"
+#include "rts/Foreign.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
+#include "rts/Step.h"
 
 #include <errno.h>
 
@@ -32,10 +35,10 @@ typedef struct Region {
     Thread *thread; /* NULL: there is nothing to leave */
     Capability *capability;
     LoopStack *loop;
-    void *unused;
+    void *frame_pointer, *registers[CONTEXT_KEPT]; /* its callers': See Note [Paused stacks] */
 } Region;
 
-_Static_assert(sizeof(Region) == sizeof(BlockingRegion), "a region is what callers keep");
+_Static_assert(sizeof(Region) <= sizeof(BlockingRegion), "a region is what callers keep");
 
 static inline Call *callOf(LoopStack *loop)
 {
@@ -58,6 +61,7 @@ static inline int enter(Region *region)
     self->sp = __builtin_frame_address(0); /* for who stops the world: See Note [Paused stacks] */
     threadSetStatus(self, ThreadBlockedOnCall, -1);
     workerCarry(NULL);
+    monitorCalled();
     callEnter(callOf(loop));
     return 0;
 }
@@ -76,9 +80,19 @@ static inline void leave(Region *region)
     scheduleSafepoint(here);
 }
 
-int threadBlockingEnter(BlockingRegion *region)
+static __attribute__((noinline)) int enterRegion(Region *region)
 {
-    return enter((Region *)(void *)region);
+    return enter(region);
+}
+
+/* As small as it is, it needs none of the registers that it keeps; the frame pointer it has saved
+ * where that points to. */
+NO_INSTRUMENT int threadBlockingEnter(BlockingRegion *blocking)
+{
+    Region *region = (Region *)(void *)blocking;
+    contextKeep(region->registers);
+    region->frame_pointer = *(void **)__builtin_frame_address(0);
+    return enterRegion(region);
 }
 
 void threadBlockingLeave(BlockingRegion *blocking)
@@ -134,6 +148,27 @@ NO_INSTRUMENT static inline void *callThere(LoopStack *loop, Stack *home, Foreig
     return result;
 }
 
+/* Where no OS thread can be kept: See Note [Steps and the Monitor]. */
+typedef struct CallElsewhere {
+    ForeignFn *fn;
+    void *arg, *returned;
+} CallElsewhere;
+
+static void runElsewhere(void *env)
+{
+    CallElsewhere *call = env;
+    call->returned = call->fn(call->arg);
+}
+
+static __attribute__((noinline)) int callElsewhere(ForeignFn *fn, void *arg, void **result)
+{
+    CallElsewhere call = {.fn = fn, .arg = arg};
+    int refused = foreignRun(runElsewhere, &call);
+    if (refused == 0 && result != NULL)
+        *result = call.returned;
+    return refused;
+}
+
 int foreignCall(ForeignFn *fn, void *arg, void **result)
 {
     Region region;
@@ -143,7 +178,7 @@ int foreignCall(ForeignFn *fn, void *arg, void **result)
     __builtin_unwind_init(); /* all registers are in this frame: See Note [Paused stacks] */
     int refused = enter(&region);
     if (UNLIKELY(refused != 0))
-        return refused;
+        return stepIsOn() ? callElsewhere(fn, arg, result) : refused;
     if (LIKELY(region.thread != NULL)) {
         returned = callThere(region.loop, region.thread->stack, fn, arg);
         leave(&region);

@@ -13,6 +13,7 @@
 #include "rts/HandOver.h"
 #include "rts/Interrupt.h"
 #include "rts/Schedule.h"
+#include "rts/Step.h"
 
 #include <capri/foreign.h>
 
@@ -202,7 +203,7 @@ static void *runInterruptible(void *at)
 int foreignCallInterruptible(ForeignFn *fn, void *arg, void **result)
 {
     InterruptibleCall call = {.fn = fn, .arg = arg, .thread = scheduleEnterSelf()};
-    if (fn == NULL || call.thread == NULL)
+    if (fn == NULL || call.thread == NULL || stepIsOn())
         return foreignCall(fn, arg, result);
     int status = foreignCall(runInterruptible, &call, result);
     if (status == 0 && interruptIsPending(call.thread) && interruptRaise(call.thread))

@@ -11,7 +11,6 @@
 #include "capability/CapabilityTable.h"
 #include "capability/FdHome.h"
 #include "capability/Monitor.h"
-#include "iomgr/HeapId.h"
 #include "rts/BlockingPool.h"
 #include "rts/ForeignInterrupt.h"
 #include "rts/HandOver.h"
@@ -21,6 +20,7 @@
 #include "rts/Signal.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
+#include "rts/Step.h"
 #include "rts/Task.h"
 #include "rts/ThreadSlot.h"
 #include "rts/TimeoutRun.h"
@@ -128,7 +128,7 @@ static void keepScheduler(Scheduler *scheduler, Thread *survivor)
 static int beginAnew(Capability *kept, Thread *survivor)
 {
     uint32_t wanted = capabilityCount();
-    heapIdSurvive();
+    eventManagerBecomeChild();
     fdHomeSurvive();
     outsideSurvive();
     foreignInterruptSurvive();
@@ -151,6 +151,7 @@ static int beginAnew(Capability *kept, Thread *survivor)
         result = limited;
     wakerSurvive(kept);
     Worker *self = survivor != NULL ? workerOfLoop(schedulerOf(kept)->loop) : NULL;
+    stepSurvive(survivor != NULL);
     workerSurvive(self, self != NULL ? kept : NULL);
     monitorSurvive();
     startupSurvive(survivor != NULL, wanted);
@@ -176,6 +177,7 @@ static void surviveInChild(void)
     if (way == ForkDown)
         startupStayDown();
     if (way == ForkBroken) {
+        capabilityTableLose();
         workerForget();
         startupBreak();
     }

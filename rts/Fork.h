@@ -12,9 +12,11 @@
  *            walking the chunks, so it does not matter what a plain OS thread was in the middle of;
  *            locks are initialised
  *   No epoll_ctl is made in the child: inherited instances are closed, which leaves the parent's
- *   alone.  If the locks or the stop take longer than fork_patience_ns, or the caller is inside a
- *   poll (a callback: the frames below it hold what the child would free) or inside a foreign call
- *   (its capability may have been taken), everything is given back at once and the child is broken:
+ *   alone.  What was registered with their managers is forgotten: See Note [Keys over a fork], and
+ *   See Note [Lost managers].
+ *   If the locks or the stop take longer than fork_patience_ns, or the caller is inside a poll (a
+ *   callback: the frames below it hold what the child would free) or inside a foreign call (its
+ *   capability may have been taken), everything is given back at once and the child is broken:
  *   See Note [After a fork].
  */
 #ifndef RTS_FORK_H

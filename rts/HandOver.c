@@ -21,12 +21,14 @@
 void handOverStart(bool wanted)
 {
     bool possible = wanted && framesStart() && foreignInterruptReady();
+    framesWatch(possible);
     monitorWatchRunaways(possible ? handOverAsk : NULL);
 }
 
 void handOverEnd(void)
 {
     monitorWatchRunaways(NULL);
+    framesWatch(false);
 }
 
 /* ---- out ---- */

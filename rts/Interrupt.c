@@ -165,12 +165,23 @@ static bool claimListed(Thread *thread, Claim claim, Capability *here, Told *tol
     return true;
 }
 
+/* Of a deaf wait.  See Note [Interrupted calls]: the thread is told that something is pending. */
+static void endCall(Thread *thread, Claim claim, Told *told)
+{
+    bool in_call = (RELAXED_LOAD(&thread->node.tag) & TAG_MASKING) == TAG_MASKING;
+    if (in_call && claimState(claim) == ClaimParked &&
+        claimTry(&thread->claim, claimNumber(claim), -EINTR) == ClaimWonParked)
+        told->target = thread;
+}
+
 /* Is the thread in a wait that may be ended?  Then that is done. */
 static bool claimWait(Thread *thread, Capability *here, Told *told)
 {
     Claim claim = SEQ_CST_LOAD(&thread->claim);
-    if ((claim & CLAIM_DEAF) != 0)
+    if (UNLIKELY((claim & CLAIM_DEAF) != 0)) {
+        endCall(thread, claim, told);
         return false;
+    }
     if (claimState(claim) == ClaimListed)
         return claimListed(thread, claim, here, told);
     if (claimState(claim) != ClaimParked ||

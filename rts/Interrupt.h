@@ -13,6 +13,8 @@
  *   once the wait is published, and claims it likewise.  T1 and the thread's publishing (C1, W1)
  *   are seq_cst, and so are the looks after them: See Note [StoreLoad].  One of the two finds the
  *   other.  For a WaitQueue its lock is what both pass.
+ *   A deaf wait in a call of the kernel's (MaskedInCall) is ended with -EINTR, and nothing is
+ *   raised: See Note [Interrupted calls].
  *   Whoever wins the claim raises the oldest that is pending: off the ring, into Stack.caught, and
  *   UNCAUGHT is set until the thread has asked for it, or ends.
  *   So a wait ended by an interrupt has one raised, and the thread, which asks under the lock,
@@ -115,6 +117,10 @@ static inline void interruptEnd(Thread *thread, uint64_t id, Capability *here)
 
 /* interruptSurvived -- the child of a fork, on the thread that survives. */
 void interruptSurvived(Thread *thread);
+
+/* MaskedInCall -- a masking state beside those of capri/interrupt.h.  See Note [Interrupted
+ * calls]. */
+#define MaskedInCall ((MaskingState)3)
 
 /* interruptMask -- self: change the masking state; returns the one before.  Raises nothing. */
 MaskingState interruptMask(Thread *self, MaskingState state);

@@ -1,4 +1,12 @@
-/* Look.h -- what a busy capability looks at now and then: the clock, its poll, sleepers. */
+/* Look.h -- what a busy capability looks at now and then: the clock, its poll, sleepers.
+ *
+ * Note [Crowds]
+ *   A thread that comes back after a while finds neither its descriptor nor its frames in the near
+ *   caches, and waits for ten lines of memory and a page.  So who makes a thread ready brings its
+ *   frames near (a poll makes many ready before the first runs).  When more are ready than the run
+ *   queue's ring holds, they would be pushed out again by the others' before it runs; then each
+ *   thread that is picked brings near the one that comes after it, and the descriptor after that.
+ */
 #ifndef RTS_LOOK_H
 #define RTS_LOOK_H
 
@@ -10,6 +18,32 @@ static inline bool lookIsDue(Capability *capability)
     return RELAXED_LOAD(&capability->stats.switches) >=
            RELAXED_LOAD(&schedulerOf(capability)->look_at);
 }
+
+/* lookIsCrowded, lookAhead -- See Note [Crowds].  old: the old end's turn will come again. */
+static inline bool lookIsCrowded(const Capability *capability)
+{
+    return RELAXED_LOAD(&capability->queue.overflow) != 0;
+}
+
+void lookAhead(Capability *capability, bool old);
+
+/* lookTakeTurns -- events have come: what is ready now runs in the order of arrival. */
+static inline void lookTakeTurns(Scheduler *scheduler)
+{
+    uint32_t ready = runQueueLength(&capabilityOf(scheduler)->queue);
+    scheduler->turns = ready > 1 ? ready : 0;
+}
+
+/* lookPoll -- poll now; what it makes ready takes turns.  How many were fired. */
+uint32_t lookPoll(Scheduler *scheduler);
+
+/* lookIsSlow -- threads run for long here, so a look may be far away.
+ * lookSoon -- then the next one comes after one switch: something waits for a poll. */
+bool lookIsSlow(const Scheduler *scheduler);
+void lookSoon(Scheduler *scheduler);
+
+/* lookAside -- there is mail, or the old end has turns left.  True: one of them is this. */
+bool lookAside(Scheduler *scheduler);
 
 /* lookAround -- read the clock; poll if a poll is due, wake a sleeper if there is surplus work.
  * True: it is the turn of the queue's old end. */

@@ -4,7 +4,7 @@
  * After   rts/WaitQueue.c: waiting and waking.
  * Tests   testsuite/unit/MVarTest.c, testsuite/model/MVarModel.c, testsuite/stress/MVarStorm.c
  *
- * See Note [MVar states] and Note [Interruptible waits].
+ * See Note [MVar states], Note [Waiters of tasks] and Note [Interruptible waits].
  */
 #include "rts/MVar.h"
 
@@ -49,38 +49,61 @@ void mvarFree(MVar *mvar)
 
 /* ---- The four operations, under the lock: done, or -EAGAIN ----------------------------------- */
 
+/* It has been emptied: the first putter's value comes in, if there is one. */
+static __attribute__((noinline)) void fetchFromPutters(MVar *mvar, Woken *woken)
+{
+    for (Waiter *putter; (putter = mvar->queue.first) != NULL;) {
+        if (waitQueueServe(&mvar->queue, putter, 0, woken)) {
+            mvar->value = waiterValue(putter);
+            return;
+        }
+    }
+    become(mvar, MVarEmpty);
+}
+
 static inline int take(MVar *mvar, void **value, Woken *woken)
 {
     if (!isFull(mvar))
         return -EAGAIN;
     *value = mvar->value;
-    for (Waiter *putter; (putter = mvar->queue.first) != NULL;) {
-        if (waitQueueServe(&mvar->queue, putter, 0, woken)) {
-            mvar->value = RELAXED_LOAD(&putter->value);
-            return 0;
-        }
-    }
-    become(mvar, MVarEmpty);
+    if (UNLIKELY(mvar->queue.first != NULL))
+        fetchFromPutters(mvar, woken);
+    else
+        become(mvar, MVarEmpty);
     return 0;
+}
+
+static inline void fillWith(MVar *mvar, void *value)
+{
+    mvar->value = value;
+    become(mvar, MVarFull);
+}
+
+/* It is empty, and some wait for that. */
+static __attribute__((noinline)) void giveToTakers(MVar *mvar, void *value, Woken *woken)
+{
+    for (Waiter *waiter; (waiter = mvar->queue.first) != NULL;) {
+        uint32_t kind = waiterKind(waiter);
+        void *brought = waiterValue(waiter);
+        if (!waitQueueServe(&mvar->queue, waiter, 0, woken))
+            continue;
+        waiterBring(waiter, value);
+        if (kind == MVarTakes)
+            return;
+        if (kind == MVarSwaps)
+            value = brought;
+    }
+    fillWith(mvar, value);
 }
 
 static inline int put(MVar *mvar, void *value, Woken *woken)
 {
     if (isFull(mvar))
         return -EAGAIN;
-    for (Waiter *waiter; (waiter = mvar->queue.first) != NULL;) {
-        uint32_t kind = waiter->kind;
-        void *brought = RELAXED_LOAD(&waiter->value);
-        if (!waitQueueServe(&mvar->queue, waiter, 0, woken))
-            continue;
-        RELAXED_STORE(&waiter->value, value);
-        if (kind == MVarTakes)
-            return 0;
-        if (kind == MVarSwaps)
-            value = brought;
-    }
-    mvar->value = value;
-    become(mvar, MVarFull);
+    if (UNLIKELY(mvar->queue.first != NULL))
+        giveToTakers(mvar, value, woken);
+    else
+        fillWith(mvar, value);
     return 0;
 }
 
@@ -155,22 +178,39 @@ static inline int tryTake(MVar *mvar, void **value, Capability *here)
     return result;
 }
 
-static inline int tryPut(MVar *mvar, void *value, Capability *here)
+/* With the lock, which it gives back. */
+static __attribute__((noinline)) int putOtherwise(MVar *mvar, void *value, Capability *here)
 {
     Woken woken = {NULL, NULL};
-    if (isFull(mvar))
-        return -EAGAIN;
-    waitQueueLock(&mvar->queue);
-    Waiter *first = mvar->queue.first;
-    if (first != NULL && first->kind == MVarTakes && LIKELY(first->number == 0)) {
-        Thread *taker = waitQueueHandOver(&mvar->queue, first, value);
-        waitQueueUnlock(&mvar->queue);
-        scheduleReady(taker, here);
-        return 0;
-    }
     int result = put(mvar, value, &woken);
     waitQueueFinish(&mvar->queue, &woken, here);
     return result;
+}
+
+/* Under the lock: the first waiter has it, which is listed and takes; NULL: there is none. */
+static inline Thread *handOver(MVar *mvar, void *value)
+{
+    Waiter *first = mvar->queue.first;
+    if (first == NULL)
+        return NULL;
+    if (LIKELY(first->number == 0))
+        return first->kind == MVarTakes ? waitQueueHandOver(&mvar->queue, first, value) : NULL;
+    if (!waiterIsTask(first) || waiterTaskKind(waiterTask(first)) != MVarTakes)
+        return NULL;
+    return waitQueueHandOverTask(&mvar->queue, first, value);
+}
+
+static ALWAYS_INLINE int tryPut(MVar *mvar, void *value, Capability *here)
+{
+    if (isFull(mvar))
+        return -EAGAIN;
+    waitQueueLock(&mvar->queue);
+    Thread *taker = handOver(mvar, value);
+    if (UNLIKELY(taker == NULL))
+        return putOtherwise(mvar, value, here);
+    waitQueueUnlock(&mvar->queue);
+    scheduleReady(taker, here);
+    return 0;
 }
 
 static inline int tryRead(MVar *mvar, void **value)
@@ -333,9 +373,10 @@ bool mvarSane(const MVar *mvar)
     bool full = mvar->queue.state == MVarFull;
     bool reads = true; /* so far */
     for (const Waiter *at = mvar->queue.first; at != NULL; at = at->next) {
-        if (full != (at->kind == MVarPuts) || (at->kind == MVarReads && !reads))
+        uint32_t kind = waiterKind(at);
+        if (full != (kind == MVarPuts) || (kind == MVarReads && !reads))
             return false;
-        reads = at->kind == MVarReads;
+        reads = kind == MVarReads;
     }
     return waitQueueSane(&mvar->queue);
 }

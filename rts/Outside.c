@@ -10,6 +10,7 @@
 #include "iomgr/Memory.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
+#include "rts/Step.h"
 #include "rts/Wait.h"
 
 #include "internal/SpinLock.h"
@@ -103,6 +104,8 @@ static void giveBack(Outsider *outsider)
 void outsideWake(Claim *claim)
 {
     syscall(SYS_futex, (uint32_t *)(void *)claim, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    if (stepIsOn())
+        stepWake();
 }
 
 static void outsiderFired(WatchNode *node, uint64_t number, int result, void *sink)
@@ -125,6 +128,19 @@ static bool timeLeft(int64_t deadline_ns, struct timespec *left)
     return true;
 }
 
+static bool isClaimed(void *env)
+{
+    return claimState(ACQUIRE_LOAD((Claim *)env)) != ClaimArmed;
+}
+
+/* See Note [Waiting in steps]. */
+static void stepOnClaim(Claim *claim, Claim word, int64_t deadline_ns)
+{
+    int result = stepWait(isClaimed, claim, deadline_ns);
+    if (result < 0)
+        claimTry(claim, claimNumber(word), result);
+}
+
 /* Sleep until the claim is no longer Armed; at the deadline claim it ourselves. */
 static int sleepOnClaim(Claim *claim, int64_t deadline_ns)
 {
@@ -139,8 +155,11 @@ static int sleepOnClaim(Claim *claim, int64_t deadline_ns)
                 continue;
             }
         }
-        syscall(SYS_futex, (uint32_t *)(void *)claim, FUTEX_WAIT_PRIVATE, (uint32_t)word, timeout,
-                NULL, 0);
+        if (stepIsMine())
+            stepOnClaim(claim, word, deadline_ns);
+        else
+            syscall(SYS_futex, (uint32_t *)(void *)claim, FUTEX_WAIT_PRIVATE, (uint32_t)word,
+                    timeout, NULL, 0);
         word = ACQUIRE_LOAD(claim);
     }
     return claimResult(word);
@@ -240,6 +259,8 @@ int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
         return -EBADF;
     if (startupIsBroken())
         return -ENOTRECOVERABLE;
+    if (stepIsMine())
+        return stepWaitFd(fd, direction, deadline_ns);
     for (;;) {
         struct timespec left = {0, 0}, *timeout = NULL;
         if (deadline_ns != DEADLINE_NEVER) {
@@ -262,6 +283,8 @@ int outsideSleep(int64_t deadline_ns)
     ASSERT(scheduleMayWait());
     if (startupIsBroken())
         return -ENOTRECOVERABLE;
+    if (stepIsMine())
+        return stepSleep(deadline_ns);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
     }
     return 0;

@@ -1,9 +1,8 @@
 /* Outside.h -- plain OS threads: the same waits, blocking the OS thread.
  *
  * A plain OS thread that waits borrows an Outsider: a claim word and a node in type-stable memory,
- * for the
- * same reason a Thread is type-stable.  It sleeps on the claim word as a futex (See Note [Claim
- * states]).
+ * for the same reason a Thread is type-stable.  It sleeps on the claim word as a futex (See Note
+ * [Claim states]).
  */
 #ifndef RTS_OUTSIDE_H
 #define RTS_OUTSIDE_H

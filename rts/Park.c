@@ -125,6 +125,18 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
     scheduleReady(thread, sink);
 }
 
+void parkFireMany(WatchNode *taken, Capability *here)
+{
+    WatchNode *next = watchListTurn(taken);
+    while (next != NULL) {
+        WatchNode *node = next;
+        next = RELAXED_LOAD(&node->next);
+        if (next != NULL)
+            threadFetch(threadOfNode(next)); /* a hint: it may be another kind of node */
+        parkFireOne(node, here);
+    }
+}
+
 /* See Note [Listed waits] and Note [Waiters]. */
 static void endListed(Thread *thread, Claim claim, int result)
 {

@@ -130,17 +130,26 @@ static inline int parkListed(Capability *here, ThreadState why, int fd)
 }
 
 /* parkFire -- watchListFire with result 0, for what mostly has one watcher, a listed one. */
-static inline void parkFire(WatchNode *taken, Capability *here)
+void parkFireMany(WatchNode *taken, Capability *here);
+
+static inline void parkFireOne(WatchNode *taken, Capability *here)
 {
-    if (LIKELY(RELAXED_LOAD(&taken->next) == NULL &&
-               RELAXED_LOAD(&taken->fire) == parkListedFired)) {
+    if (LIKELY(RELAXED_LOAD(&taken->fire) == parkListedFired)) {
         Thread *thread = threadOfNode(taken);
         RELAXED_STORE(&taken->linked, 0); /* the queue publishes it */
         claimSettle(&thread->claim, 0);
         scheduleReady(thread, here);
     } else {
-        watchListFire(taken, 0, here);
+        watchNodeFire(taken, 0, here);
     }
+}
+
+static inline void parkFire(WatchNode *taken, Capability *here)
+{
+    if (LIKELY(RELAXED_LOAD(&taken->next) == NULL))
+        parkFireOne(taken, here);
+    else
+        parkFireMany(taken, here);
 }
 
 /* parkEnd -- a stranger ends this wait of thread, if it is not over; a listed one may be missed,

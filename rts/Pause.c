@@ -2,7 +2,8 @@
  *
  * Owns    who pauses.
  * Before  the host's collector.   After  rts/World.c: all stand still.
- * Tests   testsuite/unit/PauseTest.c, testsuite/stress/Collector.c
+ * Tests   testsuite/unit/PauseTest.c, testsuite/unit/PausedThreadsTest.c,
+ *         testsuite/stress/Collector.c, testsuite/stress/MovingHeap.c
  *
  * See Note [Pausing], Note [Paused stacks] and Note [Standing still].
  */
@@ -33,6 +34,11 @@ bool pauseIsOthers(void)
     return RELAXED_LOAD(&pausing.pauser) != 0 && !isPauser();
 }
 
+bool pauseIsMine(void)
+{
+    return RELAXED_LOAD(&pausing.pauser) != 0 && isPauser();
+}
+
 /* With the world's lock. */
 static int stopOthers(int64_t deadline_ns)
 {
@@ -56,7 +62,7 @@ static int stopOthers(int64_t deadline_ns)
 int rtsPause(int64_t deadline_ns)
 {
     Capability *here = scheduleEnter();
-    if (RELAXED_LOAD(&pausing.pauser) != 0 && isPauser()) {
+    if (pauseIsMine()) {
         pausing.depth++;
         return 0;
     }
@@ -77,7 +83,7 @@ int rtsPause(int64_t deadline_ns)
 
 int rtsResume(void)
 {
-    if (RELAXED_LOAD(&pausing.pauser) == 0 || !isPauser())
+    if (!pauseIsMine())
         return -EPERM;
     if (--pausing.depth != 0)
         return 0;
@@ -97,7 +103,7 @@ typedef struct Visiting {
     void *env;
     int count;
     const Thread *self; /* the pauser, or NULL */
-    const void *low;    /* on its stack */
+    void *low;          /* on its stack */
 } Visiting;
 
 static void visitOne(Thread *thread, void *env)
@@ -106,7 +112,7 @@ static void visitOne(Thread *thread, void *env)
     ThreadState state = (ThreadState)(RELAXED_LOAD(&thread->status) & 0xff);
     void **word =
         state == ThreadFinished ? &thread->fn_or_result : (void **)(void *)&thread->node.fire;
-    PausedThread paused = {.thread = thread, .low = word, .high = word + 1};
+    PausedThread paused = {.thread = thread, .low = word, .high = word + 1, .is_stack = false};
     if (threadIsTask(thread)) {
         if (state != ThreadFinished) {
             paused.low = &thread->task->env;
@@ -115,6 +121,7 @@ static void visitOne(Thread *thread, void *env)
     } else if (thread->stack != NULL) {
         paused.low = thread == visiting->self ? visiting->low : thread->sp;
         paused.high = stackTop(thread->stack);
+        paused.is_stack = true;
     }
     visiting->visit(&paused, visiting->env);
     visiting->count++;
@@ -130,7 +137,7 @@ static __attribute__((noinline)) int visitAll(PausedVisit *visit, void *env)
 
 int rtsPausedThreads(PausedVisit *visit, void *env)
 {
-    if (RELAXED_LOAD(&pausing.pauser) == 0 || !isPauser())
+    if (!pauseIsMine())
         return -EPERM;
     __builtin_unwind_init(); /* all registers are in this frame */
     int count = visitAll(visit, env);

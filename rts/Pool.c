@@ -24,6 +24,13 @@ static void **linkOf(const Pool *pool, void *item)
     return (void **)(void *)((char *)item + pool->link_offset);
 }
 
+/* Under the lock: it is free.  A stranger may still look at the link. */
+static void setLink(Pool *pool, void *item)
+{
+    RELAXED_STORE(linkOf(pool, item), pool->free);
+    pool->free = item;
+}
+
 static size_t chunkSize(const Pool *pool)
 {
     return sizeof(PoolChunk) + CHUNK_ITEMS * pool->item_size;
@@ -61,8 +68,7 @@ static void *growPool(Pool *pool)
     pool->chunks = chunk;
     for (size_t i = 1; i < CHUNK_ITEMS; i++) {
         char *item = first + i * pool->item_size;
-        *linkOf(pool, item) = pool->free;
-        pool->free = item;
+        setLink(pool, item);
     }
     spinUnlock(&pool->lock);
     return first;
@@ -81,8 +87,7 @@ void *poolTake(Pool *pool)
 void poolGive(Pool *pool, void *item)
 {
     spinLock(&pool->lock);
-    *linkOf(pool, item) = pool->free;
-    pool->free = item;
+    setLink(pool, item);
     spinUnlock(&pool->lock);
 }
 

@@ -16,9 +16,9 @@ typedef struct Pool {
     SpinLock lock;
     const Allocator *allocator; /* constant while open */
     size_t item_size;           /* constant: a multiple of the cache line */
-    size_t link_offset;         /* constant: where an item keeps a void * that only the pool uses */
-    void *free;                 /* under lock */
-    PoolChunk *chunks;          /* under lock */
+    size_t link_offset; /* constant: where an item keeps a void * of the pool's, while it is free */
+    void *free;         /* under lock */
+    PoolChunk *chunks;  /* under lock */
 } Pool;
 
 void poolOpen(Pool *pool, const Allocator *allocator, size_t item_size, size_t link_offset);

@@ -12,8 +12,10 @@
 #include "capability/Monitor.h"
 #include "rts/Foreign.h"
 #include "rts/Interrupt.h"
+#include "rts/Loop.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
+#include "rts/Step.h"
 #include "rts/World.h"
 
 #include <errno.h>
@@ -26,7 +28,7 @@ static int addCapability(void)
     int result = capabilityTableMake(model->backend, model->clock, startupAllocator(), &made);
     if (result != 0)
         return result;
-    result = workerAdd(made, startupHooks());
+    result = workerAdd(made, &loop_hooks);
     if (result != 0)
         capabilityTableDrop(made, startupAllocator());
     return result;
@@ -77,6 +79,8 @@ int capabilitySetCount(uint32_t count)
     bool green = scheduleEnterSelf() != NULL;
     if (count == 0 || count > CAPABILITY_MOST)
         return -EINVAL;
+    if (stepIsOn() && count != 1)
+        return -EPERM;
     int result = green ? 0 : startupEnter();
     if (result != 0)
         return result;

@@ -11,23 +11,17 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
-#include "rts/Bound.h"
-#include "rts/Disabled.h"
+#include "rts/Hooks.h"
 #include "rts/Look.h"
 #include "rts/Park.h"
-#include "rts/Resize.h"
 #include "rts/Startup.h"
 #include "rts/Starved.h"
 #include "rts/ThreadBody.h"
-#include "rts/World.h"
 #include "rts/context/Context.h"
 
 #include <errno.h>
 
-enum {
-    LONG_RUN_NS = 20 * 1000, /* threads that run longer are worth waking a sleeper for at once */
-    STACK_LINES = 8          /* what a parked thread's frames take: from the switch to its call */
-};
+enum { LONG_RUN_NS = 20 * 1000 }; /* who runs longer is worth waking a sleeper for at once */
 
 static void threadMain(void *pass);
 
@@ -56,8 +50,8 @@ static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
             return NULL; /* to the loop, which sees to it: See Note [Capability modes] */
         old = lookAround(scheduler) || old;
     }
-    if (UNLIKELY(capabilityHasMail(capability)))
-        capabilityReceive(capability);
+    if (UNLIKELY((capabilityMail(capability) | scheduler->turns) != 0))
+        old = lookAside(scheduler) || old;
     return old ? capabilityPopOld(capability) : capabilityPopYoung(capability);
 }
 
@@ -106,6 +100,8 @@ static __attribute__((noinline)) Thread *pickSlow(Scheduler *scheduler, bool yie
 static ALWAYS_INLINE Thread *pickThread(Scheduler *scheduler, bool yielded, Runnable **other)
 {
     Runnable *next = popNext(scheduler, yielded);
+    if (UNLIKELY(lookIsCrowded(capabilityOf(scheduler))))
+        lookAhead(capabilityOf(scheduler), yielded);
     *other = NULL;
     if (LIKELY(next != NULL && next->run == scheduleRunThread))
         return threadOfRunnable(next);
@@ -292,21 +288,12 @@ int scheduleYield(void)
     return 0;
 }
 
-/* A poll makes many threads ready before the first of them runs: by then the stacks are here. */
-static inline void fetchStack(const Thread *thread)
-{
-    uintptr_t top = (uintptr_t)thread->sp;
-#pragma GCC unroll 8
-    for (int line = 0; line < STACK_LINES; line++)
-        __builtin_prefetch((const void *)(top + (uintptr_t)line * CACHE_LINE));
-}
-
 void scheduleReady(Thread *thread, Capability *here)
 {
     uint32_t pinned = thread->node.tag & TAG_PINNED;
-    if (thread->runnable.run == scheduleRunThread)
-        fetchStack(thread);
     if (LIKELY(here != NULL)) {
+        if (LIKELY(pinned == 0 && !lookIsCrowded(here))) /* See Note [Crowds] */
+            stackFetch(thread->sp);
         queueHere(here, thread);
         offerSurplus(schedulerOf(here), here->current == NULL ? 2 : 1);
     } else if (pinned != 0) {
@@ -321,10 +308,11 @@ void scheduleSafepointSlow(Capability *capability)
     Scheduler *scheduler = schedulerOf(capability);
     if (scheduleCalledBack(capability) || scheduler->stm.running != NULL)
         return; /* See Note [Safepoints poll] */
+    hooksSafepoint(capability);
     bool told = capabilityAttend(capability, AttentionPoll) != 0;
     uint32_t fired = 0;
     if (told) {
-        fired = eventManagerPoll(&capability->manager, 0, capability);
+        fired = lookPoll(scheduler);
     } else if (scheduler->safepoints >= SAFEPOINTS_PER_LOOK) {
         scheduler->safepoints = 0;
         fired = lookForPoll(scheduler);
@@ -426,19 +414,22 @@ bool scheduleRunOnly(Scheduler *scheduler, Thread *thread)
     return true;
 }
 
-void scheduleRunThread(Runnable *runnable, Capability *capability)
+/* Where their addresses are is no call: bodies run with them in registers, and what they save of
+ * those must not look like return addresses.  See Note [Active frames]. */
+#define BEHIND_NO_CALL __attribute__((patchable_function_entry(16, 16)))
+
+BEHIND_NO_CALL void scheduleRunThread(Runnable *runnable, Capability *capability)
 {
     scheduleRunOnly(schedulerOf(capability), threadOfRunnable(runnable));
 }
 
-void scheduleRunNewborn(Runnable *runnable, Capability *capability)
+BEHIND_NO_CALL void scheduleRunNewborn(Runnable *runnable, Capability *capability)
 {
     if (scheduleBindStack(schedulerOf(capability), threadOfRunnable(runnable)))
         scheduleRunThread(runnable, capability);
 }
 
-/* As long as it is enabled, and carried here. */
-static void runReady(Scheduler *scheduler)
+bool scheduleRunReady(Scheduler *scheduler)
 {
     Capability *capability = capabilityOf(scheduler);
     while (workerCapability() != NULL && SEQ_CST_LOAD(&capability->mode) == CapabilityEnabled) {
@@ -446,51 +437,11 @@ static void runReady(Scheduler *scheduler)
         scheduler->handed = NULL;
         if (next == NULL)
             next = popNext(scheduler, false);
-        if (next != NULL) {
-            if (!scheduleIsThread(next))
-                COUNT(&capability->stats.switches, 1);
-            next->run(next, capability);
-            continue;
-        }
-        starvedShare(scheduler);
-        startupNothingReady();
-        if (!idleSearch(capability)) {
-            idleSleep(capability);
-            scheduler->last_look_ns = capability->manager.now_ns;
-            scheduler->last_poll_ns = capability->manager.now_ns;
-        }
+        if (next == NULL)
+            return false;
+        if (!scheduleIsThread(next))
+            COUNT(&capability->stats.switches, 1);
+        next->run(next, capability);
     }
-}
-
-/* See Note [Capability modes]. */
-static void runLoop(Capability *capability)
-{
-    Scheduler *scheduler = schedulerOf(capability);
-    uint32_t mode;
-    while (workerCapability() != NULL &&
-           ((mode = SEQ_CST_LOAD(&capability->mode)) & CapabilityStopped) == 0) {
-        if (mode == CapabilityEnabled)
-            runReady(scheduler);
-        else if (mode & CapabilityHalted)
-            worldHalt(capability);
-        else if (mode & CapabilityAlone)
-            resizeRevive();
-        else
-            disabledServe(scheduler);
-    }
-}
-
-/* See Note [Carriers]. */
-void scheduleLoop(Worker *worker)
-{
-    Capability *capability = worker->capability;
-    LoopStack *loop = loopStackOf(worker);
-    schedulerOf(capability)->loop = loop;
-    RELAXED_STORE(&capability->current, NULL); /* it may have been taken from one that ran */
-    capability->bound = worker->bound != NULL;
-    if (capability->bound)
-        boundServe(worker, schedulerOf(capability));
-    else
-        runLoop(capability);
-    loopStackReturn(loop, capability);
+    return true;
 }

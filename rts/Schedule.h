@@ -2,10 +2,9 @@
  *
  * Note [Switching directly]
  *   A thread that parks, yields or ends picks the next thread itself and switches to it; only when
- *   there
- *   is none does it switch to the worker's loop, which searches and sleeps.  What must happen to
- *   the thread that was left, once its stack is saved, is written into Scheduler.after and done by
- *   whoever runs next on this OS thread (afterSwitch):
+ *   there is none does it switch to the worker's loop, which searches and sleeps.  What must happen
+ *   to the thread that was left, once its stack is saved, is written into Scheduler.after and done
+ *   by whoever runs next on this OS thread (afterSwitch):
  *     AfterSwap     yielded to the oldest, in the run queue's gate: change places
  *     AfterRequeue  yielded otherwise: push it at the young end
  *     AfterCommit   parks: claimCommit; if it has been claimed meanwhile, push it
@@ -16,9 +15,11 @@
  *
  * Note [Picking the next]
  *   After a yield the old end of the queue is next (round robin).  After a park or an end the young
- *   end is: in a fork tree few stacks live at once.  Every OLD_EVERY_NS the old end is next all the
- *   same, so that nobody starves; by time, not by count: each old one that runs in a tree of short
- *   threads opens another branch.
+ *   end is: in a fork tree few stacks live at once.  What a poll, a sleep or a theft leaves ready
+ *   runs in the order of arrival (`turns`): who waited for an event longest is served first, and a
+ *   busy client cannot push the others back by coming again.  Every OLD_EVERY_NS the old end is
+ *   next in any case, so that nobody starves; by time, not by count: each old one that runs in a
+ *   tree of short threads opens another branch.
  *
  * Note [Safepoints poll]
  *   A thread that computes and never parks passes safepoints.  Every SAFEPOINTS_PER_LOOK of them
@@ -82,6 +83,7 @@ typedef struct Scheduler {
                             that could wait runs here */
     Stack *left_stack;   /* AfterEnd: the stack to give back */
     uint32_t safepoints; /* since the clock was last read at one */
+    uintptr_t turns;     /* pops that are the old end's: See Note [Picking the next] */
     Runnable *handed;    /* what the loop is to run next, or NULL */
     int64_t last_poll_ns, last_look_ns, last_rebias_ns, last_old_ns;
     uint64_t look_at;    /* at this count of switches the clock is read again (who changes the
@@ -91,7 +93,7 @@ typedef struct Scheduler {
     LoopStack *loop;     /* its carrier's; See Note [Loop stacks] */
     TaskContext *step;   /* of the task that is `current`, or NULL */
     BlockArming *arming; /* the task's transaction that runs, or NULL: See Note [Task waits] */
-    CellCache bodies, waiters; /* of tasks */
+    CellCache bodies;    /* of tasks */
     StackCache stacks;
     ThreadCache threads;
     uint64_t forks, ended, parks; /* COUNT; others read */
@@ -100,6 +102,9 @@ typedef struct Scheduler {
                      * which its thread is to be handed over: See Note [Runaways] */
     bool stays;     /* owner: its thread is in a fork, and is not handed over */
     StmShare stm;
+    int64_t step_until_ns; /* owner: 0, or when the step is over: See Note [Steps] */
+    void *user;            /* owner stores (relaxed), anyone looks: the host's */
+    bool begun;            /* owner: the host was told of its start: See Note [Hooks] */
 } Scheduler;
 
 _Static_assert(sizeof(Scheduler) <= sizeof(UpperShare), "raise UPPER_WORDS");
@@ -230,7 +235,8 @@ bool scheduleBindStack(Scheduler *scheduler, Thread *thread);
  * capability is not carried here any more. */
 bool scheduleRunOnly(Scheduler *scheduler, Thread *thread);
 
-/* scheduleLoop -- WorkerHooks.loop. */
-void scheduleLoop(Worker *worker);
+/* scheduleRunReady -- worker's loop: run what is ready.  False: there is nothing, or it is called
+ * off; true: its mode has changed, or it is not carried here any more. */
+bool scheduleRunReady(Scheduler *scheduler);
 
 #endif

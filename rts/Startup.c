@@ -21,12 +21,15 @@
 #include "rts/HandOver.h"
 #include "rts/Hold.h"
 #include "rts/Interrupt.h"
+#include "rts/Loop.h"
 #include "rts/Outside.h"
 #include "rts/Overflow.h"
 #include "rts/Park.h"
 #include "rts/Process.h"
 #include "rts/Resize.h"
 #include "rts/Signal.h"
+#include "rts/Step.h"
+#include "rts/StreamCall.h"
 #include "rts/Task.h"
 #include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
@@ -52,8 +55,6 @@ typedef enum RtsState {
     RtsForked = 3, /* See Note [After a fork] */
     RtsBroken = 4
 } RtsState;
-
-enum { DRAIN_LOOK_NS = 2 * 1000 * 1000 }; /* how often a draining shutdown looks again by itself */
 
 static struct {
     pthread_mutex_t lock;
@@ -119,32 +120,13 @@ static uint64_t livingThreads(void)
     return forked - ended;
 }
 
-/* ---- workers' hooks ---- */
-
-static int startWorker(Worker *worker)
-{
-    int result = loopStackInit(loopStackOf(worker));
-    if (rts.signals)
-        foreignInterruptWatchHere();
-    return result == 0 && rts.signals ? overflowWatchHere() : result;
-}
-
-static void endWorker(Worker *worker)
-{
-    (void)worker;
-    if (rts.signals)
-        overflowUnwatchHere();
-}
-
-static const WorkerHooks worker_hooks = {startWorker, scheduleLoop, endWorker};
-
 /* ---- start ---- */
 
 enum { STACK_WARM_NS = 1000 * 1000 * 1000 };
 
 /* The Monitor's upkeep: stacks that nobody has wanted for a while give their pages back; is anybody
  * left who can wake anybody? */
-static void keepUp(int64_t now_ns, bool quiet)
+void startupKeepUp(int64_t now_ns, bool quiet)
 {
     stackDepotTrim(quiet ? now_ns + 1 : now_ns - STACK_WARM_NS);
     if (quiet)
@@ -154,17 +136,19 @@ static void keepUp(int64_t now_ns, bool quiet)
 static uint32_t wantedCapabilities(const RtsConfig *config)
 {
     const char *text = getenv("CAPRI_CAPABILITIES");
-    if (config->capabilities != 0)
-        return config->capabilities;
+    if (config->capabilities != 0 || config->stepped)
+        return config->stepped ? 1 : config->capabilities;
     if (text != NULL && atoi(text) > 0)
         return (uint32_t)atoi(text);
     uint32_t processors = processorsUsable();
     return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
 }
 
-const WorkerHooks *startupHooks(void)
+static bool isGood(const RtsConfig *config)
 {
-    return &worker_hooks;
+    if (config->stepped && (config->capabilities > 1 || config->hand_over))
+        return false;
+    return wantedCapabilities(config) <= CAPABILITY_MOST && backendByName(config->backend) != NULL;
 }
 
 /* Undo the first `steps` steps of startRooms, last first. */
@@ -172,8 +156,11 @@ static void stopRooms(int steps)
 {
     if (steps > 7)
         monitorStop();
-    if (steps > 6)
+    if (steps > 6) {
+        stepEnd();
         workerStopAll();
+        loopEndAll();
+    }
     if (steps > 5)
         handOverEnd();
     if (steps > 5 && rts.signals) {
@@ -207,7 +194,7 @@ static int startRooms(const RtsConfig *config)
     const Allocator *allocator = startupAllocator();
     const Backend *backend = backendByName(config->backend);
     uint32_t count = wantedCapabilities(config);
-    int result = backend == NULL || count > CAPABILITY_MOST ? -EINVAL : 0;
+    int result = isGood(config) ? 0 : -EINVAL;
     int step = 0;
     for (; result == 0 && step < 8; step++) {
         switch (step) {
@@ -217,8 +204,7 @@ static int startRooms(const RtsConfig *config)
             outsideStart(allocator);
             result = blockingPoolStart(config->blocking_threads, config->blocking_idle_ms);
             if (result == 0)
-                result =
-                    spareStart(config->foreign_threads, config->foreign_idle_ms, &worker_hooks);
+                result = spareStart(config->foreign_threads, config->foreign_idle_ms, &loop_hooks);
             break;
         case 1:
             tvarStart(allocator);
@@ -237,16 +223,19 @@ static int startRooms(const RtsConfig *config)
             result = capabilityTableStart(count, backend, &clockMonotonic, allocator);
             break;
         case 5:
+            streamCallStart(capabilities.items[0]->manager.backend->submit != NULL);
+            loopStart(rts.signals, &config->hooks);
             foreignInterruptStart(rts.signals);
             foreignInterruptAsk(interruptIsPending);
             handOverStart(rts.signals && config->hand_over);
             result = rts.signals ? overflowStart() : 0;
             break;
         case 6:
-            result = workerStartAll(&worker_hooks);
+            result = config->stepped ? stepStart(config->step_us, rts.in_main)
+                                     : workerStartAll(&loop_hooks);
             break;
         case 7:
-            result = monitorStart(keepUp);
+            result = config->stepped ? 0 : monitorStart(startupKeepUp);
             break;
         }
     }
@@ -326,20 +315,34 @@ static bool endServices(int64_t deadline_ns)
     return true;
 }
 
+static bool noneLives(void *env)
+{
+    (void)env;
+    return livingThreads() == 0;
+}
+
+/* Until one ends, or some time has passed.  False: there is no way to. */
+static bool awaitEnds(uint32_t ends)
+{
+    struct timespec look = {0, DRAIN_LOOK_NS};
+    if (stepIsOn())
+        return stepWait(noneLives, NULL, DEADLINE_NEVER) >= 0;
+    syscall(SYS_futex, &rts.ends, FUTEX_WAIT_PRIVATE, ends, &look, NULL, 0);
+    return true;
+}
+
 /* Wait until `deadline_ns` for threads to end.  True: none lives. */
 static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
 {
     SEQ_CST_STORE(&startup_draining, 1);
     while (livingThreads() != 0) {
         uint32_t ends = SEQ_CST_LOAD(&rts.ends);
-        struct timespec look = {0, DRAIN_LOOK_NS};
         if (mode == Cancel)
             parkCancelAll(); /* again: who began to wait just before is found now */
         if (livingThreads() == 0)
             break;
-        if (rtsNow() >= deadline_ns)
+        if (rtsNow() >= deadline_ns || !awaitEnds(ends))
             return false;
-        syscall(SYS_futex, &rts.ends, FUTEX_WAIT_PRIVATE, ends, &look, NULL, 0);
     }
     return true;
 }
@@ -356,6 +359,8 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
         result = -ENXIO;
     } else if (rts.count > 1) {
         rts.count--;
+    } else if (!stepTake()) {
+        result = -EPERM;
     } else {
         SEQ_CST_STORE(&rts.state, RtsStopping);
         while (SEQ_CST_LOAD(&rts.inside) != 0) /* what they fork lives, too */
@@ -418,7 +423,8 @@ void startupSurvive(bool green, uint32_t wanted)
     RELAXED_STORE(&rts.wanted, wanted);
     RELAXED_STORE(&startup_draining, 0);
     parkCancelReset(); /* a shutdown that was under way is not under way here */
-    RELAXED_STORE(&startup_child, green ? StartupOrphan : StartupForked);
+    uint32_t orphan = stepIsOrphan() ? StartupOrphan : 0;
+    RELAXED_STORE(&startup_child, green ? orphan : (uint32_t)StartupForked);
     SEQ_CST_STORE(&rts.state, green ? RtsUp : RtsForked);
 }
 
@@ -443,7 +449,8 @@ void startupReviveRest(void)
     if (wanted == 0)
         return;
     AND_SEQ_CST(&capabilities.items[0]->mode, ~(uint32_t)CapabilityAlone);
-    monitorStart(keepUp); /* without one, busy capabilities help each other less; it runs */
+    if (!stepIsOn()) /* without one, busy capabilities help each other less; it runs */
+        monitorStart(startupKeepUp);
     resizeTo(wanted);
     RELAXED_STORE(&rts.wanted, 0);
 }
@@ -455,9 +462,11 @@ static int reviveWorkers(void)
     pthread_mutex_lock(&rts.lock);
     if (rts.state == RtsForked) {
         worldLock();
-        result = workerStartAll(&worker_hooks);
+        result = stepIsOn() ? 0 : workerStartAll(&loop_hooks);
         if (result == 0)
             startupReviveRest();
+        if (stepIsOn())
+            stepRevive();
         worldUnlock();
         if (result == 0)
             SEQ_CST_STORE(&rts.state, RtsUp);

@@ -3,8 +3,7 @@
  * Note [Coming in]
  *   A plain OS thread that forks, or makes a TVar, holds the runtime up while it does so:
  *   startupEnter adds 1 to `inside` (seq_cst), then reads the state (seq_cst); shutdown stores the
- *   state (seq_cst), then
- *   waits until `inside` is 0 (seq_cst).  See Note [StoreLoad].
+ *   state (seq_cst), then waits until `inside` is 0 (seq_cst).  See Note [StoreLoad].
  *
  * Note [After a fork]
  *   rts/Fork.c leaves the child with one capability and says so here:
@@ -55,8 +54,8 @@ void startupUncaught(Thread *thread, int code, void *payload);
 /* startupForkedOutside -- a plain OS thread forked one more. */
 void startupForkedOutside(void);
 
-/* What rts/Resize.c and rts/Fork.c need of the rooms. */
-const WorkerHooks *startupHooks(void);
+/* startupKeepUp -- the Monitor's upkeep. */
+void startupKeepUp(int64_t now_ns, bool quiet);
 
 /* startupReviveRest -- holder of the world's lock: if this is a fork's child whose other workers
  * have not been started yet, start them and the Monitor. */
@@ -98,7 +97,8 @@ static inline void startupNothingReady(void)
 /* startupBrokenEnd -- a green thread's body has returned in a child where nothing can follow. */
 void startupBrokenEnd(void) __attribute__((noreturn));
 
-/* Is rtsShutdown waiting for threads to end? */
+/* Is rtsShutdown waiting for threads to end?  So often it looks by itself. */
+enum { DRAIN_LOOK_NS = 2 * 1000 * 1000 };
 extern uint32_t startup_draining;
 void startupThreadEndedSlow(void);
 

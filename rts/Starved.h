@@ -6,8 +6,7 @@
  *   one would fail again, and the stack would lie idle); it is queued and tries again.
  *   Capabilities that keep stacks warm give them to the depot when they next have nothing to run or
  *   look at the clock.  When the timer wins, or when no stack could ever come (no thread holds one,
- *                       nobody keeps
- *   one warm), the newborn ends, and its joiners get -ENOMEM.
+ *   nobody keeps one warm), the newborn ends, and its joiners get -ENOMEM.
  */
 #ifndef RTS_STARVED_H
 #define RTS_STARVED_H

@@ -3,9 +3,10 @@
  * Owns    TaskBody; Scheduler.step.
  * Before  rts/Schedule.c: the loop takes it from a queue.   After  rts/TaskWait.c: its waits.
  * Tests   testsuite/unit/TaskTest.c, testsuite/unit/TaskStepTest.c,
- *         testsuite/unit/TaskMemoryTest.c, testsuite/stress/TaskStorm.c
+ *         testsuite/unit/TaskMemoryTest.c, testsuite/stress/TaskStorm.c,
+ *         testsuite/model/TaskModel.c (every interleaving)
  *
- * See Note [Tasks] and Note [Calls in a step].
+ * See Note [Tasks], Note [Task rounds] and Note [Calls in a step].
  */
 #include "rts/Task.h"
 
@@ -23,24 +24,20 @@ static CellPool bodies;
 void taskStart(const Allocator *allocator)
 {
     cellPoolOpen(&bodies, allocator, sizeof(TaskBody));
-    taskWaitStart(allocator);
 }
 
 void taskEnd(void)
 {
-    taskWaitEnd();
     cellPoolClose(&bodies);
 }
 
 void taskLockAll(void)
 {
     cellPoolLock(&bodies);
-    taskWaitLockAll();
 }
 
 void taskUnlockAll(void)
 {
-    taskWaitUnlockAll();
     cellPoolUnlock(&bodies);
 }
 
@@ -56,14 +53,12 @@ static void loseTask(Thread *thread, void *survivor)
 void taskSurvive(Thread *survivor)
 {
     cellPoolSurvive(&bodies);
-    taskWaitSurvive();
     threadPoolEach(loseTask, survivor);
 }
 
 void taskDrain(Scheduler *scheduler)
 {
     cellCacheDrain(&bodies, &scheduler->bodies);
-    taskWaitDrain(scheduler);
 }
 
 static inline void enterTask(Thread *task, Capability *here, TaskContext *context)
@@ -296,10 +291,11 @@ static Runnable *runStep(Thread *task, Capability *here)
 
 void taskRun(Runnable *runnable, Capability *here)
 {
-    Runnable *next = runStep(threadOfRunnable(runnable), here);
-    while (next != NULL && next->run == taskRun) {
+    for (;;) {
+        runnable = runStep(threadOfRunnable(runnable), here);
+        if (runnable == NULL || runnable->run != taskRun)
+            break;
         COUNT(&here->stats.switches, 1);
-        next = runStep(threadOfRunnable(next), here);
     }
-    schedulerOf(here)->handed = next;
+    schedulerOf(here)->handed = runnable;
 }

@@ -48,8 +48,8 @@ static inline Caught *taskCaughtOf(const Thread *thread)
 /* taskRun -- Runnable.run of tasks. */
 void taskRun(Runnable *runnable, Capability *capability);
 
-/* taskSawBusy -- an fd call in a step has met EAGAIN; view: what it saw before, or NULL.  -EAGAIN.
- * */
+/* taskSawBusy -- an fd call in a step has met EAGAIN; view: what it saw before, or NULL.  Returns
+ * -EAGAIN. */
 struct FdView;
 int taskSawBusy(TaskContext *step, int fd, FdDirection direction, const struct FdView *view);
 

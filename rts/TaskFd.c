@@ -2,7 +2,8 @@
  *
  * Owns    Thread.wait of a task that waits for an fd.
  * Before  rts/TaskWait.c.   After  iomgr/FdAwait.c: publish.   rts/Park.h: commit.
- * Tests   testsuite/unit/TaskWaitTest.c, testsuite/conformance/TaskConformance.c
+ * Tests   testsuite/unit/TaskWaitTest.c, testsuite/conformance/TaskConformance.c,
+ *         testsuite/model/TaskFdModel.c (every interleaving)
  *
  * The two halves of rts/ThreadWait.c, without a stack in between.  See Note [Task waits], Note [Fd
  * home] and Note [Fd slot states].
@@ -31,8 +32,7 @@ static void note(Thread *task, uint32_t home, uint16_t generation, FdDirection d
     task->wait = (TaskWait){home, generation, TaskWaitFd, (uint8_t)(flags | way)};
 }
 
-/* See Note [Listed waits].  FD_ASK_KERNEL: cannot tell, the long way; else 0: it waits, 1: ready.
- * */
+/* See Note [Listed waits].  FD_ASK_KERNEL: cannot tell, the long way; 1: ready; 0: see *waits. */
 static int armListed(TaskContext *context, FdSeen seen, bool *waits)
 {
     const FdView *view = &context->view;

@@ -1,52 +1,22 @@
 /* TaskWait.c -- what a task's step records, arming it when the step has returned, what came of it.
  *
- * Owns    TaskContext's record; Thread.wait; the Waiters of tasks.
+ * Owns    TaskContext's record; Thread.wait.
  * Before  rts/Task.c: the step.   After  rts/Park.h: publishing and committing.
- * Tests   testsuite/unit/TaskWaitTest.c
+ * Tests   testsuite/unit/TaskWaitTest.c, testsuite/unit/TaskQueueTest.c,
+ *         testsuite/model/TaskModel.c (every interleaving)
  *
- * See Note [Task waits].
+ * See Note [Task rounds] and Note [Task waits].
  */
 #include "rts/TaskWait.h"
 
 #include "rts/MVar.h"
 #include "rts/Park.h"
 #include "rts/stm/Block.h"
+#include "rts/stm/Event.h"
 #include "rts/stm/STM.h"
 #include "rts/stm/TVar.h"
 
 #include <errno.h>
-
-static CellPool waiters;
-
-void taskWaitStart(const Allocator *allocator)
-{
-    cellPoolOpen(&waiters, allocator, sizeof(Waiter));
-}
-
-void taskWaitEnd(void)
-{
-    cellPoolClose(&waiters);
-}
-
-void taskWaitLockAll(void)
-{
-    cellPoolLock(&waiters);
-}
-
-void taskWaitUnlockAll(void)
-{
-    cellPoolUnlock(&waiters);
-}
-
-void taskWaitSurvive(void)
-{
-    cellPoolSurvive(&waiters);
-}
-
-void taskWaitDrain(Scheduler *scheduler)
-{
-    cellCacheDrain(&waiters, &scheduler->waiters);
-}
 
 /* ---- what the step records ------------------------------------------------------------------- */
 
@@ -179,6 +149,15 @@ void taskWaitSettle(Thread *task, int result)
     claimTry(&task->claim, parkBegin(task), result);
 }
 
+/* Its result is known, and nobody can end what is over. */
+static void settleDone(Thread *task, int status, void *value)
+{
+    task->wait.kind = TaskWaitDone;
+    task->wait.flags = 0;
+    RELAXED_STORE(&task->wait.home, (uint32_t)status);
+    RELAXED_STORE(&task->fn_or_result, value);
+}
+
 bool taskWaitPark(Thread *task, Capability *here, int64_t deadline_ns)
 {
     if (deadline_ns != DEADLINE_NEVER) {
@@ -200,7 +179,7 @@ static bool isRefused(Thread *task)
            interruptRaise(task);
 }
 
-static bool armDelay(TaskContext *context, Capability *here)
+static __attribute__((noinline)) bool armDelay(TaskContext *context, Capability *here)
 {
     Thread *task = context->task;
     int64_t until_ns = context->until_ns;
@@ -219,24 +198,25 @@ static bool armDelay(TaskContext *context, Capability *here)
     return taskWaitPark(task, here, until_ns);
 }
 
-static bool armMVar(TaskContext *context, Capability *here)
+static __attribute__((noinline)) bool armMVar(TaskContext *context, Capability *here)
 {
     Thread *task = context->task;
     bool timed = context->deadline_ns != DEADLINE_NEVER;
-    Waiter *waiter = cellTake(&waiters, &schedulerOf(here)->waiters);
-    if (waiter == NULL) {
-        taskWaitSettle(task, -ENOMEM);
-        return false;
-    }
-    mvarWaiter(waiter, context->mvar, (MVarWaits)context->operation, context->brings);
-    task->wait = (TaskWait){.kind = TaskWaitMVar};
-    bool waits = waitQueueTaskBegin(waiter, task, here, ThreadBlockedOnMVar, timed);
-    return timed && waits ? taskWaitPark(task, here, context->deadline_ns) : waits;
+    Waiter asked;
+    mvarWaiter(&asked, context->mvar, (MVarWaits)context->operation, context->brings);
+    task->wait.kind = TaskWaitMVar; /* `home` is the queue's */
+    task->wait.flags = timed ? 0 : TASK_LISTED;
+    int result = waitQueueTaskBegin(&asked, task, here, ThreadBlockedOnMVar, timed);
+    if (result == WAIT)
+        return !timed || taskWaitPark(task, here, context->deadline_ns);
+    settleDone(task, result, context->operation == MVarPuts ? NULL : RELAXED_LOAD(&asked.value));
+    return false;
 }
 
 /* One list; listed if there is no deadline. */
-static bool armList(Thread *task, Capability *here, const ListedWait *wait, TaskWaitKind kind,
-                    ThreadState why, int64_t deadline_ns)
+static __attribute__((noinline)) bool armList(Thread *task, Capability *here,
+                                              const ListedWait *wait, TaskWaitKind kind,
+                                              ThreadState why, int64_t deadline_ns)
 {
     bool timed = deadline_ns != DEADLINE_NEVER;
     task->wait = (TaskWait){.kind = (uint8_t)kind, .flags = timed ? 0 : TASK_LISTED};
@@ -273,62 +253,67 @@ static bool armThread(Thread *task, Capability *here, WatchList *ended, int64_t 
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-/* Run it.  False: it has retried, and its nodes are published.  True: status and value are there.
- * */
-static bool runSTM(TaskContext *context, Capability *here)
+/* Run it.  False: it has retried, its nodes are published; *until_ns: when it is to be woken.
+ * True: status and value are there. */
+static bool runSTM(TaskContext *context, Capability *here, Event *kept, int64_t *until_ns)
 {
     Scheduler *scheduler = schedulerOf(here);
     BlockArming arming = {.task = context->task,
                           .action = context->action,
                           .status_action = context->status_action,
-                          .env = context->action_env};
+                          .env = context->action_env,
+                          .deadline_ns = context->deadline_ns,
+                          .kept = kept};
     scheduler->arming = &arming;
     context->status = stmRun(context->action, context->status_action, context->action_env,
                              &context->value, context->deadline_ns);
     scheduler->arming = NULL;
+    eventForget(arming.kept, here);
+    *until_ns = arming.until_ns;
     return context->status != -EINPROGRESS || arming.watches == NULL;
 }
 
-static bool parkSTM(TaskContext *context, Capability *here)
+static bool parkSTM(TaskContext *context, Capability *here, int64_t until_ns)
 {
     Thread *task = context->task;
     task->wait = (TaskWait){.kind = TaskWaitSTM};
     threadSetStatus(task, ThreadBlockedOnTVar, -1);
-    return taskWaitPark(task, here, context->deadline_ns);
+    return taskWaitPark(task, here, until_ns);
 }
 
-static bool armSTM(TaskContext *context, Capability *here)
+static __attribute__((noinline)) bool armSTM(TaskContext *context, Capability *here)
 {
-    Thread *task = context->task;
-    if (!runSTM(context, here))
-        return parkSTM(context, here);
-    taskWaitSettle(task, 0);
-    task->wait = (TaskWait){.home = (uint32_t)context->status, .kind = TaskWaitDone};
-    threadSetAbout(task, context->value);
+    int64_t until_ns;
+    if (!runSTM(context, here, NULL, &until_ns))
+        return parkSTM(context, here, until_ns);
+    settleDone(context->task, context->status, context->value);
     return false;
 }
 
-/* Woken for 0, it runs again; -EINVAL: of what it had read something is gone, which it will find
- * itself, if it still is of interest. */
-static bool finishSTM(TaskContext *context, Capability *here, int result)
+/* Woken for 0, or by a time that it waits for, it runs again; -EINVAL: something it had read is
+ * gone, which it will find itself, if it still is of interest. */
+static __attribute__((noinline)) bool finishSTM(TaskContext *context, Capability *here, int result)
 {
     Thread *task = context->task;
     BlockWatches *watches = (BlockWatches *)(void *)task->node.next;
-    int64_t deadline_ns = taskWaitIsTimed(task) ? task->timer.deadline_ns : DEADLINE_NEVER;
+    int64_t deadline_ns = watches->deadline_ns, until_ns;
+    if (result == -ETIMEDOUT && task->timer.deadline_ns < deadline_ns)
+        result = 0;
     context->action = watches->action;
     context->status_action = watches->status_action;
     context->action_env = watches->env;
-    blockForget(watches, here);
+    Event *events = blockForget(watches, here);
     context->status = result;
-    if (result != 0 && result != -EINVAL)
+    if (result != 0 && result != -EINVAL) {
+        eventForget(events, here);
         return true;
+    }
     context->deadline_ns = deadline_ns;
-    bool done = runSTM(context, here);
+    bool done = runSTM(context, here, events, &until_ns);
     context->deadline_ns = DEADLINE_NEVER;
     if (done)
         return true;
-    context->deadline_ns = deadline_ns;
-    if (parkSTM(context, here))
+    if (parkSTM(context, here, until_ns))
         return false;
     scheduleReady(task, here);
     return false;
@@ -363,12 +348,11 @@ bool taskWaitArm(TaskContext *context, Capability *here)
 
 static void finishMVar(TaskContext *context, Capability *here, int result)
 {
-    Waiter *waiter = (Waiter *)(void *)RELAXED_LOAD(&context->task->node.next);
-    waitQueueTaskEnd(waiter, result, here);
+    Thread *task = context->task;
+    waitQueueTaskEnd(task, result, here); /* it is not listed: See taskWaitFinish */
     context->status = result;
-    if (result == 0)
-        context->value = RELAXED_LOAD(&waiter->value);
-    cellGive(&waiters, &schedulerOf(here)->waiters, waiter);
+    if (result == 0 && waiterTaskKind(task) != MVarPuts)
+        context->value = RELAXED_LOAD(&task->fn_or_result);
 }
 
 /* A list's node is taken back. */
@@ -381,7 +365,8 @@ static WatchList *leaveList(Thread *task, Capability *here)
 }
 
 /* False: it was woken for nothing, and waits again: See Note [Interrupted lists]. */
-static bool finishThread(TaskContext *context, Capability *here, int result)
+static __attribute__((noinline)) bool finishThread(TaskContext *context, Capability *here,
+                                                   int result)
 {
     Thread *task = context->task;
     WatchList *ended = leaveList(task, here);
@@ -399,13 +384,13 @@ static bool finishThread(TaskContext *context, Capability *here, int result)
     return true;
 }
 
-bool taskWaitFinish(TaskContext *context, Capability *here)
+static __attribute__((noinline)) bool finishAny(TaskContext *context, Capability *here)
 {
     Thread *task = context->task;
     TaskWaitKind kind = (TaskWaitKind)task->wait.kind;
     Claim claim = ACQUIRE_LOAD(&task->claim);
     int result = claimResult(claim);
-    ASSERT_CMP(claimState(claim), ==, ClaimFired);
+    ASSERT(kind == TaskWaitDone || claimState(claim) == ClaimFired);
     if (taskWaitIsTimed(task))
         timerHeapDisarm(&here->manager.timers, &task->timer);
     switch (kind) {
@@ -437,11 +422,23 @@ bool taskWaitFinish(TaskContext *context, Capability *here)
     return true;
 }
 
-/* A lost task's Waiter is of the pool, which forgets it; its transaction's nodes are not. */
+/* At an MVar, listed: nothing is to be taken back. */
+bool taskWaitFinish(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    if (task->wait.kind != TaskWaitMVar || task->wait.flags != TASK_LISTED)
+        return finishAny(context, here);
+    Claim claim = ACQUIRE_LOAD(&task->claim);
+    ASSERT_CMP(claimState(claim), ==, ClaimFired);
+    context->status = claimResult(claim);
+    if (LIKELY(context->status == 0) && waiterTaskKind(task) != MVarPuts)
+        context->value = RELAXED_LOAD(&task->fn_or_result);
+    return true;
+}
+
+/* A lost task's transaction has nodes of its own. */
 void taskWaitForget(Thread *task)
 {
-    if (task->wait.kind == TaskWaitMVar)
-        cellGive(&waiters, NULL, (void *)RELAXED_LOAD(&task->node.next));
-    else if (task->wait.kind == TaskWaitSTM)
+    if (task->wait.kind == TaskWaitSTM)
         blockForgetLost((BlockWatches *)(void *)task->node.next);
 }

@@ -163,10 +163,10 @@ static inline void beginThread(Thread *thread, uint64_t id, uint32_t tag, Thread
     RELEASE_STORE(&thread->id, id);
 }
 
-/* What a child takes over from who forks it: the masking state. */
+/* What a child takes over from who forks it: the masking state; a callback has none. */
 static inline uint32_t inherited(Capability *here)
 {
-    const Thread *parent = here == NULL ? NULL : here->current;
+    const Thread *parent = here == NULL || scheduleCalledBack(here) ? NULL : here->current;
     return parent == NULL ? 0 : parent->node.tag & TAG_MASKING;
 }
 
@@ -188,9 +188,10 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Task
     }
     uint32_t bits = (uint32_t)tag;
     bool bound = attributes != NULL && attributes->bound;
-    if (bound && boundMake(thread, &bits) != 0) {
+    int refused = bound ? boundMake(thread, &bits) : 0;
+    if (refused != 0) {
         freeThread(thread, here);
-        return -EAGAIN;
+        return refused;
     }
     if (task != NULL)
         threadBeginTask(thread, task, &bits);

@@ -2,11 +2,9 @@
  *
  * Note [Thread descriptor]
  *   160 bytes, type-stable: descriptors live in chunks that are freed only with the runtime,
- *   because late
- *   wake-up sources may still look at the claim word, and dead timer entries at the timer.  Who may
- *   touch
- *   a field is said beside it.  "thread" is the thread itself or, while it does not run, whoever
- *   holds it (the queue it is in, the scheduler that commits it).
+ *   because late wake-up sources may still look at the claim word, and dead timer entries at the
+ *   timer.  Who may touch a field is said beside it.  "thread" is the thread itself or, while it
+ *   does not run, whoever holds it (the queue it is in, the scheduler that commits it).
  *
  * Note [Thread references]
  *   `handles` counts the handles; the word `ended` says whether the thread lives (generation 0) and
@@ -52,7 +50,8 @@ typedef struct TaskBody TaskBody;
 
 /* What a task waits for, beside its node and its timer; task: See rts/TaskWait.h. */
 typedef struct TaskWait {
-    uint32_t home;       /* of an fd; or the status of a wait that is over */
+    uint32_t home;       /* of an fd; the status of a wait that is over; in a queue, as node and
+                            fn_or_result: See Note [Waiters of tasks] */
     uint16_t generation; /* of an fd's slot */
     uint8_t kind, flags;
 } TaskWait;
@@ -149,6 +148,13 @@ void threadCacheDrain(ThreadCache *cache);
 static inline Thread *threadOfRunnable(Runnable *runnable)
 {
     return (Thread *)(void *)((char *)runnable - offsetof(Thread, runnable));
+}
+
+/* threadFetch -- a hint: it will run soon. */
+static inline void threadFetch(const Thread *thread)
+{
+    __builtin_prefetch(thread);
+    __builtin_prefetch((const char *)thread + CACHE_LINE);
 }
 
 /* threadAfter -- the next in a list linked by runnable.next, or NULL. */

@@ -5,6 +5,7 @@
 #include "rts/Interrupt.h"
 #include "rts/ThreadSlot.h"
 #include "rts/context/Context.h"
+#include "rts/context/Frames.h"
 
 /* threadBodyRun -- the newborn's body on its stack, unless an interrupt comes first; then its
  * slots' destructors.  Returns its result. */
@@ -13,6 +14,7 @@ static inline void *threadBodyRun(Thread *newborn)
     ThreadFn *fn = (ThreadFn *)RELAXED_LOAD(&newborn->fn_or_result);
     void *env = threadEnv(newborn);
     void *result = NULL;
+    framesWipe();
     if (LIKELY(interruptPoint(newborn) == 0))
         result = contextBody(fn, env);
     else

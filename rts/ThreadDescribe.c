@@ -3,22 +3,31 @@
  * Owns    nothing: it only looks.
  * Tests   testsuite/unit/ThreadDescribeTest.c
  *
- * See Note [Describing].
+ * See Note [Describing] and Note [What a transaction waits for].
  */
 #include "rts/ThreadDescribe.h"
 
 #include "iomgr/Clock.h"
 #include "rts/Park.h"
-#include "rts/stm/TVar.h"
+#include "rts/stm/Block.h"
+#include "rts/stm/Delay.h"
+#include "rts/stm/Event.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { TRIES_MOST = 16, LABEL_SIZE = 64, US_NS = 1000 };
+enum { TRIES_MOST = 16, LABEL_SIZE = 64, NAMED_MOST = 8, US_NS = 1000 };
 
 static bool isBlocked(ThreadState state)
 {
     return state != ThreadReady && state != ThreadRunning && state != ThreadFinished;
+}
+
+/* Its node names the list or the queue: See Note [Listed waits] and Note [Waiters of tasks]. */
+static bool isNamed(const Thread *thread, const ThreadWaiting *waiting)
+{
+    return claimState(waiting->claim) == ClaimListed ||
+           (waiting->state == ThreadBlockedOnMVar && threadIsTask(thread));
 }
 
 /* Between two looks at the claim.  False: they differ. */
@@ -32,16 +41,17 @@ static bool look(const Thread *thread, ThreadWaiting *waiting)
                                .claim = claim};
     if (!isBlocked(waiting->state))
         return true;
-    if (claimState(claim) == ClaimListed) {
+    if (claimState(claim) == ClaimFired || claimState(claim) == ClaimIdle) {
+        waiting->state = ThreadReady; /* woken already, or about to look whether it must wait */
+    } else if (isNamed(thread, waiting)) {
         uint64_t number = ACQUIRE_LOAD(&thread->node.number);
         waiting->about = (const void *)(uintptr_t)(number & ~(WATCH_GENERATION | WAIT_QUEUE));
-    } else if (claimState(claim) == ClaimFired || claimState(claim) == ClaimIdle) {
-        waiting->state = ThreadReady; /* woken already, or about to look whether it must wait */
     } else {
         waiting->about = ACQUIRE_LOAD(&thread->fn_or_result);
-        if (ACQUIRE_LOAD(&thread->timer.number) == claimNumber(claim))
-            waiting->deadline_ns = ACQUIRE_LOAD(&thread->timer.deadline_ns);
     }
+    if ((claimState(claim) == ClaimArmed || claimState(claim) == ClaimParked) &&
+        ACQUIRE_LOAD(&thread->timer.number) == claimNumber(claim))
+        waiting->deadline_ns = ACQUIRE_LOAD(&thread->timer.deadline_ns);
     return RELAXED_LOAD(&thread->claim) == claim;
 }
 
@@ -53,6 +63,55 @@ ThreadWaiting threadDescribeWait(const Thread *thread)
             return waiting;
     waiting.state = ThreadReady;
     return waiting;
+}
+
+/* ---- what a transaction waits for ---- */
+
+/* One variable. */
+typedef struct Named {
+    const TVar *tvar;
+    uint32_t kind;       /* TVarKind */
+    uint16_t event;      /* an Event's EventKind */
+    int fd;              /* likewise */
+    const void *subject; /* likewise */
+    int64_t deadline_ns; /* a delay's */
+} Named;
+
+typedef struct NamedList {
+    Named items[NAMED_MOST];
+    int count;
+    bool more; /* than there is room for, or than is told */
+} NamedList;
+
+/* Returns what is named after it, or 0. */
+static uintptr_t lookAtOne(uintptr_t word, Named *named)
+{
+    const TVar *tvar = (const TVar *)(word & ~BLOCK_MORE);
+    *named = (Named){.tvar = tvar, .kind = RELAXED_LOAD(&tvar->kind)};
+    if (named->kind == TVarDelay)
+        named->deadline_ns = delayDeadline(tvar);
+    if (named->kind != TVarEvent)
+        return 0;
+    const Event *event = (const Event *)(const void *)tvar; /* its first */
+    named->event = RELAXED_LOAD(&event->kind);
+    named->fd = RELAXED_LOAD(&event->fd);
+    named->subject = ACQUIRE_LOAD(&event->subject);
+    return (uintptr_t)RELAXED_LOAD(&tvar->link);
+}
+
+/* False: the wait that `waiting` is about is over. */
+static bool lookAtAll(const Thread *thread, const ThreadWaiting *waiting, NamedList *named)
+{
+    uintptr_t next = (uintptr_t)waiting->about;
+    if (next != 0)
+        next -= offsetof(TVar, watchers);
+    *named = (NamedList){.count = 0};
+    while (next != 0 && named->count < NAMED_MOST) {
+        named->more = (next & BLOCK_MORE) != 0;
+        next = lookAtOne(next, &named->items[named->count++]);
+    }
+    named->more = named->more || next != 0;
+    return RELAXED_LOAD(&thread->claim) == waiting->claim;
 }
 
 /* ---- words ---- */
@@ -82,14 +141,37 @@ static void sayThread(Text *text, const WatchList *ended)
         say(text, " \"%s\"", label);
 }
 
-static void sayDeadline(Text *text, int64_t deadline_ns)
+static void sayTime(Text *text, const char *what, int64_t deadline_ns)
 {
     int64_t left_ns = deadline_ns - clockRead(&clockMonotonic);
     int64_t tenths = left_ns <= 0 ? 0 : left_ns / (100 * US_NS);
-    say(text, " until +%lld.%lld ms", (long long)(tenths / 10), (long long)(tenths % 10));
+    say(text, " %s +%lld.%lld ms", what, (long long)(tenths / 10), (long long)(tenths % 10));
 }
 
-static void sayBlocked(Text *text, const ThreadWaiting *waiting)
+static void sayOne(Text *text, const Named *named)
+{
+    if (named->kind == TVarDelay) {
+        sayTime(text, "Delay", named->deadline_ns);
+    } else if (named->kind != TVarEvent) {
+        say(text, " %p", (const void *)named->tvar);
+    } else if (named->event == EventOfEnd) {
+        say(text, " Thread");
+        sayThread(text, &((const Thread *)named->subject)->ended);
+    } else {
+        say(text, " %s fd %d", named->event == EventOfRead ? "Read" : "Write", named->fd);
+    }
+}
+
+static void sayAll(Text *text, const NamedList *named)
+{
+    for (int i = 0; i < named->count; i++) {
+        say(text, "%s", i == 0 ? "" : ",");
+        sayOne(text, &named->items[i]);
+    }
+    say(text, "%s", named->more ? ", more" : "");
+}
+
+static void sayBlocked(Text *text, const ThreadWaiting *waiting, const NamedList *named)
 {
     static const char *const names[] = {
         [ThreadBlockedOnRead] = "Read",     [ThreadBlockedOnWrite] = "Write",
@@ -110,7 +192,7 @@ static void sayBlocked(Text *text, const ThreadWaiting *waiting)
         sayThread(text, waiting->about);
         break;
     case ThreadBlockedOnTVar:
-        say(text, " %p", (const char *)waiting->about - offsetof(TVar, watchers));
+        sayAll(text, named);
         break;
     case ThreadBlockedOnMVar:
     case ThreadBlockedOnLock:
@@ -120,7 +202,7 @@ static void sayBlocked(Text *text, const ThreadWaiting *waiting)
         break;
     }
     if (waiting->deadline_ns != DEADLINE_NEVER)
-        sayDeadline(text, waiting->deadline_ns);
+        sayTime(text, "until", waiting->deadline_ns);
 }
 
 size_t threadDescribe(const Thread *thread, char *buffer, size_t size)
@@ -128,8 +210,11 @@ size_t threadDescribe(const Thread *thread, char *buffer, size_t size)
     char none[1];
     Text text = {.buffer = size == 0 ? none : buffer, .size = size == 0 ? 1 : size};
     ThreadWaiting waiting = threadDescribeWait(thread);
+    NamedList named = {.count = 0};
+    if (waiting.state == ThreadBlockedOnTVar && !lookAtAll(thread, &waiting, &named))
+        waiting.state = ThreadReady; /* woken meanwhile */
     if (isBlocked(waiting.state)) {
-        sayBlocked(&text, &waiting);
+        sayBlocked(&text, &waiting, &named);
     } else {
         ThreadState now = threadStatus(thread).state; /* which of the two it is */
         say(&text, "%s",

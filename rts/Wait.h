@@ -6,15 +6,15 @@
  * Note [Claim states]   word = wait number << 20 | result (16 bits) << 4 | deaf (1) | state (3)
  *   from         on      to           by         order    meaning
  *   any          begin   n+1,Armed    waiter     relaxed  about to wait; sources get n+1 by a
- *                release
+ *                                                         release
  *   n,Armed      commit  n,Parked     scheduler  seq_cst  (C1) stack saved, off it: resumable
- *                anywhere; then its interrupts are looked at
+ *                                                         anywhere; then its interrupts are looked
+ *                                                         at
  *   n,Armed      claim   n,Fired      source     acq_rel  (C2) came first: the waiter will not
- *                park, or
- *                                                         the commit fails and the scheduler queues
- *                                                         it
+ *                                                         park, or the commit fails and the
+ *                                                         scheduler queues it
  *   n,Parked     claim   n,Fired      source     acq_rel  (C3) pairs with C1; the winner queues the
- *                waiter
+ *                                                         waiter
  *   n,Armed      end     n,Idle       waiter     relaxed  gave up before parking (ready already)
  *   any          list    n+1,Listed   waiter     seq_cst  about to wait for one list only, with no
  *                                                         deadline: See Note [Listed waits]

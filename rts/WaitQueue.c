@@ -1,11 +1,12 @@
 /* WaitQueue.c -- who waits for an MVar, a lock, a semaphore: a fair queue under a lock of its own.
  *
- * Owns    WaitQueue.first, last, life; Waiter.place, next, prev.
+ * Owns    WaitQueue.first, last, life; Waiter.place, next, prev; of a task's what stands for them.
  * Before  rts/MVar.c and its like: what is waited for.
  * After   rts/Park.c: waiting.   rts/Schedule.c: who was served is ready.
- * Tests   testsuite/unit/WaitQueueTest.c, testsuite/model/MVarModel.c
+ * Tests   testsuite/unit/WaitQueueTest.c, testsuite/unit/TaskQueueTest.c,
+ *         testsuite/model/MVarModel.c, testsuite/model/TaskModel.c
  *
- * See Note [Waiters] and Note [Interruptible waits].
+ * See Note [Waiters], Note [Waiters of tasks] and Note [Interruptible waits].
  */
 #include "rts/WaitQueue.h"
 
@@ -92,6 +93,30 @@ void waitQueueLockSlow(WaitQueue *queue)
     } while (XCHG_ACQUIRE(&queue->lock, 1) != 0);
 }
 
+static WaitQueue *queueOf(const Waiter *waiter)
+{
+    return waiterIsTask(waiter) ? (WaitQueue *)(uintptr_t)(waiter->number & ~WAIT_QUEUE)
+                                : waiter->queue;
+}
+
+/* Under the lock, or by the server while it is Taken. */
+static inline WaiterPlace placeOf(const Waiter *waiter)
+{
+    return (WaiterPlace)(waiterIsTask(waiter)
+                             ? RELAXED_LOAD(&waiterTask(waiter)->wait.home) & WAITER_PLACE
+                             : RELAXED_LOAD(&waiter->place));
+}
+
+static inline void setPlace(Waiter *waiter, WaiterPlace place)
+{
+    if (waiterIsTask(waiter)) {
+        uint32_t *home = &waiterTask(waiter)->wait.home;
+        RELAXED_STORE(home, (RELAXED_LOAD(home) & ~(uint32_t)WAITER_PLACE) | (uint32_t)place);
+    } else {
+        RELAXED_STORE(&waiter->place, (uint32_t)place);
+    }
+}
+
 /* Q1. */
 static inline void addWaiter(WaitQueue *queue, Waiter *waiter)
 {
@@ -102,7 +127,6 @@ static inline void addWaiter(WaitQueue *queue, Waiter *waiter)
     else
         queue->last->next = waiter;
     queue->last = waiter;
-    RELAXED_STORE(&waiter->place, WaiterQueued);
 }
 
 static void addInFront(WaitQueue *queue, Waiter *waiter)
@@ -114,12 +138,11 @@ static void addInFront(WaitQueue *queue, Waiter *waiter)
     else
         queue->first->prev = waiter;
     queue->first = waiter;
-    RELAXED_STORE(&waiter->place, WaiterQueued);
 }
 
 static void unlinkWaiter(WaitQueue *queue, Waiter *waiter)
 {
-    ASSERT_CMP(RELAXED_LOAD(&waiter->place), ==, WaiterQueued);
+    ASSERT_CMP(placeOf(waiter), ==, WaiterQueued);
     if (waiter->prev == NULL)
         queue->first = waiter->next;
     else
@@ -130,20 +153,41 @@ static void unlinkWaiter(WaitQueue *queue, Waiter *waiter)
         waiter->next->prev = waiter->prev;
 }
 
+/* See Note [Waiters of tasks]. */
+static bool winTask(Thread *task, int result)
+{
+    uint32_t *home = &task->wait.home;
+    Claim claim = RELAXED_LOAD(&task->claim);
+    ClaimOutcome outcome = ClaimWonParked;
+    if (LIKELY(claimState(claim) == ClaimListed))
+        claimSettle(&task->claim, result);
+    else
+        outcome = claimTry(&task->claim, claimNumber(claim), result);
+    if (outcome == ClaimWonParked)
+        RELAXED_STORE(home, RELAXED_LOAD(home) | WAITER_PARKED);
+    return outcome != ClaimLost;
+}
+
+/* One that is not listed, or a task's. */
+static bool winWaiter(Waiter *waiter, int result)
+{
+    if (waiterIsTask(waiter))
+        return winTask(waiterTask(waiter), result);
+    ClaimOutcome outcome = claimTry(waiter->claim, waiter->number >> 1, result);
+    waiter->parked = outcome == ClaimWonParked;
+    return outcome != ClaimLost;
+}
+
 bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken)
 {
     unlinkWaiter(queue, waiter);
     if (LIKELY(waiter->number == 0)) {
         claimSettle(&waiter->thread->claim, result);
-    } else {
-        ClaimOutcome outcome = claimTry(waiter->claim, waiter->number, result);
-        if (outcome == ClaimLost) {
-            RELAXED_STORE(&waiter->place, WaiterOwn); /* Q3 */
-            return false;
-        }
-        waiter->parked = outcome == ClaimWonParked;
+    } else if (!winWaiter(waiter, result)) {
+        setPlace(waiter, WaiterOwn); /* Q3 */
+        return false;
     }
-    RELAXED_STORE(&waiter->place, WaiterTaken); /* Q2 */
+    setPlace(waiter, WaiterTaken); /* Q2 */
     waiter->next = NULL;
     if (woken->first == NULL)
         woken->first = waiter;
@@ -153,18 +197,34 @@ bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken)
     return true;
 }
 
+static void wakeTask(Thread *task, Capability *here)
+{
+    uint32_t home = RELAXED_LOAD(&task->wait.home);
+    RELEASE_STORE(&task->wait.home, home & ~(uint32_t)WAITER_PLACE); /* Q5 */
+    if ((home & WAITER_PARKED) != 0)
+        scheduleReady(task, here);
+}
+
+static inline void wakeThread(Waiter *waiter, Capability *here)
+{
+    Thread *thread = waiter->thread;
+    Claim *claim = waiter->claim;
+    bool parked = waiter->parked;
+    RELEASE_STORE(&waiter->place, WaiterOwn); /* Q5 */
+    if (thread == NULL)
+        outsideWake(claim);
+    else if (parked)
+        scheduleReady(thread, here);
+}
+
 void waitQueueWakeAll(Waiter *first, Capability *here)
 {
     for (Waiter *at = first; at != NULL;) {
         Waiter *next = at->next;
-        Thread *thread = at->thread;
-        Claim *claim = at->claim;
-        bool parked = at->parked;
-        RELEASE_STORE(&at->place, WaiterOwn); /* Q5 */
-        if (thread == NULL)
-            outsideWake(claim);
-        else if (parked)
-            scheduleReady(thread, here);
+        if (waiterIsTask(at))
+            wakeTask(waiterTask(at), here);
+        else
+            wakeThread(at, here);
         at = next;
     }
 }
@@ -178,8 +238,10 @@ static ALWAYS_INLINE int attemptOrJoin(Waiter *waiter, Woken *woken)
     int result = waiter->attempt(queue, waiter, woken);
     if (LIKELY(result == WAIT)) {
         addWaiter(queue, waiter);
+        RELAXED_STORE(&waiter->place, WaiterQueued);
     } else if (result == WAIT_FRONT) {
         addInFront(queue, waiter);
+        RELAXED_STORE(&waiter->place, WaiterQueued);
         return WAIT;
     }
     return result;
@@ -226,21 +288,25 @@ bool waitQueuePublish(Thread *left)
 }
 
 /* The claim is won, by whoever: take the waiter off if it is still there. */
+static void leaveQueue(Waiter *waiter, WaitLeft *left, Capability *here)
+{
+    WaitQueue *queue = queueOf(waiter);
+    Woken woken = {NULL, NULL};
+    waitQueueLock(queue);
+    if (placeOf(waiter) == WaiterQueued) {
+        unlinkWaiter(queue, waiter);
+        setPlace(waiter, WaiterOwn); /* Q4 */
+        if (left != NULL)
+            left(queue, &woken);
+    }
+    waitQueueFinish(queue, &woken, here);
+}
+
 static int endWait(Waiter *waiter, int result, Capability *here)
 {
-    WaitQueue *queue = waiter->queue;
     int spins = 0;
-    if (result != 0) {
-        Woken woken = {NULL, NULL};
-        waitQueueLock(queue);
-        if (RELAXED_LOAD(&waiter->place) == WaiterQueued) {
-            unlinkWaiter(queue, waiter);
-            RELAXED_STORE(&waiter->place, WaiterOwn); /* Q4 */
-            if (waiter->left != NULL)
-                waiter->left(queue, &woken);
-        }
-        waitQueueFinish(queue, &woken, here);
-    }
+    if (result != 0)
+        leaveQueue(waiter, waiter->left, here);
     while (ACQUIRE_LOAD(&waiter->place) != WaiterOwn) /* Q5 */
         turnWait(&spins);
     return result;
@@ -253,7 +319,7 @@ static int awaitOutside(Waiter *waiter, int64_t deadline_ns)
     if (outsider == NULL)
         return result;
     waiter->claim = outsideClaim(outsider);
-    waiter->number = claimNumber(RELAXED_LOAD(waiter->claim));
+    waiter->number = claimNumber(RELAXED_LOAD(waiter->claim)) << 1;
     result = beginWait(waiter, NULL);
     if (result == WAIT)
         result = endWait(waiter, outsidePark(outsider, deadline_ns), NULL);
@@ -264,7 +330,7 @@ static int awaitOutside(Waiter *waiter, int64_t deadline_ns)
 static int beginTimed(Waiter *waiter, Thread *self, Capability *here)
 {
     waiter->claim = &self->claim;
-    waiter->number = parkBegin(self);
+    waiter->number = parkBegin(self) << 1;
     threadSetAbout(self, waiter->queue);
     return beginWait(waiter, here);
 }
@@ -304,27 +370,75 @@ int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadS
     return scheduleParkListed(here);
 }
 
-bool waitQueueTaskBegin(Waiter *waiter, Thread *task, Capability *here, ThreadState why, bool timed)
+/* Q1. */
+static ALWAYS_INLINE void joinQueue(WaitQueue *queue, Thread *task, const Waiter *asked, int told)
 {
-    if (!timed) {
-        beginListed(waiter, task, why);
-        return waitQueuePublish(task);
-    }
-    waiter->life = RELAXED_LOAD(&waiter->queue->life);
-    waiter->thread = task;
-    RELAXED_STORE(&waiter->place, WaiterOwn);
-    RELAXED_STORE(&task->node.next, (WatchNode *)(void *)waiter);
-    int result = beginTimed(waiter, task, here);
-    if (result != WAIT)
-        claimTry(&task->claim, waiter->number, result);
-    threadSetStatus(task, why, -1);
-    return result == WAIT;
+    if (LIKELY(told == WAIT))
+        addWaiter(queue, waiterOfTask(task));
+    else
+        addInFront(queue, waiterOfTask(task));
+    RELAXED_STORE(&task->wait.home, asked->kind << WAITER_KIND_SHIFT | WaiterQueued);
 }
 
-void waitQueueTaskEnd(Waiter *waiter, int result, Capability *here)
+/* Its claim has begun: what is there for others, and the queue's name last. */
+static ALWAYS_INLINE void becomeWaiter(Thread *task, const Waiter *asked, ThreadState why)
 {
-    if (waiter->number != 0)
-        endWait(waiter, result, here);
+    RELAXED_STORE(&task->fn_or_result, RELAXED_LOAD(&asked->value));
+    RELAXED_STORE(&task->wait.home, asked->kind << WAITER_KIND_SHIFT); /* Own */
+    RELEASE_STORE(&task->node.number, (uint64_t)(uintptr_t)asked->queue | WAIT_QUEUE);
+    threadSetStatus(task, why, -1);
+}
+
+static bool mustWait(int told)
+{
+    return LIKELY(told == WAIT) || told == WAIT_FRONT;
+}
+
+static int beginTimedTask(Waiter *asked, Thread *task, Capability *here, ThreadState why)
+{
+    WaitQueue *queue = asked->queue;
+    Woken woken = {NULL, NULL};
+    waitQueueLock(queue);
+    int result = asked->attempt(queue, asked, &woken);
+    if (mustWait(result)) {
+        parkBegin(task);
+        becomeWaiter(task, asked, why);
+        joinQueue(queue, task, asked, result);
+        result = WAIT;
+    }
+    waitQueueFinish(queue, &woken, here);
+    return result;
+}
+
+/* Whoever must wait has woken nobody. */
+int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why, bool timed)
+{
+    WaitQueue *queue = asked->queue;
+    Woken woken = {NULL, NULL};
+    if (UNLIKELY(timed))
+        return beginTimedTask(asked, task, here, why);
+    becomeWaiter(task, asked, why);
+    claimList(&task->claim, threadIsDeaf(task));
+    waitQueueLock(queue);
+    int result = asked->attempt(queue, asked, &woken);
+    if (UNLIKELY(!mustWait(result))) {
+        claimSettle(&task->claim, 0);
+        waitQueueFinish(queue, &woken, here);
+        return result;
+    }
+    joinQueue(queue, task, asked, result);
+    waitQueueUnlock(queue); /* from here it may run elsewhere */
+    interruptMeet(task);
+    return WAIT;
+}
+
+void waitQueueTaskEnd(Thread *task, int result, Capability *here)
+{
+    int spins = 0;
+    if (result != 0)
+        leaveQueue(waiterOfTask(task), NULL, here);
+    while ((ACQUIRE_LOAD(&task->wait.home) & WAITER_PLACE) != WaiterOwn) /* Q5 */
+        turnWait(&spins);
 }
 
 int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)
@@ -344,12 +458,14 @@ bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result,
     Waiter *waiter = NULL;
     waitQueueLock(queue);
     if (RELAXED_LOAD(&thread->claim) == claim)
-        waiter = (Waiter *)(void *)RELAXED_LOAD(&thread->node.next);
-    bool found = waiter != NULL && RELAXED_LOAD(&waiter->place) == WaiterQueued;
+        waiter = threadIsTask(thread) ? waiterOfTask(thread)
+                                      : (Waiter *)(void *)RELAXED_LOAD(&thread->node.next);
+    bool found = waiter != NULL && placeOf(waiter) == WaiterQueued;
     if (found) {
+        WaitLeft *left = waiterIsTask(waiter) ? NULL : waiter->left;
         waitQueueServe(queue, waiter, result, woken);
-        if (waiter->left != NULL)
-            waiter->left(queue, woken);
+        if (left != NULL)
+            left(queue, woken);
     }
     waitQueueUnlock(queue);
     return found;
@@ -360,7 +476,8 @@ bool waitQueueSane(const WaitQueue *queue)
     uint32_t bound = 1u << 24;
     const Waiter *before = NULL;
     for (const Waiter *at = queue->first; at != NULL; at = at->next) {
-        if (at->prev != before || at->queue != queue || at->place != WaiterQueued || --bound == 0)
+        if (at->prev != before || queueOf(at) != queue || placeOf(at) != WaiterQueued ||
+            --bound == 0)
             return false;
         before = at;
     }

@@ -23,7 +23,23 @@
  *   and `next` = the Waiter.  Under the queue's lock it looks at the claim again: if it is that
  *   same wait, the wait is not over, because who ends it settles the claim under this lock; so the
  *   Waiter is there.  The queue may be one of long ago: WaitQueues are type-stable.
- *   `life` counts the lives of the memory: who was about to wait when it was freed is told so.
+ *   `life` counts the lives of the memory: who was about to wait when it was freed is told so; not
+ *   a task, whose step names the queue long before its wait begins: capri/task.h asks the host.
+ *
+ * Note [Waiters of tasks]
+ *   A task has no stack for a Waiter; what a queue needs of one while it is Queued its descriptor
+ *   has room for.  The queue links Thread.node, which begins as a Waiter does, and WAIT_QUEUE in
+ *   `number` tells the two apart:
+ *     node.next, fire  Waiter.next, prev
+ *     node.number      the queue and WAIT_QUEUE, listed or not; stored after the claim before it
+ *                      and the next two (release): who finds the queue there finds them
+ *     wait.home        place, WAITER_PARKED, kind
+ *     fn_or_result     value
+ *   Whether it is listed, and its number, its claim says: that word's number stands still while the
+ *   node is Queued, for its owner leaves under the lock.  The attempt is made by who arms the wait,
+ *   with a Waiter that lives until then; one that need not wait, and is not listed, has not begun,
+ *   so that no canceller ends what has been done.
+ *   Only MVars serve tasks: other objects' servers do not meet such a Waiter.
  *
  * Note [Interruptible waits]
  *   An operation that can be done at once is done, whatever is pending: it is not interruptible.
@@ -57,7 +73,7 @@ enum { WAIT_QUEUE_BYTES = 64 };
  * or what the object means by it. */
 enum { WAIT = 1, WAIT_FRONT = 2 };
 
-/* Set in Thread.node.number: a queue, not a WatchList. */
+/* Set in Thread.node.number: a queue, not a WatchList; in Waiter.number: it is a task's. */
 #define WAIT_QUEUE 1ull
 
 typedef enum WaiterPlace { WaiterOwn = 0, WaiterQueued = 1, WaiterTaken = 2 } WaiterPlace;
@@ -74,6 +90,8 @@ typedef void WaitLeft(WaitQueue *queue, Woken *woken);
 
 struct Waiter {
     Waiter *next, *prev; /* Queued: under the lock; next, Taken: the server's */
+    uint64_t number;     /* constant; 0: listed; even: twice the claim's; odd: a task's, of whose
+                            Waiter this is all: See Note [Waiters of tasks] */
     WaitQueue *queue;    /* constant, as all down to kind */
     WaitAttempt *attempt;
     WaitLeft *left;
@@ -81,11 +99,59 @@ struct Waiter {
     uint32_t life;   /* of the queue, when it began to wait */
     void *value;     /* brought along, then what the server brings (before Q5) */
     Thread *thread;  /* NULL: a plain OS thread */
-    Claim *claim;    /* as number: not listed */
-    uint64_t number; /* 0: listed */
+    Claim *claim;    /* not listed */
     uint32_t place;  /* See Note [Waiters] */
     uint32_t parked; /* Taken: the server's, to be made ready */
 };
+
+_Static_assert(offsetof(Waiter, next) == offsetof(WatchNode, next) &&
+                   offsetof(Waiter, prev) == offsetof(WatchNode, fire) &&
+                   offsetof(Waiter, number) == offsetof(WatchNode, number),
+               "See Note [Waiters of tasks]");
+
+/* Thread.wait.home of a task that waits in a queue: a WaiterPlace, and above it */
+enum { WAITER_PLACE = 3, WAITER_PARKED = 4, WAITER_KIND_SHIFT = 3 };
+
+static inline bool waiterIsTask(const Waiter *waiter)
+{
+    return UNLIKELY((waiter->number & WAIT_QUEUE) != 0);
+}
+
+static inline Thread *waiterTask(const Waiter *waiter)
+{
+    return (Thread *)((uintptr_t)waiter - offsetof(Thread, node));
+}
+
+static inline Waiter *waiterOfTask(Thread *task)
+{
+    return (Waiter *)((uintptr_t)task + offsetof(Thread, node));
+}
+
+static inline uint32_t waiterTaskKind(const Thread *task)
+{
+    return RELAXED_LOAD(&task->wait.home) >> WAITER_KIND_SHIFT;
+}
+
+/* waiterKind, waiterValue, waiterBring -- what it waits for, what it has brought, what it is
+ * served; for servers that meet tasks, under the lock or with the waiter Taken. */
+static inline uint32_t waiterKind(const Waiter *waiter)
+{
+    return waiterIsTask(waiter) ? waiterTaskKind(waiterTask(waiter)) : waiter->kind;
+}
+
+static inline void *waiterValue(const Waiter *waiter)
+{
+    return waiterIsTask(waiter) ? RELAXED_LOAD(&waiterTask(waiter)->fn_or_result)
+                                : RELAXED_LOAD(&waiter->value);
+}
+
+static inline void waiterBring(Waiter *waiter, void *value)
+{
+    if (waiterIsTask(waiter))
+        RELAXED_STORE(&waiterTask(waiter)->fn_or_result, value);
+    else
+        RELAXED_STORE(&waiter->value, value);
+}
 
 /* waitQueueWaiter -- one for waitQueueAwait, which sets what is left out here. */
 static inline void waitQueueWaiter(Waiter *waiter, WaitQueue *queue, WaitAttempt *attempt,
@@ -130,20 +196,39 @@ static inline void waitQueueUnlock(WaitQueue *queue)
 bool waitQueueServe(WaitQueue *queue, Waiter *waiter, int result, Woken *woken);
 
 /* waitQueueHandOver -- under the lock: likewise for the first waiter if it is listed, with its
- * value; the caller makes the thread ready, without the lock.  Q2, Q5 in one: it is not running. */
-static inline Thread *waitQueueHandOver(WaitQueue *queue, Waiter *waiter, void *value)
+ * value; the caller makes the thread ready, without the lock.  Q2, Q5 in one: it is not running.
+ * waitQueueHandOverTask -- likewise for a task's; NULL: it is not listed. */
+static inline void waitQueueTakeFirst(WaitQueue *queue, const Waiter *first)
 {
-    Thread *thread = waiter->thread;
-    Waiter *next = waiter->next;
+    Waiter *next = first->next;
     queue->first = next;
     if (LIKELY(next == NULL))
         queue->last = NULL;
     else
         next->prev = NULL;
+}
+
+static inline Thread *waitQueueHandOver(WaitQueue *queue, Waiter *waiter, void *value)
+{
+    Thread *thread = waiter->thread;
+    waitQueueTakeFirst(queue, waiter);
     RELAXED_STORE(&waiter->value, value);
     RELAXED_STORE(&waiter->place, WaiterOwn);
     claimSettle(&thread->claim, 0);
     return thread;
+}
+
+static inline Thread *waitQueueHandOverTask(WaitQueue *queue, Waiter *waiter, void *value)
+{
+    Thread *task = waiterTask(waiter);
+    uint32_t *home = &task->wait.home;
+    if (UNLIKELY(claimState(RELAXED_LOAD(&task->claim)) != ClaimListed))
+        return NULL;
+    waitQueueTakeFirst(queue, waiter);
+    RELAXED_STORE(&task->fn_or_result, value);
+    RELAXED_STORE(home, RELAXED_LOAD(home) & ~(uint32_t)WAITER_PLACE); /* Own */
+    claimSettle(&task->claim, 0);
+    return task;
 }
 
 /* waitQueueWake -- without the lock: Q5, make them ready.  here: as for scheduleReady. */
@@ -184,13 +269,14 @@ int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns);
 /* waitQueueAwaitListed -- likewise, on the running green thread, without a deadline. */
 int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why);
 
-/* waitQueueTaskBegin -- a task, whose step has returned: the attempt, or it waits.  False: its
- * claim is settled already.  True: not timed: it may run elsewhere by now; timed: parkCommit is to
- * follow.
- * waitQueueTaskEnd -- the claim has gone to somebody, with that result: the Waiter is its own. */
-bool waitQueueTaskBegin(Waiter *waiter, Thread *task, Capability *here, ThreadState why,
-                        bool timed);
-void waitQueueTaskEnd(Waiter *waiter, int result, Capability *here);
+/* waitQueueTaskBegin -- a task, whose step has returned: attempt what `asked` asks for, and if that
+ * says WAIT, so does this: not timed: it may run elsewhere by now; timed: parkCommit is to follow.
+ * Else what the attempt has said: it does not wait.
+ * waitQueueTaskEnd -- a timed one's claim has gone to somebody, with that result: it is in no queue
+ * any more.
+ * See Note [Waiters of tasks]. */
+int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why, bool timed);
+void waitQueueTaskEnd(Thread *task, int result, Capability *here);
 
 /* waitQueuePublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue
  * it. */

@@ -10,6 +10,7 @@
 #include <capri/file.h>
 #include <capri/foreign.h>
 #include <capri/gather.h>
+#include <capri/hooks.h>
 #include <capri/interrupt.h>
 #include <capri/lock.h>
 #include <capri/mvar.h>
@@ -21,6 +22,7 @@
 #include <capri/scope.h>
 #include <capri/signal.h>
 #include <capri/slot.h>
+#include <capri/step.h>
 #include <capri/stm.h>
 #include <capri/tarray.h>
 #include <capri/task.h>

@@ -87,6 +87,7 @@ CAPRI_EXPORT int registerFd(EventManager *manager, FdCallback *callback, void *e
  *              returned); env may be freed
  *           0  there is none: called for the last time, unregistered, closed, or another manager's.
  *              A call with EventClose may be under way on another thread
+ *           -ESRCH  the key of a fork's parent: nothing of its is registered here
  *           -EINPROGRESS  another thread is inside the callback right now; it will not be called
  *              again after that.  Nothing tells when it has returned: let env be what outlives it,
  *              and let the callback compare keys
@@ -95,18 +96,32 @@ CAPRI_EXPORT int registerFd(EventManager *manager, FdCallback *callback, void *e
  */
 CAPRI_EXPORT int unregisterFd(EventManager *manager, FdKey key) CAPRI_NAME(unregisterFd);
 
+/* ---- fork(2) ----------------------------------------------------------------------------------
+ *
+ * The child of a process with a runtime has the managers of its capabilities, with nothing
+ * registered: what the parent had registered is not watched there, its callbacks are never called
+ * and their env is the child's to free; unregisterFd, unregisterTimeout and updateTimeout tell its
+ * keys apart (-ESRCH).  An address that capabilityManager gave in the parent is some capability's
+ * manager in the child as well, once that has as many as the parent had; until then, and for good
+ * in a child whose runtime is broken (fork out of a callback, say), every call with it returns
+ * -ENOTRECOVERABLE.
+ * Source: GHC, whose child starts new managers; differs: old keys are told apart.
+ */
+
 /* ---- standalone managers ---------------------------------------------------------------------
  *
  * fork(2): a manager belongs to the process that made it.  In the child eventManagerFree gives its
  * memory and fds back, and the parent notices nothing; eventManagerWake and eventManagerStop do
- * nothing; every other call, registerFd and registerTimeout too, returns -ENOTRECOVERABLE.  The
+ * nothing; every other call, of registerFd's and registerTimeout's kinds, too, returns
+ * -ENOTRECOVERABLE.  (libuv would go on watching; here both would change one epoll set.)  The
  * child makes managers of its own.  One that was being stepped at that moment cannot be freed there
  * (-EBUSY).
  */
 
 /* EventManagerConfig -- all zeroes are the defaults. */
 typedef struct EventManagerConfig {
-    const char *backend; /* "epoll", "poll"; NULL: CAPRI_BACKEND in the environment, else epoll */
+    const char *backend; /* "epoll", "poll", "uring"; NULL: CAPRI_BACKEND in the environment, else
+                            epoll */
     Allocator allocator; /* all NULL: aligned_alloc and free */
 } EventManagerConfig;
 
@@ -151,6 +166,12 @@ CAPRI_EXPORT int eventManagerFd(EventManager *manager) CAPRI_NAME(eventManagerFd
  * Context  any OS thread */
 CAPRI_EXPORT int eventManagerCloseFd(EventManager *manager, int fd) CAPRI_NAME(eventManagerCloseFd);
 
+/* eventManagerNow -- the manager's clock, CLOCK_MONOTONIC in nanoseconds, as of the present or last
+ * step; read at the first call after events or a sleep.  It stands still meanwhile: what is
+ * derived from it (timeoutRegisterAt) is early by as long as the caller has been at work.
+ * Elsewhere than on the manager's own OS thread, the clock as it is. */
+CAPRI_EXPORT int64_t eventManagerNow(EventManager *manager) CAPRI_NAME(eventManagerNow);
+
 /* EventManagerStats -- counters since the manager was made; each is exact, together they are a
  * snapshot only. */
 typedef struct EventManagerStats {
@@ -164,7 +185,7 @@ typedef struct EventManagerStats {
     uint64_t stale;     /* events dropped because the number is another file now */
     uint64_t failures;  /* callbacks of fds and timeouts that returned a negative result */
     uint64_t visits;    /* times somebody else than the owner asked the kernel for events */
-    uint64_t submitted; /* calls on files that were given to the kernel (io_uring) */
+    uint64_t submitted; /* calls on files and streams given to the kernel (io_uring) */
 } EventManagerStats;
 
 /* eventManagerStats -- any OS thread; any manager. */

@@ -1,12 +1,10 @@
 /* capri/fd.h -- file descriptors used as if every call blocked.
  *
  * Each call tries the system call first and parks the calling green thread only when the kernel
- * says
- * EAGAIN (a plain OS thread blocks in ppoll).  A result >= 0 is what the system call gives, a
- * negative
- * one is -errno.  EINTR is retried inside.  Every fd created here is close-on-exec, non-blocking
- *                 and
- * adopted (see fdAdopt); SIGPIPE is never raised by a socket.
+ * says EAGAIN (a plain OS thread blocks in ppoll); on io_uring the kernel reads and writes TCP
+ * streams while the thread is parked.  A result >= 0 is what the system call gives, a
+ * negative one is -errno.  EINTR is retried inside.  Every fd created here is close-on-exec,
+ * non-blocking and adopted (see fdAdopt); SIGPIPE is never raised by a socket.
  * Common errors: -EBADF (not open, or closed by closeFd meanwhile), -ECANCELED (the runtime is
  * being cancelled), and whatever the system call itself reports.
  */

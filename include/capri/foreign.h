@@ -4,6 +4,8 @@
  * runtime lets another OS thread carry the capability on if the call lasts and something waits
  * there; a short call costs some ns and no system call.  Meanwhile the caller is a plain OS thread:
  * library functions block that OS thread, threadSelf() is NULL, threads it forks are from outside.
+ * With RtsConfig.stepped foreignCall runs fn on an OS thread of the blocking pool instead, be it
+ * short or not, and threadBlockingEnter says -EAGAIN.
  * errno is not kept: what fn wants to say of it is part of its result.
  * Not in a callback of the runtime, where the call is just made.
  */
@@ -56,13 +58,14 @@ CAPRI_EXPORT int foreignCallInterruptible(ForeignFn *fn, void *arg, void **resul
 
 /* What threadBlockingEnter keeps; the caller's until threadBlockingLeave. */
 typedef struct BlockingRegion {
-    void *inside[4];
+    void *inside[16];
 } BlockingRegion;
 
 /* threadBlockingEnter, threadBlockingLeave -- the same for a region on the thread's own stack: from
  * Enter to Leave the caller stays on its OS thread, as a plain OS thread.
  *
- * region   of the caller's, for both; regions nest, and the outermost counts.
+ * region   of the caller's, for both; regions nest, and the outermost counts.  Enter leaves there
+ *          what the callers keep in registers: on the caller's stack rtsPausedThreads shows it.
  * Returns  Enter: 0; -EAGAIN as foreignCall, then there is no region and no Leave.
  * Promise  Leave returns with a capability, perhaps on another OS thread.
  * Outside  both do nothing.

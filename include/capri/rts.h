@@ -18,6 +18,7 @@
 #include <capri/allocator.h>
 #include <capri/api.h>
 #include <capri/event.h>
+#include <capri/hooks.h>
 #include <capri/thread.h>
 
 #ifdef __cplusplus
@@ -66,6 +67,11 @@ typedef struct RtsConfig {
      * foreignCallInterruptible was called.  rtsPause waits until it has come back.  If it forks
      * before it has come back, the child may have no runtime. */
     bool hand_over;
+    /* No OS thread of the runtime runs green threads: the host's loop does, by rtsStep
+     * (capri/step.h).  One capability; not with hand_over. */
+    bool stepped;
+    uint32_t step_us; /* rtsStep returns after so many microseconds, more be ready; 0: 10 ms */
+    RtsHooks hooks;   /* what the host wants to be told of (capri/hooks.h) */
 } RtsConfig;
 
 /* How rtsShutdown treats the threads that still live. */
@@ -75,8 +81,7 @@ typedef enum RtsShutdownMode {
 } RtsShutdownMode;
 
 /* rtsInit -- start the runtime.  Counted: each successful rtsInit wants one rtsShutdown; only the
- * first
- * one's config counts.  config NULL: defaults.
+ * first one's config counts.  config NULL: defaults.
  * Returns 0, -EINVAL (bad field), -ENOMEM, -EMFILE, -EAGAIN (no OS thread), -ESHUTDOWN (a shutdown
  * has timed out). */
 CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
@@ -86,8 +91,8 @@ CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
  *
  * deadline_ns  give up then (INT64_MAX: never)
  * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live and the runtime is still
- *              up (call again); -EPERM: called on a green thread, or in its foreign call; -ENXIO:
- *              not running.
+ *              up (call again); -EPERM: called on a green thread, or in its foreign call, or with
+ *              RtsConfig.stepped by another OS thread than the owner; -ENXIO: not running.
  */
 CAPRI_EXPORT int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns) CAPRI_NAME(rtsShutdown);
 
@@ -127,7 +132,8 @@ CAPRI_EXPORT uint32_t capabilityCount(void) CAPRI_NAME(capabilityCount);
  *
  * count    1 to 64; more than there are cores is allowed.
  * Returns  0; -EINVAL (count); -ENOMEM, -EMFILE, -ENFILE, -EAGAIN (no OS thread): as many run as
- *          before; -ENXIO, -ESHUTDOWN (plain OS threads), -ENOTRECOVERABLE.
+ *          before; -EPERM: RtsConfig.stepped, where there is one; -ENXIO, -ESHUTDOWN (plain OS
+ *          threads), -ENOTRECOVERABLE.
  * Promise  calls are carried out one at a time.  Fewer: what is ready on the surplus capabilities
  *          moves to the others, what runs there at its next switch or safepoint, so for a moment
  *          after the return some may still run there; the caller does not.  A thread pinned to
@@ -142,7 +148,8 @@ CAPRI_EXPORT int capabilitySetCount(uint32_t count) CAPRI_NAME(capabilitySetCoun
 
 /* capabilityManager -- the event manager of the capability that the calling thread runs on now, for
  * registerFd (capri/event.h).  It lives as long as the runtime; its callbacks may run on any
- * capability's OS thread, and closeFd ends them.
+ * capability's OS thread, and closeFd ends them.  In the child of a fork nothing is registered with
+ * it any more: see capri/event.h.
  * Returns NULL on a plain OS thread and without a runtime.
  * Source  GHC.Event.getSystemEventManager */
 CAPRI_EXPORT EventManager *capabilityManager(void) CAPRI_NAME(capabilityManager);

@@ -1,9 +1,9 @@
 /* capri/task.h -- tasks: for a host that has its own stacks, or none.
  *
  * A green thread (capri/thread.h) is C code on a stack that Capri owns.  A task is a function of
- *                                                                        the
- * host, its step, that is called again and again: an interpreter that runs the next instructions of
- * a coroutine, a state machine.  A step does what it can without waiting and says how it goes on:
+ * the host, its step, that is called again and again: an interpreter that runs the next
+ * instructions of a coroutine, a state machine.  A step does what it can without waiting and says
+ * how it goes on:
  *
  *     static TaskVerdict step(TaskContext *context, void *env)
  *     {
@@ -21,9 +21,9 @@
  * Apart from that a task is a thread: its handle is a Thread, and threadJoin, threadKill,
  * threadThrowTo, threadLabel, threadStatus, threadDescribe, threadList, weak handles work on it; it
  * is stolen, pinned, woken and counted like one, and meets green threads at MVars, TVars and
- * transactions.  While it waits it costs 200 bytes (on an MVar 88 more, in a transaction 64 more
- *                for
- * each variable that was read and 100 once) beside what the host keeps for it.
+ * transactions.  While it waits it costs 200 bytes beside what the host keeps for it, whatever it
+ * waits for; a transaction 64 more, and 64 for each variable that it has read; a delay or a
+ * deadline an entry of 16 bytes in its capability's heap.
  *
  * In a step.  It runs on an OS thread of the runtime, on that one's stack; the next step may run on
  * another.  threadSelf() is the task, and threadMask and its like are about it.  Library calls that
@@ -40,7 +40,7 @@
  * Interrupts.  One that is thrown to a task ends its wait, if it is not masked: the next step sees
  * -ECANCELED in taskStatus, and threadCaught tells code and payload.  If it does not wait the first
  * wait or yield after that says so.  A step is never cut short, and a task's first step always
- *                                    runs.
+ * runs.
  */
 #ifndef CAPRI_TASK_H
 #define CAPRI_TASK_H
@@ -90,8 +90,7 @@ CAPRI_EXPORT int taskNew(Thread **handle, const ThreadAttributes *attributes, Ta
 /* taskStatus -- how the last wait went: 0, or -ECANCELED (interrupted, or the runtime is being
  * cancelled), -ETIMEDOUT (taskDeadline), or what the thread's call of that name returns: -EBADF,
  * -EINVAL, -ENOMEM, the code that a transaction threw, ...  0 in the first step and after
- *                                                           TaskYield,
- * unless interrupted.
+ * TaskYield, unless interrupted.
  * taskValue -- what it brought: of taskWaitMVarTake and -Read the value, of taskWaitThread and
  * taskWaitSTM the result; else NULL. */
 CAPRI_EXPORT int taskStatus(const TaskContext *context) CAPRI_NAME(taskStatus);
@@ -134,7 +133,7 @@ CAPRI_EXPORT int taskWaitDelayUntil(TaskContext *context, int64_t deadline_ns)
     CAPRI_NAME(taskWaitDelayUntil);
 
 /* taskWaitMVarTake, taskWaitMVarPut, taskWaitMVarRead -- as mvarTake, mvarPut, mvarRead, in the
- * same queue: first come, first served. */
+ * same queue: first come, first served.  The MVar is not freed before the wait has begun. */
 CAPRI_EXPORT int taskWaitMVarTake(TaskContext *context, MVar *mvar) CAPRI_NAME(taskWaitMVarTake);
 CAPRI_EXPORT int taskWaitMVarPut(TaskContext *context, MVar *mvar, void *value)
     CAPRI_NAME(taskWaitMVarPut);
@@ -147,7 +146,9 @@ CAPRI_EXPORT int taskWaitTVar(TaskContext *context, TVar *tvar, uint64_t version
 
 /* taskWaitSTM -- as stmAtomically: the transaction runs when the step has returned, waits if it
  * retries, and runs again, until it has committed or failed.  The action is called on the OS
- * thread's stack, by any of them, and may run once more than is needed.
+ * thread's stack, by any of them, and may run once more than is needed.  A thread whose end it
+ * waits for (threadJoinSTM) is known by its handle from one run to the next: as with
+ * taskWaitThread, that stays valid meanwhile.
  * taskWaitSTMStatus -- for actions of the other style. */
 CAPRI_EXPORT int taskWaitSTM(TaskContext *context, StmAction *action, void *env)
     CAPRI_NAME(taskWaitSTM);

@@ -1,8 +1,8 @@
 /* capri/thread.h -- green threads: fork, join, yield, delay, wait for an fd.
  *
  * A function here may be called from a green thread and from any plain OS thread, unless its
- * comment
- * says otherwise; a green thread parks, a plain OS thread blocks.  Not from signal handlers.
+ * comment says otherwise; a green thread parks, a plain OS thread blocks.  Not from signal
+ * handlers.
  * Every function returns 0 or a count, or a negative errno; errno itself is never used (a green
  * thread may wake up on another OS thread: see capri/errno.h).
  * Where no OS thread but the runtime's own will ever call in, a wait without a deadline returns
@@ -52,7 +52,7 @@ typedef enum ThreadState {
     ThreadBlockedOnTVar = 6,
     ThreadBlockedOnThread = 7,   /* in threadJoin */
     ThreadBlockedOnStack = 8,    /* newborn, waits for memory */
-    ThreadBlockedOnCall = 9,     /* a call that may block is made for it on another OS thread */
+    ThreadBlockedOnCall = 9,     /* a call is made for it by another OS thread or the kernel */
     ThreadBlockedOnMVar = 10,    /* or on a Chan */
     ThreadBlockedOnLock = 11,    /* capri/lock.h, capri/qsem.h, capri/gather.h, capri/once.h */
     ThreadBlockedOnThrowTo = 12, /* in threadThrowTo */
@@ -70,8 +70,7 @@ typedef struct ThreadStatus {
  * Returns  0, -ENOMEM (no descriptor), -EINVAL (fn NULL, bad attributes), -ENXIO (no runtime),
  *          -ESHUTDOWN (the runtime is shutting down).
  * Promise  queues, does not switch: the child starts when the caller next parks, yields or is
- *          stolen
- *          from.  It costs a descriptor; its stack is bound when it first runs.
+ *          stolen from.  It costs a descriptor; its stack is bound when it first runs.
  * Source   GHC.Conc.forkIO; differs: a result, joinable.
  */
 CAPRI_EXPORT int threadFork(Thread **handle, ThreadFn *fn, void *env) CAPRI_NAME(threadFork);
@@ -100,14 +99,15 @@ CAPRI_EXPORT int threadForkFinally(Thread **handle, ThreadFn *fn, void *env, Thr
 /* threadForkOS -- as threadFork; the child is bound: one OS thread of its own runs all of it, and
  * foreignCall in it, for what keeps its state in thread-local variables.
  *
- * Returns  as threadFork; -EAGAIN: no OS thread to be had.
+ * Returns  as threadFork; -EAGAIN: no OS thread to be had; -ENOTSUP: RtsConfig.stepped.
  * Promise  the OS thread ends with the thread.  Each turn costs two changes of OS threads (some ten
  *          us), so bind what needs it and nothing else.
  * Source   Control.Concurrent.forkOS.
  */
 CAPRI_EXPORT int threadForkOS(Thread **handle, ThreadFn *fn, void *env) CAPRI_NAME(threadForkOS);
 
-/* threadIsBound -- does one OS thread run all of the caller?  True of plain OS threads. */
+/* threadIsBound -- does one OS thread run all of the caller?  True of plain OS threads, and of all
+ * under RtsConfig.stepped. */
 CAPRI_EXPORT bool threadIsBound(void) CAPRI_NAME(threadIsBound);
 
 /* threadRunBound, threadRunUnbound -- fn(env) in a bound thread, in one that is not: here if this
@@ -202,6 +202,9 @@ CAPRI_EXPORT ThreadStatus threadStatus(const Thread *thread) CAPRI_NAME(threadSt
  * terminated); returns the length of the whole.  Any OS thread may ask, of any thread.
  *   "Ready", "Running", "Finished", "BlockedOnRead fd 7", "BlockedOnDelay until +1.5 ms",
  *   "BlockedOnThread 12 \"parser\"", "BlockedOnMVar 0x7f5c1c0a4080 until +20.0 ms"
+ * A transaction waits for what it has read: fds and threads by name, one variable, ", more".  The
+ * time is the first that it waits for.
+ *   "BlockedOnTVar Read fd 7, Thread 12 \"parser\", 0x7f5c1c0a4080, more until +1.5 ms"
  * Promise  one moment's state, stale as soon as it is returned; who has been woken but does not run
  *          yet is Ready.  Addresses are those of the handles: what tvarNew, mvarNew, ...
  *          returned. */

@@ -7,16 +7,14 @@
  *
  * Note [StoreLoad]
  *   Where a protocol needs "my store is visible before I read yours", both sides use a SEQ_CST
- *   store or
- *   read-modify-write followed by a SEQ_CST *load*.  A seq_cst RMW followed by a relaxed load is
- *   not enough on aarch64, and ThreadSanitizer does not model stand-alone fences: there is none
- *   here.
+ *   store or read-modify-write followed by a SEQ_CST *load*.  A seq_cst RMW followed by a relaxed
+ *   load is not enough on aarch64, and ThreadSanitizer does not model stand-alone fences: there is
+ *   none here.
  *
  * Note [Asymmetric fence]
  *   SMP_MEMBARRIER() makes every running thread of the process pass a full fence.  It lets the
  *   frequent side of a store-load pair use plain stores and loads with only SMP_COMPILER_FENCE()
- *   between them,
- *   while the rare side pays (7-10 us).  See iomgr/OwnerGate.h, its only user.
+ *   between them, while the rare side pays (7-10 us).  See iomgr/OwnerGate.h, its only user.
  */
 #ifndef INTERNAL_SMP_H
 #define INTERNAL_SMP_H

@@ -6,16 +6,6 @@
  *
  * What a ring without an owner costs and why: See Note [Ring without an owner].
  *
- * Note [Pinned files]
- *   epoll forgets a file that is closed; a poll request keeps it open.  So the number says nothing,
- *   and each change compares the file (device, inode) with the one that is watched: that finds
- *   numbers that were closed and reused, as -ENOENT of epoll does.  What has no inode of its own
- *   (eventfd, timerfd, epoll) cannot be told from another of its kind; the new request watches the
- *   right one all the same.  A one-shot event may be the older file's, which lives on by our
- *   request: its waiters must not touch the newer one, so it is compared once more (EventGone).
- *   Adopted numbers, watched by edges, change their file only by closeFd.  A wait that is given up
- *   must be removed (Backend.pins), or the closed file's peer never sees its end.
- *
  * Note [Batched changes]
  *   A change is put into the submission queue and left there; the next poll hands all of them over
  *   before it looks, so a change is a look still.  While somebody sleeps over the ring nobody is
@@ -35,14 +25,13 @@
  */
 #include "iomgr/backend/IOUring.h"
 #include "iomgr/backend/EpollBits.h"
+#include "iomgr/backend/Pinned.h"
 
 #include "internal/Assert.h"
 #include "iomgr/Memory.h"
-#include "iomgr/Wakeup.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -52,7 +41,6 @@ enum {
     MOST_ENDS = 64,
     MOST_RECORDS = 64,
     CLOSE_TRIES = 100,
-    SUBMIT_TRIES = 16,
     CHANGE_ENTRIES = 2 /* submissions one change needs at most */
 };
 #define CLOSE_WAIT_NS INT64_C(1000000)
@@ -60,61 +48,29 @@ enum {
 
 /* ---- changes ------------------------------------------------------------------------------- */
 
-/* No lock.  The kernel may have no memory for requests just now: who sleeps over the ring is woken
- * and hands over what is left. */
-static void submitAll(BackendState *state)
-{
-    for (int tries = 0; ringPending(&state->ring) != 0; tries++) {
-        if (tries == SUBMIT_TRIES) {
-            wakeupSend(&(Wakeup){state->wake_fd});
-            return;
-        }
-        if (ringSubmit(&state->ring) < 0)
-            sched_yield();
-    }
-}
-
 /* Let go of the lock; submit what is pending if a sleeper would not, or if it cannot wait.
  * See Note [Batched changes]. */
 static void unlockState(BackendState *state, bool submit)
 {
-    submit = submit || state->sleepers > 0;
+    bool insist = state->sleepers > 0;
     spinUnlock(&state->lock);
-    if (submit)
-        submitAll(state);
+    if (submit || insist)
+        requestHandOver(state, insist);
 }
 
-/* Of kinds that have no inode of their own or may lack a poll function, only epoll can tell. */
-static int askEPoll(BackendState *state, int fd)
+/* Likewise; the wake fd reaches whoever sleeps: See Note [Refused submissions]. */
+static void unlockArmed(BackendState *state)
 {
-    struct epoll_event event = {0};
-    int asked = epoll_create1(EPOLL_CLOEXEC);
-    ADD_RELAXED(&state->looks, 3);
-    int result = asked >= 0 && epoll_ctl(asked, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-    if (asked >= 0)
-        close(asked);
-    return result == -EPERM ? -EPERM : 0;
-}
-
-/* Whose number it is: 0, -EBADF, or -EPERM: it cannot be polled. */
-static int lookAtFile(BackendState *state, const Request *request, int fd, struct stat *file)
-{
-    int saved = errno, result = 0;
-    ADD_RELAXED(&state->looks, 1);
-    /* As it is: the C library's asks for a path. */
-    if (syscall(SYS_fstat, fd, file) < 0)
-        result = -errno;
-    else if (S_ISREG(file->st_mode) || S_ISDIR(file->st_mode) || S_ISBLK(file->st_mode))
-        result = -EPERM;
-    else if (S_ISCHR(file->st_mode) && (request == NULL || !request->watched))
-        result = askEPoll(state, fd);
-    errno = saved;
-    return result;
-}
-
-static bool isFile(const Request *request, const struct stat *file)
-{
-    return request->device == file->st_dev && request->inode == file->st_ino;
+    for (;;) {
+        if (state->sleepers > 0)
+            requestArmWake(state);
+        bool reached = state->sleepers == 0 || RELAXED_LOAD(&state->wake_armed) != 0 ||
+                       ringReady(&state->ring) != 0 || ringOverflown(&state->ring);
+        unlockState(state, false);
+        if (reached)
+            return;
+        spinLock(&state->lock);
+    }
 }
 
 /* Under lock.  known: the caller believes that fd is watched. */
@@ -126,7 +82,7 @@ static int changeRequest(BackendState *state, Request *request, int fd, int look
         return full;
     /* See Note [Pinned files]. */
     bool known_file = looked == 0 || looked == -EPERM; /* else: not enough memory to tell */
-    if (request->watched && (looked == -EBADF || (known_file && !isFile(request, file)))) {
+    if (request->watched && (looked == -EBADF || (known_file && !pinnedIs(request, file)))) {
         requestCancel(state, request, fd);
         request->watched = false;
     }
@@ -143,7 +99,7 @@ static int changeIOUring(BackendState *state, int fd, WatchMode mode, uint32_t i
     struct stat file;
     if (fd < 0 || fd >> REQUEST_FD_BITS != 0)
         return fd < 0 ? -EBADF : -EMFILE;
-    int looked = lookAtFile(state, requestFind(state, fd), fd, &file);
+    int looked = pinnedLook(state, requestFind(state, fd), fd, &file);
     Request *request = looked == 0 ? requestGet(state, fd) : requestFind(state, fd);
     if (request == NULL)
         return looked == 0 ? -ENOMEM : looked;
@@ -190,6 +146,8 @@ static int removeIOUring(BackendState *state, int fd)
     request->watched = false;
     if (requestReserve(state, 1) == 0)
         requestCancel(state, request, fd);
+    else
+        requestOwe(state, request);
     request->sequence = 0;      /* at the least nothing is reported any more */
     unlockState(state, submit); /* the file must not stay open */
     return 0;
@@ -199,9 +157,30 @@ static int submitIOUring(BackendState *state, Submission *submission)
 {
     spinLock(&state->lock);
     int result = requestReserve(state, 1);
+    if (submission->wanted != NULL && !submission->wanted(submission))
+        result = -ECANCELED;
     if (result == 0)
         requestSubmit(state, submission);
     unlockState(state, false);
+    return result;
+}
+
+static void flushIOUring(BackendState *state, int fd)
+{
+    spinLock(&state->lock); /* whoever is about to submit has done so, or sees that he need not */
+    if (fd >= 0 && state->submitted != 0 && requestReserve(state, 1) == 0)
+        requestRemoveFile(state, fd);
+    spinUnlock(&state->lock);
+    requestHandOver(state, true);
+}
+
+static int cancelIOUring(BackendState *state, Submission *submission)
+{
+    spinLock(&state->lock);
+    int result = requestReserve(state, 1);
+    if (result == 0)
+        requestRemove(state, requestDataOf(submission));
+    unlockState(state, true);
     return result;
 }
 
@@ -239,13 +218,6 @@ static uint32_t completeRequest(BackendState *state, Request *request, int fd, i
     return events;
 }
 
-/* What a one-shot report is about. */
-typedef struct Seen {
-    int fd; /* -1: nothing to look at */
-    dev_t device;
-    ino_t inode;
-} Seen;
-
 /* Pop one completion.  True: *record is to be reported. */
 static bool takeCompletion(BackendState *state, const struct io_uring_cqe *completion,
                            EventRecord *record, Seen *seen)
@@ -258,6 +230,7 @@ static bool takeCompletion(BackendState *state, const struct io_uring_cqe *compl
         Submission *submission =
             (Submission *)(uintptr_t)(completion->user_data & ~BACKEND_SUBMISSION);
         submission->result = completion->res;
+        submission->more = (completion->flags & IORING_CQE_F_SOCK_NONEMPTY) != 0;
         state->submitted--;
         *record = (EventRecord){completion->user_data, 0};
         return true;
@@ -302,20 +275,6 @@ static bool isQuiet(const BackendState *state)
            RELAXED_LOAD(&state->wake_armed) != 0;
 }
 
-/* See Note [Pinned files]. */
-static void checkFile(BackendState *state, EventRecord *record, const Seen *seen)
-{
-    struct stat file;
-    int saved = errno;
-    if (seen->fd < 0)
-        return;
-    ADD_RELAXED(&state->looks, 1);
-    bool looked = syscall(SYS_fstat, seen->fd, &file) == 0;
-    if (looked ? file.st_dev != seen->device || file.st_ino != seen->inode : errno == EBADF)
-        record->events = EventGone;
-    errno = saved;
-}
-
 /* What poll says when nothing was taken and entering said `entered`. */
 static int explainFailure(int entered)
 {
@@ -336,7 +295,8 @@ static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *rec
         return 0;
     spinLock(&state->lock);
     requestArmWake(state);
-    bool sleeps = timeout_ns != 0 && ringReady(ring) == 0 && !ringOverflown(ring);
+    bool sleeps = timeout_ns != 0 && RELAXED_LOAD(&state->wake_armed) != 0 &&
+                  ringReady(ring) == 0 && !ringOverflown(ring);
     if (sleeps)
         state->sleepers++;
     spinUnlock(&state->lock);
@@ -350,11 +310,10 @@ static int pollIOUring(BackendState *state, int64_t timeout_ns, EventRecord *rec
     if (sleeps)
         state->sleepers--;
     int taken = takeCompletions(state, records, seen, most);
-    if (state->sleepers > 0)
-        requestArmWake(state);
-    unlockState(state, false);
+    requestPay(state);
+    unlockArmed(state);
     for (int i = 0; i < taken; i++)
-        checkFile(state, &records[i], &seen[i]);
+        pinnedCheck(state, &records[i], &seen[i]);
     return taken == 0 ? explainFailure(entered) : taken;
 }
 
@@ -365,7 +324,7 @@ static void dozeIOUring(BackendState *state, bool asleep)
     spinLock(&state->lock);
     requestArmWake(state);
     state->sleepers += asleep ? 1u : UINT32_MAX; /* - 1 */
-    unlockState(state, false);
+    unlockArmed(state);
 }
 
 static int pollableIOUring(BackendState *state)
@@ -490,6 +449,8 @@ const Backend backendIOUring = {
     .remove = removeIOUring,
     .poll = pollIOUring,
     .submit = submitIOUring,
+    .cancel = cancelIOUring,
+    .flush = flushIOUring,
     .pollable = pollableIOUring,
     .doze = dozeIOUring,
     .calls = callsIOUring,

@@ -42,6 +42,7 @@ enum {
 typedef struct Request {
     uint64_t cookie;   /* lock */
     uint64_t sequence; /* lock: of the request in flight, or 0 */
+    uint64_t owed;     /* lock: of one that was removed and could not be cancelled yet, or 0 */
     uint8_t interest;  /* lock: EventRead | EventWrite */
     bool edge;         /* lock */
     uint8_t ends;      /* lock: how often in a row the kernel ended its request */
@@ -60,6 +61,7 @@ struct BackendState {
     uint32_t sleepers;          /* lock: OS threads that sleep over the ring */
     uint32_t in_flight;         /* lock: poll requests whose last completion is not popped */
     uint32_t submitted;         /* lock: submissions whose completion is not popped */
+    uint32_t owed;              /* lock: how many requests have an `owed` */
     uint64_t sequence;          /* lock: the last one given away */
     uint64_t looks;             /* anyone, relaxed add: system calls beside io_uring_enter */
     Request **chunks;           /* REQUEST_CHUNKS, each set once by CAS (release), read acquire */
@@ -79,15 +81,28 @@ Request *requestGet(BackendState *state, int fd);
  * while.  0, or -ENOMEM: the kernel takes none, for want of memory. */
 int requestReserve(BackendState *state, uint32_t count);
 
+/* requestHandOver -- no lock: the kernel takes what is pending; insist: even if it takes a while.
+ * requestOwe -- there is no room to cancel fd's.   requestPay -- there may be now, for those. */
+void requestHandOver(BackendState *state, bool insist);
+void requestOwe(BackendState *state, Request *request);
+void requestPay(BackendState *state);
+
 /* Each takes one place.
  * requestPoll -- a poll request in general.  requestArm -- fd's next one.
- * requestRemove -- cancel by user_data.  requestCancel -- fd's, if it is in flight. */
+ * requestRemove -- cancel by user_data.  requestCancel -- fd's, if it is in flight.
+ * requestRemoveFile -- cancel all of one file (from Linux 5.19 on). */
 void requestPoll(BackendState *state, int fd, uint32_t events, bool multishot, uint64_t data);
 void requestArm(BackendState *state, Request *request, int fd, bool multishot);
 void requestRemove(BackendState *state, uint64_t data);
 void requestCancel(BackendState *state, Request *request, int fd);
+void requestRemoveFile(BackendState *state, int fd);
 
-/* requestSubmit -- a call on a file. */
+/* requestSubmit -- a call on a file or a socket.  requestDataOf -- its user_data. */
+static inline uint64_t requestDataOf(const Submission *submission)
+{
+    return (uint64_t)(uintptr_t)submission | BACKEND_SUBMISSION;
+}
+
 void requestSubmit(BackendState *state, Submission *submission);
 
 /* requestArmWake -- the wake fd's, if it is not in flight.  See Note [The wake fd].  Reserves. */

@@ -2,9 +2,16 @@
  *
  * Owns    Request; the chunks of them.
  * Before  iomgr/backend/IOUring.c.   After  iomgr/backend/Ring.c.
- * Tests   testsuite/unit/IOUringTest.c
+ * Tests   testsuite/unit/IOUringTest.c, testsuite/fault/RingFault.c
  *
  * See Note [Request states].  All but the table is done under BackendState.lock.
+ *
+ * Note [Refused submissions]
+ *   The kernel may have no memory for requests just now (EAGAIN).  Nobody sleeps before it has
+ *   taken all, the wake fd's too; what is queued for a sleeper is offered again until it is taken.
+ *   EBUSY wants completions to be taken first, perhaps by somebody who waits for the caller: no
+ *   matter, while there are some the ring is readable and nobody sleeps over it.  What is not for a
+ *   sleeper is left to the next poll; for which a removal is owed that found the queue full.
  */
 #include "iomgr/backend/IOUring.h"
 
@@ -13,9 +20,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
 
-enum { RESERVE_TRIES = 16 };
+enum { RESERVE_TRIES = 16, REFUSED_NS = 100 * 1000 };
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
@@ -53,6 +63,48 @@ int requestReserve(BackendState *state, uint32_t count)
     return 0;
 }
 
+/* See Note [Refused submissions]. */
+void requestHandOver(BackendState *state, bool insist)
+{
+    const struct timespec moment = {.tv_nsec = REFUSED_NS};
+    for (int tries = 0; ringPending(&state->ring) != 0; tries += tries < RESERVE_TRIES) {
+        int result = ringSubmit(&state->ring);
+        bool passes = result == -EAGAIN || result == -ENOMEM || result == -EINTR;
+        if (result > 0)
+            continue;
+        if (tries < RESERVE_TRIES)
+            sched_yield();
+        else if (insist && passes)
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL);
+        else
+            return;
+    }
+}
+
+void requestOwe(BackendState *state, Request *request)
+{
+    if (request->sequence != 0 && request->owed == 0) {
+        request->owed = request->sequence;
+        state->owed++;
+    }
+}
+
+void requestPay(BackendState *state)
+{
+    for (int fd = 0; state->owed != 0 && fd >> REQUEST_FD_BITS == 0; fd++) {
+        Request *request = requestFind(state, fd);
+        if (request == NULL) {
+            fd |= REQUEST_CHUNK - 1;
+        } else if (request->owed != 0) {
+            if (ringFree(&state->ring) == 0)
+                return; /* at the next poll */
+            requestRemove(state, request->owed << REQUEST_FD_BITS | (uint32_t)fd);
+            request->owed = 0;
+            state->owed--;
+        }
+    }
+}
+
 void requestPoll(BackendState *state, int fd, uint32_t events, bool multishot, uint64_t data)
 {
     struct io_uring_sqe *entry = ringTake(&state->ring);
@@ -78,14 +130,26 @@ void requestArm(BackendState *state, Request *request, int fd, bool multishot)
     requestPoll(state, fd, events, multishot, request->sequence << REQUEST_FD_BITS | (uint32_t)fd);
 }
 
-void requestRemove(BackendState *state, uint64_t data)
+static void pushRemoval(BackendState *state, struct io_uring_sqe *entry)
 {
-    struct io_uring_sqe *entry = ringTake(&state->ring);
-    io_uring_prep_cancel64(entry, data, 0); /* unlike POLL_REMOVE it never says EALREADY */
     entry->user_data = MARK_REMOVED;
     if (state->ring.uring.features & IORING_FEAT_CQE_SKIP)
         entry->flags |= IOSQE_CQE_SKIP_SUCCESS;
     ringPush(&state->ring);
+}
+
+void requestRemove(BackendState *state, uint64_t data)
+{
+    struct io_uring_sqe *entry = ringTake(&state->ring);
+    io_uring_prep_cancel64(entry, data, 0); /* unlike POLL_REMOVE it never says EALREADY */
+    pushRemoval(state, entry);
+}
+
+void requestRemoveFile(BackendState *state, int fd)
+{
+    struct io_uring_sqe *entry = ringTake(&state->ring);
+    io_uring_prep_cancel_fd(entry, fd, IORING_ASYNC_CANCEL_ALL);
+    pushRemoval(state, entry);
 }
 
 void requestCancel(BackendState *state, Request *request, int fd)
@@ -113,15 +177,24 @@ void requestSubmit(BackendState *state, Submission *submission)
         break;
     case FileStat:
         io_uring_prep_statx(entry, request->fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS,
-                            &submission->about);
+                            submission->about);
         break;
     case FileOpen: /* not where it is submitted: that would be with O_NONBLOCK, even of a FIFO */
         io_uring_prep_openat(entry, AT_FDCWD, request->path, request->flags | O_CLOEXEC,
                              request->mode);
         entry->flags |= IOSQE_ASYNC;
         break;
+    case FileReceive: /* who asks believes that nothing is there yet */
+        io_uring_prep_recv(entry, request->fd, request->parts->iov_base, request->parts->iov_len,
+                           0);
+        entry->ioprio = state->ring.waits_first;
+        break;
+    case FileSend:
+        io_uring_prep_send(entry, request->fd, request->parts->iov_base, request->parts->iov_len,
+                           MSG_NOSIGNAL);
+        break;
     }
-    entry->user_data = (uint64_t)(uintptr_t)submission | BACKEND_SUBMISSION;
+    entry->user_data = requestDataOf(submission);
     ringPush(&state->ring);
     state->submitted++;
 }

@@ -23,6 +23,7 @@
 
 /* Younger than the headers we are built with: a sleeping ring is no IO that is waited for. */
 #define FEAT_NO_IOWAIT (1u << 17)
+#define FEAT_REG_REG_RING (1u << 13)
 #define ENTER_NO_IOWAIT (1u << 7)
 
 enum { KERNEL_SIGNALS = 64 };
@@ -46,6 +47,8 @@ int ringOpen(Ring *ring, uint32_t entries, uint32_t completions)
         return result;
     if (params.features & FEAT_NO_IOWAIT)
         ring->wait_flags = ENTER_NO_IOWAIT;
+    if (params.features & FEAT_REG_REG_RING) /* of Linux 6.3; the flag of 5.19 has no bit */
+        ring->waits_first = IORING_RECVSEND_POLL_FIRST;
     for (uint32_t i = 0; i < ring->uring.sq.ring_entries; i++)
         ring->uring.sq.array[i] = i; /* for good: the n-th submission lies in place n */
     return 0;

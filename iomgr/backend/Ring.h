@@ -22,6 +22,7 @@
 typedef struct Ring {
     struct io_uring uring; /* constant but for the shared words */
     uint32_t wait_flags;   /* constant: beside GETEVENTS */
+    uint16_t waits_first;  /* constant, of a receive: look for readiness, and only then try; or 0 */
     uint64_t enters;       /* anyone, relaxed add: calls of io_uring_enter */
 } Ring;
 

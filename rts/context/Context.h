@@ -111,6 +111,38 @@ static inline __attribute__((always_inline)) void *contextCall(void *top, void *
 #endif
 }
 
+/* contextKeep -- the registers that a callee saves, but for the frame pointer, as they are now:
+ * CONTEXT_KEPT words. */
+#if defined(__x86_64__)
+enum { CONTEXT_KEPT = 5 };
+#else
+enum { CONTEXT_KEPT = 10 };
+#endif
+
+static inline __attribute__((always_inline)) void contextKeep(void **words)
+{
+#if defined(__x86_64__)
+    __asm__ __volatile__("movq %%rbx, (%0)\n\t"
+                         "movq %%r12, 8(%0)\n\t"
+                         "movq %%r13, 16(%0)\n\t"
+                         "movq %%r14, 24(%0)\n\t"
+                         "movq %%r15, 32(%0)"
+                         :
+                         : "a"(words)
+                         : "memory");
+#else
+    register void **x9 __asm__("x9") = words;
+    __asm__ __volatile__("stp x19, x20, [%0]\n\t"
+                         "stp x21, x22, [%0, #16]\n\t"
+                         "stp x23, x24, [%0, #32]\n\t"
+                         "stp x25, x26, [%0, #48]\n\t"
+                         "stp x27, x28, [%0, #64]"
+                         :
+                         : "r"(x9)
+                         : "memory");
+#endif
+}
+
 #if defined(SANITIZE_ADDRESS) || defined(SANITIZE_THREAD)
 static inline __attribute__((always_inline)) void *contextBody(void *(*fn)(void *), void *arg)
 {

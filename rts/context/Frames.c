@@ -17,8 +17,9 @@
 
 enum {
     RANGES_MOST = 1024,
-    GAP_MOST = 256,              /* between two of ours: padding */
-    LOOKED_AT_MOST = 1024 * 1024 /* bytes of a stack: a handler should be brief */
+    GAP_MOST = 256,               /* between two of ours: padding */
+    LOOKED_AT_MOST = 1024 * 1024, /* bytes of a stack: a handler should be brief */
+    WIPED_WORDS = 256             /* what a switch, an end and a poll reach, mostly */
 };
 
 #if defined(SANITIZE_ADDRESS) || defined(SANITIZE_THREAD)
@@ -51,6 +52,22 @@ static struct {
     uint32_t count;
     uintptr_t body; /* where a thread's body returns to; 0: unknown */
 } text;
+
+bool frames_watched;
+
+void framesWatch(bool watch)
+{
+    frames_watched = watch;
+}
+
+/* No call: it would leave its own return address. */
+__attribute__((noinline)) void framesWipeSlow(void)
+{
+    volatile uintptr_t below[WIPED_WORDS];
+    for (int i = 0; i < WIPED_WORDS; i++)
+        below[i] = 0;
+    __asm__ volatile("" ::"r"(below) : "memory");
+}
 
 static uintptr_t resolve(const int64_t *distance)
 {

@@ -8,7 +8,8 @@
  *   the thread was called, that follows a call there, or may have been saved by a signal that has
  *   interrupted the library.  A tail call leaves no address and needs none: nothing of ours follows
  *   it.  A word that a call of long ago has left, in a frame's part that has not been written
- *   since, makes the answer yes, never no; who gets it asks again later.
+ *   since, makes the answer yes, never no; who gets it asks again later.  What came before the body
+ *   has used the same stack, and a body that computes for ever would keep it: it is wiped first.
  *   Return addresses may be signed (aarch64): the signature is taken off.
  *   The bottom: the one call of a thread's body (contextBody) notes its return address in a table,
  *   and the highest word with that value is the one that the call has left: below it is the body,
@@ -26,6 +27,19 @@ bool framesStart(void);
 
 /* framesAreActive -- a signal handler, on any stack.  context: its ucontext_t. */
 bool framesAreActive(Stack *stack, const void *context);
+
+/* framesWatch -- whether any thread will be asked about; before there is one.
+ * framesWipe -- at the bottom of a stack, before the body: nothing old lies below if it is. */
+void framesWatch(bool watch);
+void framesWipeSlow(void);
+
+extern bool frames_watched; /* framesWatch writes it */
+
+static inline void framesWipe(void)
+{
+    if (__builtin_expect(frames_watched, 0))
+        framesWipeSlow();
+}
 
 /* framesHoldText -- does this address lie in the library's text, or just behind it? */
 bool framesHoldText(uintptr_t address);

@@ -6,14 +6,12 @@
  *
  * Note [Sanitizer switch]
  *   before the switch: ASan learns the new stack's bounds and keeps the old one's fake stack (or
- *   drops it
- *   when the old context ends), TSan changes fibre.  Right after it, on the new stack: ASan
- *   finishes. The TSan call must be the last thing before the jump, in a function without
- *   instrumentation, or its
- *   shadow call stack underflows.  A fibre belongs to a stack, not to a thread: creating one costs
- *   a lot. Functions that an ending thread never returns from are not instrumented either: each
- *   would leave a frame on the fibre's shadow call stack for ever, which overflows after 65536
- *   threads on one stack.
+ *   drops it when the old context ends), TSan changes fibre.  Right after it, on the new stack:
+ *   ASan finishes. The TSan call must be the last thing before the jump, in a function without
+ *   instrumentation, or its shadow call stack underflows.  A fibre belongs to a stack, not to a
+ *   thread: creating one costs a lot. Functions that an ending thread never returns from are not
+ *   instrumented either: each would leave a frame on the fibre's shadow call stack for ever, which
+ *   overflows after 65536 threads on one stack.
  */
 #ifndef RTS_SANITIZER_H
 #define RTS_SANITIZER_H

@@ -7,10 +7,8 @@
  * Note [Guard probe]
  *   MADV_GUARD_INSTALL is new in Linux 6.13; qemu-user answers 0 to the unknown advice and does
  *   nothing. So the answer is not believed: a guarded page must make write(2) fail with EFAULT when
- *   it reads from
- *   it.  Each later install is checked as well (EINVAL once the process has called mlockall) and
- *        falls
- *   back to mprotect for that region.
+ *   it reads from it.  Each later install is checked as well (EINVAL once the process has called
+ *   mlockall) and falls back to mprotect for that region.
  */
 #include "rts/context/Slab.h"
 

@@ -1,21 +1,17 @@
 /* Stack.h -- guarded stacks, kept warm.
  *
  * A stack is a region of a slab: one mmap of many equal regions, NORESERVE, no huge pages, the
- * lowest
- * page(s) of each a guard.  MADV_GUARD_INSTALL guards without splitting the mapping, so 100,000
- * stacks need some hundred mappings; where the kernel lacks it, mprotect guards (at most about
- * 32,000 then). The Stack itself sits at the top of its region, in the page that the first frames
- * touch anyway.
+ * lowest page(s) of each a guard.  MADV_GUARD_INSTALL guards without splitting the mapping, so
+ * 100,000 stacks need some hundred mappings; where the kernel lacks it, mprotect guards (at most
+ * about 32,000 then). The Stack itself sits at the top of its region, in the page that the first
+ * frames touch anyway.
  *
  * Note [Stack life]
  *   carved (header written, guard installed) -> bound to a thread -> warm: in a capability's cache
  *   (newest first) -> in the depot, in batches -> cold: its pages given back to the kernel, known
- *   only by
- *   its number in the slab -> bound again (header written anew).  Regions are never unmapped while
- *   the
- *   runtime is up.  A bound stack has one owner; caches belong to their capability's OS thread; the
- *                   depot
- *   is under a spinlock, slabs under a mutex.
+ *   only by its number in the slab -> bound again (header written anew).  Regions are never
+ *   unmapped while the runtime is up.  A bound stack has one owner; caches belong to their
+ *   capability's OS thread; the depot is under a spinlock, slabs under a mutex.
  */
 #ifndef RTS_STACK_H
 #define RTS_STACK_H
@@ -122,13 +118,29 @@ void stackCacheDrain(StackCache *cache, int64_t now_ns);
 void stackSurvive(StackCache *cache, Stack *kept);
 
 /* stackDepotTrim -- give the pages of stacks that have lain in the depot since before `before_ns`
- * back to
- * the kernel.  Returns how many stacks became cold. */
+ * back to the kernel.  Returns how many stacks became cold. */
 uint32_t stackDepotTrim(int64_t before_ns);
 
 /* stackTop -- where frames start: below the Stack, shifted by some cache lines (its colour) so that
  * the tops of many stacks do not fall into one cache set. */
 void *stackTop(Stack *stack);
+
+/* stackFetch -- a hint: what is parked at `sp` will run soon.  Brings its frames nearer: from the
+ * switch, which leaves the red zone alone, to its call. */
+#if defined(__x86_64__)
+enum { STACK_LINES = 8, STACK_RED_LINES = 2 };
+#else
+enum { STACK_LINES = 8, STACK_RED_LINES = 0 };
+#endif
+
+static inline void stackFetch(const void *sp)
+{
+    uintptr_t top = (uintptr_t)sp; /* any address will do */
+    __builtin_prefetch((const void *)top);
+#pragma GCC unroll 8
+    for (int line = 1; line < STACK_LINES; line++)
+        __builtin_prefetch((const void *)(top + (uintptr_t)(line + STACK_RED_LINES) * CACHE_LINE));
+}
 
 /* stackBounds -- lowest usable address and usable size. */
 char *stackBottom(const Stack *stack);

@@ -2,7 +2,8 @@
  *
  * Owns    the nodes of a blocked transaction.
  * Before  rts/stm/STM.c: a retry reached the top.   After  rts/Park.c, rts/Outside.c: the wait.
- * Tests   testsuite/unit/BlockTest.c, testsuite/model/BlockModel.c (every interleaving)
+ * Tests   testsuite/unit/BlockTest.c, testsuite/model/BlockModel.c (every interleaving),
+ *         testsuite/model/TaskSTMModel.c (likewise)
  *
  * See Note [Blocked transactions].
  */
@@ -13,6 +14,7 @@
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
+#include "rts/stm/Event.h"
 
 #include <errno.h>
 
@@ -30,7 +32,6 @@ typedef struct Watch {
 typedef struct Watches {
     Watch *items;
     uint32_t count, room;
-    Watch here[WATCHES_HERE];
 } Watches;
 
 static void watchFired(WatchNode *node, uint64_t number, int result, void *sink)
@@ -96,9 +97,30 @@ static void unwatchAll(Watches *watches, Capability *here)
     watches->count = 0;
 }
 
+/* See Note [What a transaction waits for]. */
+static const void *linkAbout(const Transaction *tx)
+{
+    const Log *log = &tx->log;
+    uintptr_t about = 0;
+    for (uint32_t i = 0; i < log->count && (about & BLOCK_MORE) == 0; i++) {
+        const LogEntry *entry = &log->entries[i];
+        if ((entry->flags & LOG_READ) != 0 && RELAXED_LOAD(&entry->tvar->kind) != TVarEvent)
+            about = about == 0 ? (uintptr_t)entry->tvar : about | BLOCK_MORE;
+    }
+    for (uint32_t i = tx->eventful ? log->count : 0; i > 0; i--) { /* the first read comes first */
+        const LogEntry *entry = &log->entries[i - 1];
+        if ((entry->flags & LOG_READ) == 0 || RELAXED_LOAD(&entry->tvar->kind) != TVarEvent)
+            continue;
+        RELAXED_STORE(&entry->tvar->link, (void *)about);
+        about = (uintptr_t)entry->tvar;
+    }
+    return about == 0 ? NULL : (const void *)(about + offsetof(TVar, watchers));
+}
+
 static int blockThread(Watches *watches, const Transaction *tx, Thread *self, int64_t deadline_ns)
 {
     parkBegin(self);
+    threadSetAbout(self, linkAbout(tx));
     int result = watchAll(watches, tx, self, &self->claim);
     if (result != 0) {
         int claimed = parkAbandon(self);
@@ -132,22 +154,26 @@ static int blockOutside(Watches *watches, Transaction *tx, int64_t deadline_ns)
 
 typedef struct Detached {
     BlockWatches head; /* first */
-    Watches watches;   /* of its own memory: items follow */
+    Watches watches;   /* items follow */
 } CACHE_ALIGNED Detached;
+
+_Static_assert(sizeof(Detached) == 64 && sizeof(Watch) == 64, "capri/task.h says what it costs");
 
 void blockForgetLost(BlockWatches *watches)
 {
     memoryRelease(startupAllocator(), watches, watches->room, CACHE_LINE);
 }
 
-void blockForget(BlockWatches *watches, Capability *here)
+Event *blockForget(BlockWatches *watches, Capability *here)
 {
+    Event *events = watches->events;
     unwatchAll(&((Detached *)(void *)watches)->watches, here);
     blockForgetLost(watches);
+    return events;
 }
 
 /* -EINPROGRESS: published, or claimed already; 0: written meanwhile; -E... */
-static int blockTask(const Transaction *tx, BlockArming *arming)
+static int blockTask(Transaction *tx, BlockArming *arming, int64_t until_ns)
 {
     Thread *task = arming->task;
     size_t bytes = sizeof(Detached) + tx->log.count * sizeof(Watch);
@@ -155,19 +181,22 @@ static int blockTask(const Transaction *tx, BlockArming *arming)
     if (detached == NULL)
         return -ENOMEM;
     detached->head =
-        (BlockWatches){arming->action, arming->status_action, arming->env, (uint32_t)bytes};
+        (BlockWatches){arming->action, arming->status_action, arming->env, arming->deadline_ns,
+                       NULL,           (uint32_t)bytes};
     detached->watches.items = (Watch *)(void *)(detached + 1);
     detached->watches.count = 0;
     detached->watches.room = tx->log.count;
     parkBegin(task);
-    threadSetAbout(task, tx->log.count != 0 ? &tx->log.entries->tvar->watchers : NULL);
+    threadSetAbout(task, linkAbout(tx));
     int result = watchAll(&detached->watches, tx, task, &task->claim);
     if (result != 0) {
         parkAbandon(task);
         blockForget(&detached->head, scheduleHere());
         return result < 0 ? result : 0;
     }
+    detached->head.events = eventDetach(tx);
     arming->watches = &detached->head;
+    arming->until_ns = until_ns;
     task->node.next = (WatchNode *)(void *)detached;
     return -EINPROGRESS;
 }
@@ -175,13 +204,16 @@ static int blockTask(const Transaction *tx, BlockArming *arming)
 int blockUntilWritten(Transaction *tx, int64_t deadline_ns)
 {
     Watches watches;
+    Watch here[WATCHES_HERE];
     Thread *self = scheduleEnterSelf();
     const Log *log = &tx->log;
     if (self != NULL && UNLIKELY(threadIsTask(self)) && schedulerOf(scheduleHere())->arming != NULL)
-        return blockTask(tx, schedulerOf(scheduleHere())->arming);
-    if (log->count == 1 && (log->entries->flags & LOG_READ) != 0)
+        return blockTask(tx, schedulerOf(scheduleHere())->arming, deadline_ns);
+    if (log->count == 1 && (log->entries->flags & LOG_READ) != 0) {
+        linkAbout(tx);
         return tvarAwaitUntil(log->entries->tvar, log->entries->version, deadline_ns);
-    watches.items = watches.here;
+    }
+    watches.items = here;
     watches.count = 0;
     watches.room = log->count;
     if (log->count > WATCHES_HERE) {
@@ -192,7 +224,7 @@ int blockUntilWritten(Transaction *tx, int64_t deadline_ns)
     }
     int result = self != NULL ? blockThread(&watches, tx, self, deadline_ns)
                               : blockOutside(&watches, tx, deadline_ns);
-    if (watches.items != watches.here)
+    if (watches.items != here)
         memoryRelease(startupAllocator(), watches.items, watches.room * sizeof(Watch), CACHE_LINE);
     return result;
 }

@@ -16,7 +16,18 @@
  *   A task's transaction (Scheduler.arming) has no stack to wait on.  When it retries its nodes are
  *   published in memory of their own, and stmRun leaves with -EINPROGRESS; the task's wait has
  *   begun then and is committed by the loop.  Woken, the task gives that memory back (blockForget)
- *   and the action runs from the start, be it that nothing was written.
+ *   and the action runs from the start, be it that nothing was written, or that a time has come
+ *   which it waits for (threadDelayUntilSTM).  Its Events (See Note [Events in transactions]) stay
+ *   beside the nodes meanwhile, and are those of the next run.
+ *
+ * Note [What a transaction waits for]
+ *   For threadDescribe only.  threadSetAbout names the list of one variable that it waits for.  The
+ *   Events come first; each names the next variable in tvar.link (which is the pool's while it is
+ *   free), the last one of them a plain variable or nothing.  With a plain one goes BLOCK_MORE if
+ *   there are more of these.  All of that stands still while it waits, and lies in type-stable
+ *   memory: who looks at the claim before (acquire) and after is told the truth.  What he follows
+ *   to a thread, Event.subject, is stored with release: he who finds the next wait's finds that
+ *   this one is over.
  */
 #ifndef RTS_BLOCK_H
 #define RTS_BLOCK_H
@@ -31,7 +42,10 @@ typedef struct BlockWatches {
     StmAction *action; /* as it was given to the task, like the next two */
     StmStatusAction *status_action;
     void *env;
-    uint32_t room; /* bytes of all this */
+    int64_t
+        deadline_ns; /* the task's; its timer may be armed for an earlier time that is waited for */
+    Event *events;   /* what it waits for beside variables */
+    uint32_t room;   /* bytes of all this */
 } BlockWatches;
 
 /* A task's transaction that runs; stmRun said -EINPROGRESS: `watches` are the task's node.next. */
@@ -40,13 +54,19 @@ struct BlockArming {
     StmAction *action;
     StmStatusAction *status_action;
     void *env;
+    int64_t deadline_ns; /* as it was given, too */
+    int64_t until_ns;    /* when to look again: the deadline, or threadDelayUntilSTM's time */
+    Event *kept;         /* in: of the run before, until this one asks for one of them */
     BlockWatches *watches;
 };
 
-/* blockForget -- the wait is over: they are taken out of all lists and given back.
+/* blockForget -- the wait is over: they are taken out of all lists and given back.  Returns the
+ * Events, which are the caller's.
  * blockForgetLost -- likewise in the child of a fork: nobody is in a list any more. */
-void blockForget(BlockWatches *watches, Capability *here);
+Event *blockForget(BlockWatches *watches, Capability *here);
 void blockForgetLost(BlockWatches *watches);
+
+#define BLOCK_MORE UINT64_C(1) /* See Note [What a transaction waits for] */
 
 /* blockIsOver -- something it has read has been written since. */
 bool blockIsOver(const Transaction *tx);

@@ -6,9 +6,8 @@
  *
  * Note [Delay claim]
  *   The timer's fire and delayCancel claim the same word (See Note [Claim states]).  Cancel wins:
- *   the fire
- *   loses and touches nothing.  Fire wins: it writes the TVar, then stores `done` (release);
- *   cancel, which has lost, waits for `done` (acquire) before the memory may be reused.
+ *   the fire loses and touches nothing.  Fire wins: it writes the TVar, then stores `done`
+ *   (release); cancel, which has lost, waits for `done` (acquire) before the memory may be reused.
  */
 #include "rts/stm/Delay.h"
 
@@ -22,7 +21,7 @@ typedef struct Delay {
     TVar tvar;
     Timer timer;
     Claim claim;
-    int64_t deadline_ns; /* registerDelay's caller, until armed */
+    int64_t deadline_ns; /* constant while it lives; anyone looks (relaxed) */
     uint32_t done;       /* see Note [Delay claim] */
     int status;          /* arming's result, read after join */
     void *link;          /* the pool's */
@@ -83,6 +82,12 @@ static void delayFired(Timer *timer, uint64_t number, void *sink)
     RELEASE_STORE(&delay->done, 1);
 }
 
+int64_t delayDeadline(const TVar *tvar)
+{
+    const Delay *delay = (const Delay *)(const void *)((const char *)tvar - offsetof(Delay, tvar));
+    return RELAXED_LOAD(&delay->deadline_ns);
+}
+
 void delayGive(TVar *tvar)
 {
     poolGive(&delays, (char *)tvar - offsetof(Delay, tvar));
@@ -137,8 +142,9 @@ int registerDelay(int64_t delay_us, TVar **tvar)
         if (delay->timer.fire == NULL) /* later lives leave it: a heap may be looking */
             delay->timer.fire = delayFired;
         tvarReset(&delay->tvar, NULL, TVarDelay);
-        delay->deadline_ns =
-            clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us);
+        RELAXED_STORE(
+            &delay->deadline_ns,
+            clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us));
         RELAXED_STORE(&delay->done, 0);
         if (delay_us <= 0) {
             claimTry(&delay->claim, claimBegin(&delay->claim), 0);

@@ -17,6 +17,9 @@ int delaySurvive(TimerHeap *heap);
 /* delayCancel -- the timer will not write any more once this returns. */
 void delayCancel(TVar *tvar);
 
+/* delayDeadline -- anyone, of what is a TVarDelay, or was one a moment ago (relaxed). */
+int64_t delayDeadline(const TVar *tvar);
+
 /* delayGive -- back to the pool. */
 void delayGive(TVar *tvar);
 

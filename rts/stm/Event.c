@@ -3,7 +3,7 @@
  * Owns    Events: type-stable, because a firer may hold a node of one.
  * Before  iomgr/FdSlot.c, rts/Thread.c: it happens.   After  rts/stm/TVar.c: the write.
  * Tests   testsuite/unit/EventTest.c, testsuite/model/EventModel.c (every interleaving),
- *         testsuite/stress/SelectStorm.c
+ *         testsuite/unit/TaskSTMTest.c, testsuite/stress/SelectStorm.c
  *
  * See Note [Events in transactions].
  */
@@ -45,7 +45,7 @@ static void surviveItem(void *item)
     Event *event = item;
     tvarSurviveOne(&event->tvar);
     RELAXED_STORE(&event->node.linked, 0);
-    event->kind = EventNone;
+    RELAXED_STORE(&event->kind, (uint16_t)EventNone);
     poolGive(&events, event);
 }
 
@@ -108,9 +108,9 @@ Event *eventNew(Transaction *tx, EventKind kind, int fd, void *subject)
             outsideStay(); /* in an attempt, so the runtime is up */
     }
     tvarReset(&event->tvar, NULL, TVarEvent);
-    event->kind = (uint16_t)kind;
-    event->fd = fd;
-    event->subject = subject;
+    RELAXED_STORE(&event->kind, (uint16_t)kind);
+    RELAXED_STORE(&event->fd, fd);
+    RELEASE_STORE(&event->subject, subject); /* See Note [What a transaction waits for] */
     event->home = 0;
     event->published = false;
     event->awaited = kind != EventOfEnd && tx->here != NULL;
@@ -180,12 +180,48 @@ static void giveEvent(Event *event, Capability *here)
     unpublish(event, here);
     if (event->awaited)
         ADD_RELAXED(&awaited, (uint32_t)-1);
-    event->kind = EventNone;
+    RELAXED_STORE(&event->kind, (uint16_t)EventNone);
     /* Who still thinks that somebody waits there (See Note [Listed waits]) is out of it by then. */
     WatchNode *watchers = watchListClose(&event->tvar.watchers, 1);
     ASSERT(watchers == NULL);
     (void)watchers;
     poolGive(&events, event);
+}
+
+Event *eventDetach(Transaction *tx)
+{
+    Event *list = NULL;
+    for (int i = 0; tx->eventful && i < EVENT_BUCKETS; i++) {
+        for (Event *event = tx->events[i], *next; event != NULL; event = next) {
+            next = event->next;
+            event->next = list;
+            list = event;
+        }
+    }
+    tx->eventful = false;
+    return list;
+}
+
+void eventAttach(Transaction *tx, Event *list)
+{
+    for (int i = 0; i < EVENT_BUCKETS; i++)
+        tx->events[i] = NULL;
+    tx->eventful = list != NULL;
+    for (Event *event = list, *next; event != NULL; event = next) {
+        const void *subject = event->kind == EventOfEnd ? event->subject : NULL;
+        Event **bucket = &tx->events[bucketOf(event->fd, subject)];
+        next = event->next;
+        event->next = *bucket;
+        *bucket = event;
+    }
+}
+
+void eventForget(Event *list, Capability *here)
+{
+    for (Event *event = list, *next; event != NULL; event = next) {
+        next = event->next;
+        giveEvent(event, here);
+    }
 }
 
 void eventRelease(Transaction *tx)

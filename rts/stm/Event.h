@@ -32,10 +32,12 @@ typedef enum EventKind {
 } EventKind;
 
 struct Event {
-    TVar tvar;      /* See Note [Events in transactions] */
+    TVar
+        tvar; /* See Note [Events in transactions]; link: See Note [What a transaction waits for] */
     WatchNode node; /* in the list of `subject`; node.tag: the generation, of fds */
     Event *next;    /* the transaction's */
-    void *subject;  /* FdSlot *, Thread *; NULL: an fd without a slot */
+    void *subject;  /* FdSlot *, Thread *; NULL: an fd without a slot.  This, kind and fd: anyone
+                     * looks, See Note [What a transaction waits for] */
     uint32_t home;  /* of fds: the home word it was published under */
     int fd;
     uint32_t held;  /* See Note [Events in transactions] */
@@ -76,6 +78,13 @@ void eventSet(Event *event, int result);
 
 /* eventRelease -- the transaction is over: all of its Events go back. */
 void eventRelease(Transaction *tx);
+
+/* eventDetach -- a detached transaction (See Note [Detached transactions]) leaves its Events, as a
+ * list; NULL: it has none.   eventAttach -- they are the ones of this, which has none so far.
+ * eventForget -- they go back, with nobody to read them. */
+Event *eventDetach(Transaction *tx);
+void eventAttach(Transaction *tx, Event *list);
+void eventForget(Event *list, Capability *here);
 
 /* eventAskFd -- look at the fd: it is ready, or is not one, or the Event is published and will
  * tell. */

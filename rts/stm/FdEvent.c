@@ -53,7 +53,7 @@ static int publish(Event *event, FdDirection direction, uint32_t word, uint32_t 
     uint16_t generation = generationOf(slot, direction);
     uint32_t edges = fdSlotEdges(slot, direction);
     bool drained = direction == FdRead && fdSlotIsDrained(slot, edges);
-    event->subject = slot;
+    RELEASE_STORE(&event->subject, (void *)slot); /* See Note [What a transaction waits for] */
     event->home = word;
     event->node.tag = generation;
     int result = drained ? 0 : lookNow(event->fd, direction);

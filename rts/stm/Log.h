@@ -39,17 +39,18 @@ typedef struct LogUndo {
 
 typedef struct Log {
     LogEntry *entries;
-    uint32_t count, room;
+    uint32_t count;   /* this one to undo_count: logReset's */
     uint32_t mask;    /* of the hash table behind the entries; 0: there is none */
-    uint32_t shift;   /* a table: the upper bits of a hash are the place */
-    uint32_t most;    /* a table: so many entries fit into it and into the block */
-    uint32_t *table;  /* a table: numbers of entries from 1, 0 for none */
     uint32_t written; /* entries with LOG_WROTE */
     uint32_t nest;    /* the innermost that runs; 0: none */
     uint32_t nests;   /* begun */
-    LogUndo *undo;
     uint32_t undo_count, undo_room;
+    uint32_t room;
+    LogUndo *undo;
     LogEntry here[LOG_INLINE];
+    uint32_t shift;  /* a table: the upper bits of a hash are the place */
+    uint32_t most;   /* a table: so many entries fit into it and into the block */
+    uint32_t *table; /* a table: numbers of entries from 1, 0 for none */
 } Log;
 
 static inline void logOpen(Log *log)
@@ -66,12 +67,18 @@ static inline void logReset(Log *log)
     log->count = log->mask = log->written = log->nest = log->nests = log->undo_count = 0;
 }
 
-/* logClose -- empty; memory goes back, a big block to `share` if it wants one (NULL: none does). */
+/* logClose -- empty; memory goes back, a big block to `share` if it wants one (NULL: none does).
+ * logHasMemory -- is there any? */
 void logCloseSlow(Log *log, StmShare *share);
+
+static inline bool logHasMemory(const Log *log)
+{
+    return log->entries != log->here || log->undo != NULL;
+}
 
 static inline void logClose(Log *log, StmShare *share)
 {
-    if (UNLIKELY(log->entries != log->here || log->undo != NULL))
+    if (UNLIKELY(logHasMemory(log)))
         logCloseSlow(log, share);
 }
 

@@ -145,6 +145,35 @@ static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts,
     return 0;
 }
 
+/* What waits mostly: a green thread that has read one variable, and has nothing else to see to.  A
+ * task's transaction, and who waits for a time or an fd beside it, go the long way. */
+static inline bool waitsForOne(const Transaction *tx, int64_t deadline_ns)
+{
+    const Log *log = &tx->log;
+    return log->count == 1 && (log->entries->flags & LOG_READ) != 0 &&
+           deadline_ns == DEADLINE_NEVER && tx->effects.count == 0 && tx->here != NULL &&
+           schedulerOf(tx->here)->arming == NULL && !(tx->timed | tx->eventful | tx->serial);
+}
+
+/* Its wait: being woken for a change of that variable it need not look for one again. */
+static __attribute__((noinline)) int waitForOne(Transaction *tx)
+{
+    const LogEntry *entry = tx->log.entries;
+    StmStats *stats = &tx->share->stats;
+    COUNT(&stats->retries, 1);
+    if (UNLIKELY(RELAXED_LOAD(&entry->tvar->version) != entry->version)) { /* blockIsOver */
+        endAttempt(tx);
+        passSafepoint();
+        return 0;
+    }
+    COUNT(&stats->waits, 1);
+    endAttempt(tx);
+    int result = tvarAwaitHere(tx->here, entry->tvar, entry->version);
+    if (UNLIKELY(result == -EINVAL && blockIsOver(tx)))
+        result = 0; /* as in waitForChange */
+    return result;
+}
+
 /* Retry reached the top: wait.  0: again, or -E... */
 static __attribute__((noinline)) int waitForChange(Transaction *tx, int64_t deadline_ns)
 {
@@ -221,22 +250,29 @@ static inline int runAttempts(Transaction *tx, StmAction *action, StmStatusActio
                 *result = value;
             return 0;
         }
-        if (tx->fate == FateNoMemory)
-            return giveUp(tx, -ENOMEM, result);
-        if (tx->fate == FateThrown) {
-            if (transactionHolds(tx))
-                return giveUp(tx, tx->code, result);
-            transactionSpoil(tx, SpoiltByChange);
-        }
         if (tx->fate == FateRetry) {
-            again = waitForChange(tx, deadline_ns);
+            again = LIKELY(waitsForOne(tx, deadline_ns)) ? waitForOne(tx)
+                                                         : waitForChange(tx, deadline_ns);
             aborts = 0;
         } else {
+            if (tx->fate == FateNoMemory)
+                return giveUp(tx, -ENOMEM, result);
+            if (tx->fate == FateThrown) {
+                if (transactionHolds(tx))
+                    return giveUp(tx, tx->code, result);
+                transactionSpoil(tx, SpoiltByChange);
+            }
             again = tryAgain(tx, &aborts, deadline_ns);
         }
         if (again != 0)
             return again;
     }
+}
+
+static __attribute__((noinline)) void closeLog(Log *log)
+{
+    Capability *here = scheduleHere();
+    logClose(log, here == NULL ? NULL : &schedulerOf(here)->stm);
 }
 
 int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **result,
@@ -257,8 +293,8 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
         dropToken(&tx);
     if (UNLIKELY(tx.effects.items != NULL))
         effectsClose(&tx.effects);
-    here = scheduleHere();
-    logClose(&tx.log, here == NULL ? NULL : &schedulerOf(here)->stm);
+    if (UNLIKELY(logHasMemory(&tx.log)))
+        closeLog(&tx.log);
     if (UNLIKELY(tx.eventful))
         eventRelease(&tx);
     passSafepoint();

@@ -9,11 +9,12 @@
 #include "rts/stm/Serial.h"
 
 #include "rts/Park.h"
+#include "rts/stm/TVar.h"
 
 #include "internal/Turn.h"
 
 uint32_t serial_held;
-static WatchList waiting;
+static TVar waiting; /* its list: threadDescribe names a variable */
 
 static bool isFree(void *env)
 {
@@ -29,7 +30,8 @@ int serialAwait(int64_t deadline_ns)
             turnWait(&spins);
             continue;
         }
-        int result = parkOnList(&waiting, 0, isFree, NULL, ThreadBlockedOnTVar, deadline_ns);
+        int result =
+            parkOnList(&waiting.watchers, 0, isFree, NULL, ThreadBlockedOnTVar, deadline_ns);
         if (result != 0)
             return result;
     }
@@ -64,11 +66,11 @@ void serialGive(void)
 {
     ASSERT(RELAXED_LOAD(&serial_held) == 1);
     SEQ_CST_STORE(&serial_held, 0);
-    watchListFire(watchListTake(&waiting, 0), 0, scheduleHere());
+    watchListFire(watchListTake(&waiting.watchers, 0), 0, scheduleHere());
 }
 
 void serialReset(void)
 {
     RELAXED_STORE(&serial_held, 0);
-    RELAXED_STORE(&waiting, 0);
+    RELAXED_STORE(&waiting.watchers, 0);
 }

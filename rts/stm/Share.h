@@ -10,8 +10,9 @@
  *   counted, and a later one is not there.  So what a transaction has read stood together when all
  *   of it was last looked at, and still does if the version read next is no news.  If it is, the
  *   transaction looks at all counts anew, then at everything that it has read.  `seen` outlasts
- *   transactions: who reads what nobody else changes never looks twice.  No line is written by
- *   everybody.
+ *   transactions: who reads what nobody else changes never looks twice.  Who has acquired a version
+ *   knows that count up to it, too, because the count is stored before the version.  No line is
+ *   written by everybody, and a transaction that reads one variable reads no count.
  */
 #ifndef RTS_SHARE_H
 #define RTS_SHARE_H
@@ -72,7 +73,8 @@ static inline uint64_t shareCountOutside(uint64_t newest)
     return changes - (VERSION_STEP - 1);
 }
 
-/* shareSee -- owner, in no attempt any more: its own change is no news to it.
+/* shareSee -- owner: this version is no news any more: its own, when the attempt is over; the first
+ * that is read in one, whose count it is as good as looked at.
  * shareHasSeen -- owner: is this version no news?
  * shareLook -- owner: look at all counts. */
 static inline void shareSee(StmShare *share, uint64_t version)

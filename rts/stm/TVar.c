@@ -79,7 +79,7 @@ int tvarSurvive(TimerHeap *heap)
 
 void tvarReset(TVar *tvar, void *value, TVarKind kind)
 {
-    tvar->kind = kind;
+    RELAXED_STORE(&tvar->kind, (uint32_t)kind);
     RELAXED_STORE(&tvar->value, value);
     RELAXED_STORE(&tvar->version, 0);
     RELEASE_STORE(&tvar->watchers, 0);
@@ -221,6 +221,11 @@ static inline int awaitListed(Capability *here, TVar *tvar, uint64_t version)
         here = scheduleHere();
     }
     return 0;
+}
+
+int tvarAwaitHere(Capability *here, TVar *tvar, uint64_t version)
+{
+    return awaitListed(here, tvar, version);
 }
 
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)

@@ -21,6 +21,7 @@
 #ifndef RTS_TVAR_H
 #define RTS_TVAR_H
 
+#include "capability/Runnable.h"
 #include "iomgr/TimerHeap.h"
 #include "iomgr/WatchList.h"
 
@@ -37,8 +38,8 @@ struct TVar {
     void *value;        /* see Note [TVar versions] */
     uint64_t version;   /* likewise */
     WatchList watchers; /* see WatchList.h; generation 1: freed */
-    uint32_t kind;      /* constant: TVarKind */
-    void *link;         /* the pool's */
+    uint32_t kind;      /* constant while it lives: TVarKind */
+    void *link;         /* the pool's while it is free; See Event.h */
 } CACHE_ALIGNED;
 
 /* TVars are type-stable: a waiter whose time is up may still be taking its node out of the list
@@ -71,6 +72,10 @@ static inline void *tvarLook(TVar *tvar, uint64_t *version)
 
 /* tvarReset -- a new life for an item of a pool. */
 void tvarReset(TVar *tvar, void *value, TVarKind kind);
+
+/* tvarAwaitHere -- tvarAwait of the green thread that runs on `here`.  0: it has been written since
+ * `version`. */
+int tvarAwaitHere(Capability *here, TVar *tvar, uint64_t version);
 
 /* tvarPut -- write and wake; sink: the capability the caller runs on, or NULL. */
 void tvarPut(TVar *tvar, void *value, void *sink);

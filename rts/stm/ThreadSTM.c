@@ -3,11 +3,13 @@
  *
  * Owns    nothing: the Events are Event.c's.
  * Before  the host's action.   After  rts/stm/Event.c, rts/stm/Transaction.c: reading it.
- * Tests   testsuite/unit/ThreadSTMTest.c
+ * Tests   testsuite/unit/ThreadSTMTest.c, testsuite/unit/TaskSTMTest.c
  *
  * See Note [Events in transactions].
  */
+#include "rts/Schedule.h"
 #include "rts/Thread.h"
+#include "rts/stm/Block.h"
 #include "rts/stm/Event.h"
 #include "rts/stm/STM.h"
 
@@ -28,10 +30,22 @@ static int readEvent(Transaction *tx, Event *event, bool *happened)
     return stmThrowCode(tx, (int)(intptr_t)value, NULL);
 }
 
+/* Those that a task's transaction has kept from the run that it waited in: See Note [Detached
+ * transactions]. */
+static void attachKept(Transaction *tx)
+{
+    BlockArming *arming = tx->here == NULL ? NULL : schedulerOf(tx->here)->arming;
+    if (tx->eventful || LIKELY(arming == NULL))
+        return;
+    eventAttach(tx, arming->kept);
+    arming->kept = NULL;
+}
+
 static int waitFd(Transaction *tx, int fd, FdDirection direction)
 {
     EventKind kind = direction == FdRead ? EventOfRead : EventOfWrite;
     bool happened;
+    attachKept(tx);
     Event *event = eventFind(tx, kind, fd, NULL);
     if (event == NULL) {
         event = eventNew(tx, kind, fd, NULL);
@@ -62,6 +76,7 @@ static bool hasOutcome(const Transaction *tx, Thread *thread, int *code, void **
 static int joinThread(Transaction *tx, Thread *thread, int *code, void **result)
 {
     bool happened;
+    attachKept(tx);
     Event *event = eventFind(tx, EventOfEnd, -1, thread);
     if (event == NULL) {
         if (hasOutcome(tx, thread, code, result))

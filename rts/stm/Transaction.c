@@ -20,12 +20,6 @@ enum {
     LOCK_SPINS = 32
 };
 
-int transactionEnd(Transaction *tx, Fate fate)
-{
-    tx->fate = fate;
-    return -ECANCELED; /* any negative number: the fate is what counts */
-}
-
 int transactionSpoil(Transaction *tx, SpoiltBy by)
 {
     tx->spoilt_by = by;
@@ -60,7 +54,10 @@ int transactionRead(Transaction *tx, TVar *tvar, void **value)
     if (entry->flags == 0) {
         entry->value = tvarLook(tvar, &entry->version);
         entry->flags = LOG_READ;
-        if (!shareHasSeen(tx->share, entry->version) && lookAgain(tx) != 0)
+        bool is_news = !shareHasSeen(tx->share, entry->version);
+        if (is_news && tx->log.count == 1)
+            shareSee(tx->share, entry->version);
+        else if (is_news && lookAgain(tx) != 0)
             return -ECANCELED;
     }
     *value = entry->value;
@@ -107,6 +104,25 @@ static __attribute__((noinline)) bool lockSlow(WatchList *watchers)
     return false;
 }
 
+/* T1, T3.  False: spoilt, it is not locked. */
+static inline bool lockWrite(Transaction *tx, LogEntry *entry)
+{
+    WatchList *watchers = &entry->tvar->watchers;
+    if (UNLIKELY(!watchListTryLock(watchers) && !lockSlow(watchers))) { /* T1 */
+        transactionSpoil(tx, SpoiltByLock);
+        return false;
+    }
+    uint64_t version = RELAXED_LOAD(&entry->tvar->version);
+    if (UNLIKELY((entry->flags & LOG_READ) != 0 && version != entry->version)) {
+        watchListUnlockKeep(watchers);
+        transactionSpoil(tx, SpoiltByChange);
+        return false;
+    }
+    entry->version = version;
+    RELEASE_STORE(&entry->tvar->version, version + 1); /* T3 */
+    return true;
+}
+
 /* newest: becomes the greatest of their versions. */
 static inline bool lockWrites(Transaction *tx, uint64_t *newest)
 {
@@ -114,17 +130,9 @@ static inline bool lockWrites(Transaction *tx, uint64_t *newest)
     for (uint32_t i = 0; i < tx->log.count; i++, entry++) {
         if ((entry->flags & LOG_WROTE) == 0)
             continue;
-        WatchList *watchers = &entry->tvar->watchers;
-        if (UNLIKELY(!watchListTryLock(watchers) && !lockSlow(watchers))) /* T1 */
-            return unlockWrites(tx, i, SpoiltByLock);
-        uint64_t version = RELAXED_LOAD(&entry->tvar->version);
-        if (UNLIKELY((entry->flags & LOG_READ) != 0 && version != entry->version)) {
-            watchListUnlockKeep(watchers);
-            return unlockWrites(tx, i, SpoiltByChange);
-        }
-        entry->version = version;
-        *newest = version > *newest ? version : *newest;
-        RELEASE_STORE(&entry->tvar->version, version + 1); /* T3 */
+        if (UNLIKELY(!lockWrite(tx, entry)))
+            return unlockWrites(tx, i, tx->spoilt_by);
+        *newest = entry->version > *newest ? entry->version : *newest;
     }
     return true;
 }
@@ -142,25 +150,35 @@ static inline bool validateReads(Transaction *tx)
     return true;
 }
 
+/* T4: the version that all are stored with. */
+static inline uint64_t countChange(const Transaction *tx, uint64_t newest)
+{
+    if (UNLIKELY(tx->here == NULL))
+        return shareCountOutside(newest);
+    uint64_t version = shareCountChange(tx->share, tx->here->index, newest);
+    shareSee(tx->share, version);
+    return version;
+}
+
+/* T5 to T7.  Who watched: for watchListTaken. */
+static inline WatchTaken storeWrite(const LogEntry *entry, uint64_t version)
+{
+    TVar *tvar = entry->tvar;
+    RELEASE_STORE(&tvar->value, entry->value); /* T5 */
+    RELEASE_STORE(&tvar->version, version);    /* T6 */
+    return watchListUnlock(&tvar->watchers);   /* T7 */
+}
+
 /* T4 to T7.  True: somebody watches; the lists are in the entries' values. */
 static inline bool storeWrites(Transaction *tx, uint64_t newest)
 {
     LogEntry *entry = tx->log.entries;
-    uintptr_t watched = 0;
-    uint64_t version;
-    if (LIKELY(tx->here != NULL)) {
-        version = shareCountChange(tx->share, tx->here->index, newest); /* T4 */
-        shareSee(tx->share, version);
-    } else {
-        version = shareCountOutside(newest);
-    }
+    WatchTaken watched = 0;
+    uint64_t version = countChange(tx, newest);
     for (const LogEntry *end = entry + tx->log.count; entry != end; entry++) {
-        TVar *tvar = entry->tvar;
         if ((entry->flags & LOG_WROTE) == 0)
             continue;
-        RELEASE_STORE(&tvar->value, entry->value);           /* T5 */
-        RELEASE_STORE(&tvar->version, version);              /* T6 */
-        WatchTaken taken = watchListUnlock(&tvar->watchers); /* T7 */
+        WatchTaken taken = storeWrite(entry, version);
         entry->value = (void *)(uintptr_t)taken;
         watched |= taken;
     }
@@ -177,6 +195,24 @@ static __attribute__((noinline)) void fireWatchers(Transaction *tx)
     }
 }
 
+/* All that it has met is one variable, which it writes: nothing is left to validate. */
+static inline bool commitOne(Transaction *tx)
+{
+    LogEntry *entry = tx->log.entries;
+    bool outside = tx->here == NULL;
+    WatchTaken taken = 0;
+    if (UNLIKELY(outside))
+        reclaimCommitLock();
+    bool done = lockWrite(tx, entry);
+    if (LIKELY(done))
+        taken = storeWrite(entry, countChange(tx, entry->version));
+    if (UNLIKELY(outside))
+        reclaimCommitUnlock();
+    if (taken != 0)
+        parkFire(watchListTaken(&entry->tvar->watchers, taken), tx->here);
+    return done;
+}
+
 bool transactionCommit(Transaction *tx)
 {
     if (tx->log.written == 0)
@@ -185,6 +221,8 @@ bool transactionCommit(Transaction *tx)
         transactionSpoil(tx, SpoiltBySerial);
         return false;
     }
+    if (tx->log.count == 1)
+        return commitOne(tx);
     bool outside = tx->here == NULL, watched = false;
     uint64_t newest = 0;
     if (UNLIKELY(outside))

@@ -7,8 +7,10 @@
  *   moment at which all earlier ones stood together (their last look, or else the first read): so
  *   it was there with them.  If it is news, the share looks at all counts, then the transaction at
  *   all that it has read, the new one included: when everything is still unlocked and of the
- *   version it had, all stood together at the moment of the look at the counts.  Where that costs
- *   too much, because others commit all the time, it runs in serial mode (Note [Serial mode]).
+ *   version it had, all stood together at the moment of the look at the counts.  The first read has
+ *   no others to go with: its version, acquired, is a look at the one count that it names, and that
+ *   comes before the moment at which it stands alone.  Where looking costs too much, because others
+ *   commit all the time, it runs in serial mode (Note [Serial mode]).
  *
  * Note [Commit]
  *   step        by           order     meaning
@@ -39,6 +41,8 @@
 #include "rts/stm/Effects.h"
 #include "rts/stm/Log.h"
 
+#include <errno.h>
+
 enum { EVENT_BUCKETS = 16 };
 
 typedef struct Event Event; /* Event.h */
@@ -67,13 +71,18 @@ struct Transaction {
     uint64_t looks;          /* entries looked at again */
     void *payload;           /* FateThrown */
     int64_t now_ns, wake_ns; /* timed: its time; the first that it would wait for */
+    Log log;                 /* begins near what is above: the lines that a waiter comes back to */
     Effects effects;
-    Log log;
     Event *events[EVENT_BUCKETS]; /* eventful: See Note [Events in transactions] */
 };
 
 /* transactionEnd -- the attempt ends so.  Returns what a status call returns. */
-int transactionEnd(Transaction *tx, Fate fate);
+static inline int transactionEnd(Transaction *tx, Fate fate)
+{
+    tx->fate = fate;
+    return -ECANCELED; /* any negative number: the fate is what counts */
+}
+
 int transactionSpoil(Transaction *tx, SpoiltBy by);
 
 /* transactionUnchanged -- T2, and each look at what was read before. */
@@ -97,8 +106,15 @@ static inline __attribute__((always_inline)) bool transactionTake(const Transact
     entry->version = version;
     entry->flags = LOG_READ;
     entry->nest = 0;
-    return LIKELY((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) == 0 &&
-                  RELAXED_LOAD(&tvar->version) == version && shareHasSeen(tx->share, version));
+    if (UNLIKELY((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) != 0 ||
+                 RELAXED_LOAD(&tvar->version) != version))
+        return false;
+    if (LIKELY(shareHasSeen(tx->share, version)))
+        return true;
+    if (tx->log.count != 0)
+        return false;
+    shareSee(tx->share, version); /* the first: it goes with nothing else yet */
+    return true;
 }
 
 /* transactionReadQuick, transactionWriteQuick -- the same for a log without a hash table, with
@@ -154,7 +170,12 @@ static inline __attribute__((always_inline)) bool transactionWriteQuick(Transact
             return true;
         }
     }
-    return false;
+    if (UNLIKELY(tx->log.count >= LOG_INLINE))
+        return false;
+    *end = (LogEntry){.tvar = tvar, .value = value, .flags = LOG_WROTE};
+    tx->log.count++;
+    tx->log.written++;
+    return true;
 }
 
 /* transactionHolds -- is all it has read still so? */

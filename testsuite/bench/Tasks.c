@@ -1,8 +1,9 @@
 /* Tasks.c -- row 39: a host's tasks beside green threads: switching, waiting at an MVar, for an fd.
  *
- * `task_switch`: two tasks yield to each other.  `task_mvar`, `thread_mvar`: row 27's hop, both
- * players of one kind.  `task_read`, `thread_read`: two of a kind send a byte to and fro over a
- * socket pair; per hop, one write and one read that waits.
+ * `task_switch`: two tasks yield to each other.  `wait_mvar`: row 27's hop, both players tasks;
+ * `wait_mvar_thread`: both threads.  `wait_read`, `wait_read_thread`: two of a kind send a byte to
+ * and fro over a socket pair; per hop, one write and one read that waits.  Tasks and threads take
+ * turns, and the best of each counts: what is compared is one wait, not what the neighbours did.
  */
 #include "testsuite/bench/support/Bench.h"
 
@@ -11,6 +12,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+enum { TURNS = 3 };
 
 typedef struct Player {
     MVar *mine, *other;
@@ -155,14 +158,26 @@ static void playFds(uint64_t hops, void *env)
         closeFd(pair[i]);
 }
 
-static void *begin(void *env)
+/* ---- both kinds, in turn --------------------------------------------------------------------- */
+
+static void compare(BenchWork *play, const char *tasks_name, const char *threads_name)
 {
     static int tasks;
+    double best_task = 0, best_thread = 0;
+    for (int i = 0; i < TURNS; i++) {
+        double thread = benchRate(play, NULL), task = benchRate(play, &tasks);
+        best_thread = i == 0 || thread < best_thread ? thread : best_thread;
+        best_task = i == 0 || task < best_task ? task : best_task;
+    }
+    benchPrint(tasks_name, best_task, "ns");
+    benchPrint(threads_name, best_thread, "ns");
+}
+
+static void *begin(void *env)
+{
     benchPrint("task_switch", benchRate(yieldTasks, NULL), "ns");
-    benchPrint("thread_mvar", benchRate(playMVars, NULL), "ns");
-    benchPrint("task_mvar", benchRate(playMVars, &tasks), "ns");
-    benchPrint("thread_read", benchRate(playFds, NULL), "ns");
-    benchPrint("task_read", benchRate(playFds, &tasks), "ns");
+    compare(playMVars, "wait_mvar", "wait_mvar_thread");
+    compare(playFds, "wait_read", "wait_read_thread");
     return env;
 }
 

@@ -3,6 +3,7 @@
  * Two pinned threads in turn: the first registers BATCH timeouts at its own capability's manager,
  * the second, on the other core, unregisters them all.  They hand over by a word at which they
  * spin, so that nobody sleeps and no wake-up is due but those that the timers themselves cause.
+ * `at`: the moment is given, the clock is not read.
  */
 #include "internal/SMP.h"
 #include "testsuite/bench/support/Bench.h"
@@ -15,6 +16,7 @@ enum { BATCH = 4096, DISTANCES = 1024 };
 static EventManager *manager;
 static TimeoutKey keys[BATCH];
 static int64_t distances_us[DISTANCES];
+static int64_t start_ns;
 static uint32_t turn; /* 0: arm, 1: cancel, 2: over */
 
 static int neverCalled(EventManager *at, TimeoutKey key, void *env)
@@ -55,6 +57,19 @@ static void armAndHandOver(uint64_t count, void *env)
     }
 }
 
+static void armAtAndHandOver(uint64_t count, void *env)
+{
+    (void)env;
+    for (uint64_t done = 0; done < count; done += BATCH) {
+        for (int i = 0; i < BATCH; i++)
+            BENCH_CHECK(timeoutRegisterAt(manager, start_ns + 1000 * distances_us[i % DISTANCES],
+                                          neverCalled, NULL, &keys[i]) == 0);
+        RELEASE_STORE(&turn, 1);
+        awaitTurn(0);
+        threadSafepoint();
+    }
+}
+
 static uint64_t wakesSent(void)
 {
     RtsStats first, second;
@@ -71,6 +86,8 @@ static void *armAll(void *env)
     armAndHandOver(BATCH, NULL);
     uint64_t wakes = wakesSent();
     benchPrint("timer_remote", benchRate(armAndHandOver, NULL), "ns");
+    start_ns = benchNow();
+    benchPrint("timer_remote_at", benchRate(armAtAndHandOver, NULL), "ns");
     benchPrint("timer_wakes", (double)(wakesSent() - wakes), "wakes");
     RELEASE_STORE(&turn, 2);
     return env;

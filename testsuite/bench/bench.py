@@ -43,6 +43,8 @@ def needed_programs(works):
     programs = [program for work in works for program in work.programs()]
     if any(work.how in ("idle", "calls") for work in works):
         programs.append(rows.IDLE_CONNECTIONS)
+    if any(program.is_script() for program in programs):
+        programs.append(rows.LISTENERS)
     return [rows.PRICES, *programs]
 
 

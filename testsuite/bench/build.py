@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import sys
 
-from rows import BUILT, HERE, OURS, RELEASE, ROOT
+from rows import BUILT, HERE, INTERPRETER, OURS, RELEASE, ROOT
 
 LOG = BUILT / "build.log"
 GO = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GO111MODULE": "auto"}
 CARGO = "/usr/bin/cargo"  # Debian's, whatever stands before it on PATH
 RUST = {"RUSTC": "/usr/bin/rustc", "PATH": "/usr/bin:" + os.environ.get("PATH", "")}
+PROOFS = {  # what an interpreter is asked to see whether it and its library are there
+    "luv": ["-e", 'require "luv"'], "luvone": ["-e", 'require "luv"'],
+    "cqueues": ["-e", 'require "cqueues.socket"'], "node": ["--version"],
+}
 CPP_LIBRARIES = {"fiber": ["-lboost_fiber", "-lboost_context"], "tbb": ["-ltbb"]}
 
 
@@ -49,7 +53,7 @@ def is_fresh(program):
 
 def target_name(program):
     if program.peer == OURS:
-        return f"bench_{program.name}"
+        return "capri-lua" if program.is_script() else f"bench_{program.name}"
     return f"peer_{program.source.stem}"
 
 
@@ -130,15 +134,25 @@ def build_rust(programs):
     return {program: "does not compile" for program in programs if program not in good}
 
 
+# ---- Scripts: nothing is built -------------------------------------------------------------------
+
+
+def find_libraries(programs):
+    return {program: "its library is missing" for program in programs
+            if not execute([INTERPRETER[program.language], *PROOFS[program.peer]])}
+
+
 def build(programs):
     """{program: why it cannot be run} of those that cannot."""
     BUILT.mkdir(parents=True, exist_ok=True)
     LOG.write_text("")
     missing = {program: "no program" for program in programs if not program.source.exists()}
     there = [program for program in dict.fromkeys(programs) if program not in missing]
-    groups = [(build_c, ["c"]), (build_rust, ["tokio"]), (build_files, ["cpp", "go", "ghc"])]
+    groups = [(build_c, ["c"]), (build_rust, ["tokio"]), (build_files, ["cpp", "go", "ghc"]),
+              (find_libraries, INTERPRETER)]
     for builder, languages in groups:
-        chosen = [program for program in there if program.language in languages]
+        chosen = [program for program in there
+                  if ("c" if program.peer == OURS else program.language) in languages]
         if chosen:
             missing.update(builder(chosen))
     for program, why in missing.items():

@@ -11,9 +11,10 @@ PACKAGES = {  # whose version is the peer's
     "st": "libst-dev", "libuv": "libuv1-dev", "libev": "libev-dev", "libevent": "libevent-dev",
     "uring": "liburing-dev", "fiber": "libboost-fiber-dev", "tbb": "libtbb-dev", "go": "golang-go",
     "ghc": "ghc", "tokio": "librust-tokio-dev", "rayon": "librust-rayon-dev",
-    "itm": "libitm1",
+    "itm": "libitm1", "glib": "libglib2.0-dev", "luv": "lua-luv", "cqueues": "lua-cqueues",
+    "luvone": "lua-luv", "node": "nodejs",
 }
-TOOLS = ["gcc", "rustc", "wrk", "linux-perf", "strace"]
+TOOLS = ["gcc", "rustc", "wrk", "linux-perf", "strace", "lua5.4"]
 SAME_PRICE = 1.25
 AGE = "3 to 4 years"  # of the peers in Debian 12
 

@@ -5,7 +5,7 @@ import process
 import sample
 import server
 from build import say
-from rows import OURS, PRICES
+from rows import ALONE, LISTENERS, OURS, PRICES
 
 HOW = {
     "run": process.run,
@@ -14,11 +14,27 @@ HOW = {
     "idle": server.run_idle,
     "calls": server.run_calls,
 }
+SERVERS = {"wrk", "idle", "calls"}
+
+
+# Ours allocates from jemalloc; Rust's programs often do, and are up to a tenth faster on two cores;
+# so that Lua's do not differ from ours by their allocator, they do, too.
+JEMALLOC = ["env", "LD_PRELOAD=libjemalloc.so.2"]
+
+
+def start_words(work, program, cores):
+    """What starts a program; an interpreter has one core: a server of it is started on each."""
+    words = program.command(cores)
+    if program.is_script() and program.peer != OURS and work.how in SERVERS:
+        words = [LISTENERS.binary, *words]
+    if program.language in ("tokio", "lua") and program.peer != OURS:
+        words = [*JEMALLOC, *words]
+    return [*words, "--cores", 1 if program.peer in ALONE else cores]
 
 
 def measure_once(work, program, cores):
     """{figure: {name: value}} of one run, the name being the peer's; Failure: why there is none."""
-    command = [program.binary, "--cores", cores]
+    command = start_words(work, program, cores)
     if program.peer == OURS and work.backend:
         command += ["--backend", work.backend]
     arguments = [int(word) for word in work.arguments]
@@ -73,8 +89,11 @@ class Result:
 
 
 def run_round(result, number, programs, cores):
-    """{peer: seconds} of the programs of one round; those that fail are dropped."""
+    """{peer: seconds} of the programs of one round; those that fail are dropped.  Each round begins
+    with another one, so that nobody always follows the same neighbour's heat, or cache."""
     durations_s, shown = {}, {}
+    begin = number % len(programs) if programs else 0
+    programs = programs[begin:] + programs[:begin]
     figure = result.work.figures[0].name
     for program in programs:
         begin = time.monotonic()

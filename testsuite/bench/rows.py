@@ -13,13 +13,33 @@ OURS = "ours"
 
 LANGUAGE = {  # a peer that is not here is a C program
     "fiber": "cpp", "tbb": "cpp", "go": "go", "ghc": "ghc", "tokio": "tokio", "rayon": "tokio",
+    "luv": "lua", "luvone": "lua", "cqueues": "lua", "node": "node",
 }
-SUFFIX = {"c": "c", "cpp": "cpp", "go": "go", "ghc": "hs", "tokio": "rs"}
+SUFFIX = {"c": "c", "cpp": "cpp", "go": "go", "ghc": "hs", "tokio": "rs", "lua": "lua",
+          "node": "js"}
+INTERPRETER = {"lua": "lua5.4", "node": "node"}  # of the languages that nobody compiles
+CAPRI_LUA = RELEASE / "docs/examples/capri-lua"  # what runs a script of ours
+ALONE = {"luvone": "luv"}  # one process on all cores, of another peer's script
 PEERS_OF = {"PipeChainCallbacks": "PipeChain"}  # the same work by their one means of it
+BORROWED = {("HttpLua", "raw"): "Http"}  # another row's program: what the kernel leaves to be won
 PLAIN_NAMES = {"go", "ghc", "tokio"}  # their programs are called like the row's, without a suffix
 
 Figure = collections.namedtuple("Figure", "name unit better target")
-Program = collections.namedtuple("Program", "name peer language source binary")
+
+
+class Program(collections.namedtuple("Program", "name peer language source binary")):
+    """The program of a row and a peer, or of ours; binary is what is executed."""
+
+    __slots__ = ()
+
+    def is_script(self):
+        return self.language in INTERPRETER
+
+    def command(self, cores):
+        """What starts it; the driver's options follow."""
+        if not self.is_script():
+            return [self.binary]
+        return [self.binary, *(["--cpus", cores] if self.peer == OURS else []), self.source]
 
 
 class Work:
@@ -51,14 +71,19 @@ class Work:
 
 def find_program(name, peer):
     """The Program of a row's program and a peer, or of ours, whether it exists or not."""
+    if peer == OURS and (script := HERE / f"{name}.lua").exists():
+        return Program(name, peer, "lua", script, CAPRI_LUA)
     if peer == OURS:
         return Program(name, peer, "c", HERE / f"{name}.c", RELEASE / f"testsuite/bench/{name}")
-    name = PEERS_OF.get(name, name)
+    name = BORROWED.get((name, peer), PEERS_OF.get(name, name))
     language = LANGUAGE.get(peer, "c")
-    file = name if peer in PLAIN_NAMES else f"{name}_{peer}"
+    file = name if peer in PLAIN_NAMES else f"{name}_{ALONE.get(peer, peer)}"
     folder = HERE / "peers" / language / ("src/bin" if language == "tokio" else "")
+    source = folder / f"{file}.{SUFFIX[language]}"
+    if language in INTERPRETER:
+        return Program(name, peer, language, source, INTERPRETER[language])
     built = RELEASE / "testsuite/bench/peers" if language == "c" else BUILT / language
-    return Program(name, peer, language, folder / f"{file}.{SUFFIX[language]}", built / file)
+    return Program(name, peer, language, source, built / file)
 
 
 def named_program(stem):
@@ -68,6 +93,7 @@ def named_program(stem):
 
 
 IDLE_CONNECTIONS = named_program("Idle_connections")
+LISTENERS = named_program("Listeners")
 PRICES = named_program("floors")
 
 
@@ -100,7 +126,8 @@ def check_figure(work, figure):
     wanted = figure.target
     if wanted and wanted.unit not in (None, figure.unit):
         raise ValueError(f"{where}: the target is in {wanted.unit}, the figure in {figure.unit}")
-    if wanted and wanted.peer and wanted.peer not in work.peers:
+    known = wanted is None or wanted.peer is None or wanted.peer in work.peers
+    if not known and not wanted.peer.startswith(f"{OURS}_"):  # another way of ours
         raise ValueError(f"{where}: the target names {wanted.peer}, which is no peer of the row")
     if wanted and (wanted.op == ">=") != (figure.better == "higher"):
         raise ValueError(f"{where}: the target points the wrong way")

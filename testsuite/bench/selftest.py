@@ -3,6 +3,7 @@ import contextlib
 import io
 import pathlib
 import re
+import subprocess
 import tempfile
 
 import growth
@@ -186,6 +187,29 @@ def test_calls():
     refused(Failure, "nothing", server.parse_perf, "# started\n")
 
 
+def test_families():
+    script = "sleep 60 & echo ready; wait"
+    with process.running(["sh", "-c", script], 1, stdout=subprocess.PIPE) as shell:
+        equal(shell.stdout.readline(), "ready\n")
+        members = process.family(shell.pid)
+        assert shell.pid in members and len(members) == 2, members
+        assert process.family_cpu_ns(shell.pid) >= process.cpu_ns(shell.pid) > 0
+        assert process.rss_mib(shell.pid) > 0
+
+
+def test_scripts():
+    ours, luv, c = (rows.find_program(name, peer) for name, peer in [
+        ("HttpLua", OURS), ("HttpLua", "luv"), ("Http", OURS)])
+    equal(ours.command(2), [rows.CAPRI_LUA, "--cpus", 2, rows.HERE / "HttpLua.lua"])
+    equal(luv.command(2), ["lua5.4", rows.HERE / "peers/lua/HttpLua_luv.lua"])
+    work = rows.Work({"row": "43", "program": "HttpLua", "how": "wrk 64", "cores": "2",
+                      "rounds": "1", "seconds": "1", "peers": "luv"})
+    equal(measure.start_words(work, luv, 2),
+          [*measure.JEMALLOC, rows.LISTENERS.binary, *luv.command(2), "--cores", 2])
+    equal(measure.start_words(work, ours, 2), [*ours.command(2), "--cores", 2])
+    equal(measure.start_words(work, c, 2), [c.binary, "--cores", 2])
+
+
 def test_versions():
     for debian, version in [("1:4.33-1", "4.33"), ("2:1.19~1", "1.19"), ("1.9-3.2", "1.9"),
                             ("2.1.12-stable-8+deb12u1", "2.1.12"), ("9.0.2-4", "9.0.2"),
@@ -228,6 +252,8 @@ def test_rows():
     equal([work.row for work in rows.select(works, "8, 2")], [2, 2, 8])
     equal(len(rows.select(works, "  ")), 3)
     refused(ValueError, "no such row: 3", rows.select, works, "2 3")
+    named = rows.parse_rows(tsv("2|Yield|run|1|9|50|st|yield|ns|lower|<= 1.1 x ours_apart"))[0]
+    equal(named[0].figures[0].target.needs(), "ours_apart")
     for target_text, part in [("<= 6 us", "in us"), ("<= 2 x ghc", "ghc"), ("<= 6", "not a t"),
                               (">= 6 ns", "wrong way"), ("<= 6 ns (tokio 2)", "tokio")]:
         refused(ValueError, part, rows.parse_rows,
@@ -255,7 +281,7 @@ def test_peers_have_rows():
     """No program of a peer is forgotten."""
     works, _ = rows.read_rows()
     known = {program.source for work in works for program in work.programs()}
-    known |= {rows.IDLE_CONNECTIONS.source, rows.PRICES.source}
+    known |= {rows.IDLE_CONNECTIONS.source, rows.LISTENERS.source, rows.PRICES.source}
     for language, suffix in rows.SUFFIX.items():
         folder = rows.HERE / "peers" / language / ("src/bin" if language == "tokio" else "")
         for source in folder.glob(f"*.{suffix}"):
@@ -327,6 +353,8 @@ def test_verdicts():
         by_peer = {OURS: {number: value * factor for number, value in raw.items()}, "raw": raw}
         equal(table.judge(figure, by_peer, True)[1], verdict)
     equal(table.judge(figure, {OURS: raw}, True)[1], "no raw")
+    way = figure._replace(target=target.parse_target("<= 1.1 x ours_way"))
+    equal(table.judge(way, {OURS: {0: 3.0}, "ours_way": {0: 2.9}}, True)[1], "ok")
     equal(table.judge(figure._replace(target=None), {OURS: raw}, True)[1], "-")
     by_peer = {OURS: {0: 5.0}, "floor": {0: 4.0}}
     equal(table.compare_best(figure, by_peer, {}), "1.25 x floor")

@@ -80,7 +80,10 @@ def load(port, connections, seconds, cores):
         time.sleep(seconds)
         if wrk.poll() is None:
             wrk.send_signal(signal.SIGINT)
-        output, _ = wrk.communicate(timeout=process.STOP_LIMIT_S)
+        try:
+            output, _ = wrk.communicate(timeout=process.STOP_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise Failure("wrk does not end") from error
     return parse_wrk(output)
 
 
@@ -100,9 +103,9 @@ def parse_wrk(output):
 
 
 def measure_load(server, port, connections, cores, end=""):
-    before = process.cpu_ns(server.pid)
+    before = process.family_cpu_ns(server.pid)
     result = load(port, connections, MEASURE_S, cores)
-    cpu_us = (process.cpu_ns(server.pid) - before) / 1000 / result["requests"]
+    cpu_us = (process.family_cpu_ns(server.pid) - before) / 1000 / result["requests"]
     return {"rate" + end: (result["rate"], "req/s"), "cpu" + end: (cpu_us, "us"),
             "p99" + end: (result["p99_us"], "us")}
 

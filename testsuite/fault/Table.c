@@ -117,8 +117,8 @@ const FaultRow fault_rows[] = {
     {.call = "io_uring_enter", .number = SYS_io_uring_enter,
      .errors = {EINTR, EAGAIN, EBUSY, ETIME},
      .also = {EAGAIN, EBUSY}, .outcomes = Completes | Reports,
-     .happens = "repeated; what is asleep over the ring is woken to hand its requests over; while "
-                "a manager is opened: it says so"},
+     .happens = "repeated; what somebody sleeps for is offered until it is taken; while a manager "
+                "is opened: it says so"},
     {.call = "io_uring_enter", .number = SYS_io_uring_enter,
      .errors = {EBADF, EBADFD, EFAULT, EINVAL, ENXIO, EOPNOTSUPP},
      .outcomes = Completes | Reports | Stops, .says = "uring: cannot",

@@ -12,12 +12,14 @@
 
 #include "rts/Outside.h"
 #include "rts/Park.h"
+#include "rts/stm/Event.h"
 #include "testsuite/model/CommitStubs.h"
 #include "testsuite/model/Explorer.h"
 #include "testsuite/model/InterruptStubs.h"
 #include "testsuite/model/QueueStubs.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 enum { ROUNDS_MOST = 4 };
 
@@ -41,6 +43,12 @@ static Capability capability; /* where the waiter, thread 0, runs */
 Capability *workerCapability(void)
 {
     return modelThread() == 0 ? &capability : NULL;
+}
+
+Event *eventDetach(Transaction *tx) /* only tasks come to it */
+{
+    (void)tx;
+    abort();
 }
 
 Capability *handOverReturn(void)

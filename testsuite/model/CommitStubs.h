@@ -1,15 +1,18 @@
-/* CommitStubs.h -- what CommitModel.c and BlockModel.c link but never reach. */
+/* CommitStubs.h -- what models of commits and blocked transactions link but never reach.
+ * MODEL_ALLOCATES: the model has an allocator. */
 #ifndef MODEL_COMMIT_STUBS_H
 #define MODEL_COMMIT_STUBS_H
 
 #include "rts/stm/Delay.h"
 #include "testsuite/model/TVarStubs.h"
 
+#ifndef MODEL_ALLOCATES
 const Allocator *startupAllocator(void)
 {
     modelFail(__FILE__, __LINE__, "not reached");
     return NULL;
 }
+#endif
 
 void reclaimCommitLock(void)
 {

@@ -8,6 +8,7 @@
  * thread; it wakes the first thread, which wakes the second, which makes another call.
  */
 #include "rts/Deadlock.c"
+#include "rts/stm/Delay.h"
 #include "testsuite/model/Explorer.h"
 
 enum { CAPABILITIES = 2 };
@@ -70,6 +71,12 @@ void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)
 uint64_t threadId(const Thread *thread)
 {
     return RELAXED_LOAD(&thread->id);
+}
+int64_t delayDeadline(const TVar *tvar)
+{
+    (void)tvar;
+    UNREACHED;
+    return 0;
 }
 size_t threadLabelOf(const Thread *thread, char *buffer, size_t size)
 {

@@ -28,17 +28,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "testsuite/model/FdWaitThreads.h"
+#include "testsuite/model/FdWaitScenes.h"
 #include "testsuite/model/InterruptStubs.h"
 #include "testsuite/model/QueueStubs.h"
 
 /* ---- The threads ----------------------------------------------------------------------------- */
-
-static bool isFileReadable(State *state)
-{
-    enterKernel();
-    return isReadable(state->file);
-}
 
 /* As fdRead: EAGAIN, then wait, with the count that was seen before. */
 static void waitOnceUntil(State *state, int64_t deadline_ns)
@@ -91,65 +85,6 @@ static void waitBareNow(void *at)
     RELAXED_STORE(&state->over, 1);
 }
 
-static void fireOther(WatchNode *node, uint64_t number, int result, void *sink)
-{
-    (void)node, (void)number, (void)result, (void)sink;
-}
-
-/* The other thread has just moved the number to capability 0, whose slot believes that it knows the
- * file: it did once. */
-static void setUpStaleHome(void *at)
-{
-    State *state = at;
-    setUpElsewhere(at);
-    moveHome(at);
-    fdTableFind(&tables[0], FD)->control = SLOT_EDGE;
-    state->capabilities[0].manager.fds = 1;
-}
-
-/* Now its wait makes the new home's kernel look. */
-static void lookAtNewHome(void *at)
-{
-    State *state = at;
-    RELAXED_STORE(&state->other.fire, fireOther);
-    int result = eventManagerAwait(&state->capabilities[0].manager, FD, FdAdopted | FdNewHome,
-                                   FdRead, (FdSeen){.who = 2}, &state->other, NULL);
-    MODEL_CHECK(result == 0 || result == 1);
-}
-
-/* Waiting for the new file, which is not readable, is no mistake: its waiter is where its home
- * is. */
-static bool isNewFile(void *at)
-{
-    State *state = at;
-    uint32_t home = fdHomeLook(FD) & 0xffff;
-    return home != 0 && state->file == 2 && state->epolls[home - 1].file == 2 &&
-           state->thread.node.linked == 1 &&
-           watchListHasWatchers(&fdTableFind(&tables[home - 1], FD)->waiters[FdRead]);
-}
-
-/* A timed wait ends while an event takes its node. */
-static bool isTimedOrOver(void *at)
-{
-    State *state = at;
-    return state->timed != 0 || state->over != 0;
-}
-
-static void timeOut(void *at)
-{
-    State *state = at;
-    modelBlock(isTimedOrOver, state);
-    uint64_t number = ACQUIRE_LOAD(&state->timed);
-    if (number != 0)
-        parkTimerFired(&state->thread.timer, number, NULL);
-}
-
-static void fireElsewhere(void *at)
-{
-    (void)at;
-    fdSlotFire(fdTableFind(&tables[1], FD), FdRead, 0, NULL);
-}
-
 static void waitOut(void *at)
 {
     State *state = at;
@@ -158,23 +93,6 @@ static void waitOut(void *at)
     MODEL_CHECK(result == 0 || result == -ETIMEDOUT);
     MODEL_WRITE(state->thread.node.next, NULL); /* ours again */
     RELAXED_STORE(&state->over, 1);
-}
-
-static void checkEnd(void *at)
-{
-    State *state = at;
-    MODEL_CHECK(state->queued == state->parks && state->thread.node.linked == 0);
-    for (int i = 0; i < CAPABILITIES; i++)
-        MODEL_CHECK(fdSlotSane(fdTableFind(&tables[i], FD)));
-}
-
-/* Nothing arrives: the thread waits where the number lives now, and that kernel knows the file. */
-static bool isAtNewHome(void *at)
-{
-    State *state = at;
-    return (fdHomeLook(FD) & HOME_MASK) == 1 && state->thread.node.linked == 1 &&
-           state->epolls[0].file == 1 &&
-           watchListHasWatchers(&fdTableFind(&tables[0], FD)->waiters[FdRead]);
 }
 
 #define SIZE sizeof(State)
@@ -203,14 +121,7 @@ static const Model models[] = {
 
 int main(int argc, char **argv)
 {
-    for (int i = 0; i < CAPABILITIES; i++) {
-        if (fdTableInit(&tables[i], NULL) != 0 || fdTableGet(&tables[i], FD) == NULL)
-            return 2;
-    }
-    capabilities.count = capabilities.enabled = 1;
-    static Capability first;
-    capabilities.items[0] = &first;
-    if (fdHomeStart(NULL) != 0 || fdHomeSettle(FD, &first) == 0)
+    if (!makeTables())
         return 2;
     return modelMain(argc, argv, models, (int)(sizeof models / sizeof models[0]));
 }

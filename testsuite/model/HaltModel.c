@@ -35,6 +35,18 @@ static void carry(void *at)
     }
 }
 
+/* A host's loop, in whose recesses it stands. */
+static void step(void *at)
+{
+    Capability *capability = &scene->base.capabilities[0];
+    (void)at;
+    for (int i = 0; i < 2; i++) {
+        haltReclaim(capability);
+        MODEL_WRITE(scene->touched, 1);
+        haltLend(capability);
+    }
+}
+
 static void stop(void *at)
 {
     Capability *capability = &scene->base.capabilities[0];
@@ -80,6 +92,20 @@ static void setUpRests(void *at)
     scene->least = StandingResting;
 }
 
+static void setUpLent(void *at)
+{
+    setUpRests(at);
+    RELAXED_STORE(&scene->base.capabilities[0].manager.rest.standing, StandingHalted);
+}
+
+static void checkLent(void *at)
+{
+    Capability *capability = &scene->base.capabilities[0];
+    (void)at;
+    MODEL_CHECK(capability->manager.rest.standing == StandingHalted);
+    MODEL_CHECK(capability->mode == CapabilityEnabled);
+}
+
 /* The worker sleeps, nobody stops it, and nothing that was sent is left. */
 static bool isAsleep(void *at)
 {
@@ -111,6 +137,8 @@ static const Model models[] = {
     {"pauseAgainstSend", SIZE, 3, setUpRests, {carry, stop, sendWork}, NULL, isServed, 0},
     {"stopAgainstSleep", SIZE, 2, setUpHalted, {carry, stop}, NULL, isAsleep, 0},
     {"stopTwice", SIZE, 2, setUpHalted, {carry, stopTwice}, NULL, isAsleep, 0},
+    {"stopAgainstSteps", SIZE, 2, setUpLent, {step, stop}, checkLent, NULL, 0},
+    {"stopStepsTwice", SIZE, 2, setUpLent, {step, stopTwice}, checkLent, NULL, 0},
 };
 
 int main(int argc, char **argv)

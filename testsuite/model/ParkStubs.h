@@ -38,6 +38,12 @@ void parkListedFired(WatchNode *node, uint64_t number, int result, void *sink)
     modelFail(__FILE__, __LINE__, "not reached");
 }
 
+void parkFireMany(WatchNode *taken, Capability *here)
+{
+    (void)taken, (void)here;
+    modelFail(__FILE__, __LINE__, "not reached");
+}
+
 int scheduleParkListed(Capability *capability)
 {
     (void)capability;

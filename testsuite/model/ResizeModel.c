@@ -62,7 +62,7 @@ static void setUpLaden(void *at)
     state->capabilities[1].attention = AttentionPoll;
 }
 
-/* As scheduleLoop: run while enabled, hand on while not.  It sleeps in the end, always. */
+/* As rts/Loop.c: run while enabled, hand on while not.  It sleeps in the end, always. */
 static void runOrServe(void *at)
 {
     State *state = at;

@@ -133,7 +133,7 @@ static void setUpAsleep(void *at)
 static void stopMonitor(void *at)
 {
     (void)at;
-    SEQ_CST_STORE(&monitor.stop, 1);
+    OR_SEQ_CST(&monitor.alarm, MonitorStop);
     monitorRouse();
 }
 

@@ -129,10 +129,22 @@ uint32_t eventManagerRescue(EventManager *manager, void *sink)
 /* Nobody is in a call. */
 bool spare_exhausted;
 
+int64_t workerCpu(const Capability *capability)
+{
+    (void)capability;
+    return -1;
+}
+
 uint64_t workerLook(Capability *capability)
 {
     (void)capability;
     return 0;
+}
+
+bool workerOwns(const EventManager *manager)
+{
+    (void)manager;
+    return false;
 }
 
 Worker *workerClaim(Capability *capability, uint64_t count)

@@ -2,101 +2,22 @@
  * collecting and firing them by the owner and a rescuer, and of the owner's sleep.
  *
  * not-under: tsan asan valgrind
- * model-sources: iomgr/TimerManager.c iomgr/TimerHeap.c iomgr/TimerEntries.c
+ * model-sources: iomgr/Timeout.c iomgr/TimerManager.c iomgr/TimeoutWord.c iomgr/TimeoutPool.c
+ * model-sources: iomgr/TimerHeap.c iomgr/TimerEntries.c
  *
- * The clock stands at NOW; expiring is told what time it is.  Made up is the Wakeup: a count.  Each
- * registration is fired once or stopped once; who is told that an update holds does not see the old
- * deadline fire; the owner does not sleep while something earlier than its sleep's end is posted.
+ * Nobody is home: that is TimeoutHomeModel.c.  The clock stands at NOW; expiring is told what time
+ * it is.  Made up is the Wakeup: a count.  Each registration is fired once or stopped once; who is
+ * told that an update holds does not see the old deadline fire; the owner does not sleep while
+ * something earlier than its sleep's end is posted.
  */
-#include "iomgr/Clock.c"
-#include "iomgr/EventManager.h"
-#include "iomgr/HeapId.c"
-#include "iomgr/OwnerGate.c"
-#include "testsuite/model/Explorer.h"
+#include "testsuite/model/TimeoutStage.h"
 
-#include <stddef.h>
-
-enum { RECORDS = 3, TIMEOUTS = 3, SLOTS = 64, EARLY_US = 10, LATE_US = 100 };
-
-#define NOW_NS INT64_C(1024000)
-#define DUE_NS (NOW_NS + 20 * 1000)
-#define END_NS (NOW_NS + 1000 * 1000)
-
-typedef struct Note {
-    TimeoutKey key;
-    uint32_t fired;   /* relaxed add: while the threads run */
-    uint32_t at_end;  /* afterwards */
-    uint32_t stopped; /* relaxed: an unregisterTimeout said so */
-    uint32_t updated; /* relaxed: an updateTimeout said so */
-} Note;
-
-typedef struct State {
-    EventManager manager;
-    TimerEntry items[SLOTS] CACHE_ALIGNED;
-    Timeout records[RECORDS];
-    Note notes[TIMEOUTS];
-    uint32_t wakes; /* eventManagerWake adds, relaxed */
-} State;
-
-static TimerHeap empty; /* constant: its id lasts as long as the program */
-static State *current;
-
-static int64_t readNow(void *context)
-{
-    (void)context;
-    return NOW_NS;
-}
-
-static const Clock standing = {readNow, NULL};
-
-uint32_t event_manager_process;
-
-void eventManagerWake(EventManager *manager)
-{
-    MODEL_CHECK(manager == &current->manager);
-    ADD_RELAXED(&current->wakes, 1);
-}
-
-static int noteFired(EventManager *manager, TimeoutKey key, void *env)
-{
-    Note *note = env;
-    (void)manager, (void)key;
-    MODEL_CHECK(ADD_RELAXED(modelThread() >= 0 ? &note->fired : &note->at_end, 1) == 0);
-    return 0;
-}
-
+/* Words have been changed before. */
 static void setUp(void *at)
 {
     State *state = at;
-    current = state;
-    state->manager.clock = &standing;
-    state->manager.timers = empty;
-    state->manager.timers.entries.items = state->items;
-    *empty.dead_remote = 0;
-    timerManagerOpen(&state->manager);
-    timerManagerGive(&state->manager, state->records, RECORDS);
-}
-
-static void add(State *state, int which, int64_t delay_us)
-{
-    Note *note = &state->notes[which];
-    MODEL_CHECK(registerTimeout(&state->manager, delay_us, noteFired, note, &note->key) == 0);
-}
-
-static void stop(State *state, int which)
-{
-    Note *note = &state->notes[which];
-    int result = unregisterTimeout(&state->manager, note->key);
-    MODEL_CHECK(result == 0 || result == 1);
-    RELAXED_STORE(&note->stopped, (uint32_t)result);
-}
-
-static void update(State *state, int which, int64_t delay_us)
-{
-    Note *note = &state->notes[which];
-    int result = updateTimeout(&state->manager, note->key, delay_us);
-    MODEL_CHECK(result == 0 || result == 1);
-    RELAXED_STORE(&note->updated, (uint32_t)result);
+    stageSetUp(state, RECORDS);
+    state->manager.timeouts.sharing.words = TIMEOUT_WORDS_SHARED;
 }
 
 static void setUpQueued(void *at)
@@ -137,11 +58,6 @@ static void setUpThreeQueued(void *at)
     add(at, 1, EARLY_US);
     add(at, 2, EARLY_US);
     state->manager.timeouts.sweep_at = 1;
-}
-
-static void expireAs(State *state, bool owner, int64_t now_ns)
-{
-    timerHeapExpire(&state->manager.timers, now_ns, owner, NULL);
 }
 
 static void ownerExpires(void *at)
@@ -230,52 +146,11 @@ static void ownerSleeps(void *at)
 
 /* ---- what must hold ------------------------------------------------------------------------ */
 
-static void finish(State *state)
-{
-    TimerHeap *heap = &state->manager.timers;
-    expireAs(state, true, END_NS);
-    MODEL_CHECK(timerHeapEarliest(heap) == DEADLINE_NEVER && timerHeapSane(heap));
-    MODEL_CHECK(state->manager.timeouts.inbox == NULL);
-    uint32_t pooled = 0;
-    for (Timeout *record = state->manager.timeouts.free; record != NULL; record = record->next)
-        pooled++;
-    MODEL_CHECK(pooled == RECORDS && state->manager.timeouts.dead == 0);
-}
-
-static bool isOnce(const Note *note)
-{
-    return note->fired + note->at_end + note->stopped == 1;
-}
-
-static void checkFirst(void *at)
-{
-    State *state = at;
-    finish(state);
-    MODEL_CHECK(isOnce(&state->notes[0]));
-}
-
-static void checkTwo(void *at)
-{
-    State *state = at;
-    checkFirst(state);
-    MODEL_CHECK(isOnce(&state->notes[1]));
-}
-
 static void checkThree(void *at)
 {
     State *state = at;
     checkTwo(state);
     MODEL_CHECK(isOnce(&state->notes[2]));
-}
-
-static void checkUpdated(void *at)
-{
-    State *state = at;
-    Note *note = &state->notes[0];
-    finish(state);
-    MODEL_CHECK(isOnce(note));
-    MODEL_CHECK(note->updated == 0 || note->fired == 0);
-    MODEL_CHECK(note->updated == 1 || note->at_end == 0);
 }
 
 static void checkSlept(void *at)
@@ -335,8 +210,5 @@ static const Model models[] = {
 
 int main(int argc, char **argv)
 {
-    ownerGateStart();
-    if (timerHeapInit(&empty, NULL) != 0)
-        return 2;
-    return modelMain(argc, argv, models, (int)(sizeof models / sizeof models[0]));
+    return stageMain(argc, argv, models, (int)(sizeof models / sizeof models[0]));
 }

@@ -115,7 +115,8 @@ def source_texts(site, root):
         line = " ".join(lines[max(0, index - 2):index + 3])
     function = ""
     for above in reversed(lines[:index + 1]):
-        match = re.match(r"[A-Za-z_][^;=]*?\b(\w+)\(", above)
+        bare = re.sub(r"__attribute__\(\(.*?\)\)", "", above)
+        match = re.match(r"[A-Za-z_][^;=]*?\b(\w+)\(", bare)
         if match and not above.rstrip().endswith(";"):
             function = match.group(1)
             break

@@ -283,3 +283,13 @@ TEST(Registrations, sharedOnPoll)
 {
     runAll("poll", false, testSeconds());
 }
+
+TEST(Registrations, standaloneOnURing)
+{
+    runAll("uring", true, testSeconds());
+}
+
+TEST(Registrations, sharedOnURing)
+{
+    runAll("uring", false, testSeconds());
+}

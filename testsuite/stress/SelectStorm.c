@@ -282,6 +282,24 @@ static void *keepThrowing(void *env)
 
 /* ---- all of it ---- */
 
+/* What each waits for, while it changes: kinds of things are never taken for one another. */
+static void *keepDescribing(void *env)
+{
+    uint64_t told = 0, *all = env;
+    char words[256];
+    while (RELAXED_LOAD(&stopped) == 0) {
+        for (uint32_t i = 0; i < GREEN; i++) {
+            CHECK_GT(threadDescribe(selecters[i].thread, words, sizeof words), 0);
+            const char *fd = strstr(words, "Read fd ");
+            CHECK(strstr(words, "Read fd -") == NULL && strstr(words, "Write") == NULL);
+            told += fd != NULL && strstr(words, "Thread ") != NULL && strchr(fd, 'x') != NULL;
+        }
+        sched_yield();
+    }
+    *all = told;
+    return NULL;
+}
+
 static void begin(pthread_t *plain)
 {
     ThreadAttributes masked = {.masking = 1 + MaskedInterruptible};
@@ -342,12 +360,15 @@ TEST(SelectStorm, nothingIsLostAndNothingIsLeft)
     RELAXED_STORE(&stopped, 0);
     begin(plain);
     Thread *sender = greenFork(keepSending, V(1)), *thrower = greenFork(keepThrowing, V(2));
-    pthread_t other = osFork(keepSending, V(3));
+    uint64_t told = 0;
+    pthread_t other = osFork(keepSending, V(3)), teller = osFork(keepDescribing, &told);
     usleep((useconds_t)(testSeconds() * 1e6));
     RELAXED_STORE(&stopped, 1);
     greenJoin(sender);
     greenJoin(thrower);
     osJoin(other);
+    osJoin(teller);
+    printf("%llu times all that it waits for was told\n", (unsigned long long)told);
     end(plain);
     CHECK_EQ(eventLiving(), 0);
     CHECK(!eventIsAwaited());

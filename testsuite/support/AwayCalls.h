@@ -150,6 +150,9 @@ static void timeOut(void)
     CHECK_EQ(registerTimeout(manager, 1000 * 1000 * 1000, onTimeout, NULL, &key), 0);
     CHECK_EQ(updateTimeout(manager, key, 1000 * 1000), 1);
     CHECK_EQ(unregisterTimeout(manager, key), 1);
+    CHECK_EQ(timeoutRegisterAt(manager, never, onTimeout, NULL, &key), 0);
+    CHECK_EQ(timeoutUpdateAt(manager, key, eventManagerNow(manager) + INT64_MAX / 2), 1);
+    CHECK_EQ(unregisterTimeout(manager, key), 1);
 }
 
 static void watchOnly(void)
@@ -259,6 +262,7 @@ static void throwToSelf(int way)
     X(registerDelay,                                                                               \
       (registerDelay(1000 * 1000, (TVar **)&it.value) == 0 && (tvarFree(it.value), true)))         \
     X(capabilityManager, capabilityManager() != NULL)                                              \
+    X(capabilitySetUser, capabilitySetUser(NULL) == 0)                                             \
     X(capabilitySetCount, capabilitySetCount(1) == 0)                                              \
     X(rtsPause, (pauseAndGo(), true))                                                              \
     X(addressLookup, (lookUp(false), true))                                                        \
@@ -414,6 +418,9 @@ static void throwToSelf(int way)
     X(registerTimeout, (timeOut(), true))                                                          \
     X(updateTimeout, (timeOut(), true))                                                            \
     X(unregisterTimeout, (timeOut(), true))                                                        \
+    X(timeoutRegisterAt, (timeOut(), true))                                                        \
+    X(timeoutUpdateAt, (timeOut(), true))                                                          \
+    X(eventManagerNow, (timeOut(), true))                                                          \
     X(signalWatch, (watchOnly(), true))                                                            \
     X(signalRelease, (watchOnly(), true))                                                          \
     X(signalWait, (watchSignal(false), true))                                                      \
@@ -423,6 +430,9 @@ static void throwToSelf(int way)
     X(rtsPausedThreads, rtsPausedThreads(NULL, NULL) == -EPERM)                                    \
     X(rtsHold, rtsHold() == 0 && (rtsRelease(), true))                                             \
     X(rtsRelease, rtsHold() == 0 && (rtsRelease(), true))                                          \
+    X(rtsStep, rtsStep(0) == -ENOTSUP)                                                             \
+    X(rtsFd, rtsFd() == -ENOTSUP)                                                                  \
+    X(capabilityUser, capabilityUser(0) == NULL)                                                   \
     X(rtsNow, rtsNow() > 0)                                                                        \
     X(rtsStats, rtsStats(0, &(RtsStats){0}) == 0)                                                  \
     X(stmStats, stmStats(0, &(StmStats){0}) == 0)                                                  \

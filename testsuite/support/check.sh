@@ -1,15 +1,16 @@
 #!/bin/bash
 # check.sh -- everything that must be green, stage by stage; stops at the first that is not.
 #
-# check.sh [STAGE...] runs only the named stages.  Without names migrate and aarch64 take turns from
-# commit to commit, and clang (without a sanitizer: asan and tsan are clang's as well) is left out.
+# check.sh [STAGE...] runs only the named stages.  Without names migrate, and aarch64 with the
+# Debian packages, come every fourth commit each, and clang (without a sanitizer: asan and tsan are
+# clang's as well) is left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-2}
 commits=$(git rev-list --count HEAD 2>/dev/null || echo 0)
-turns=(migrate aarch64)
-all_stages="lint dev valgrind release asan tsan fuzz ${turns[commits % 2]}"
+turns=(migrate "" "aarch64 debian" "")
+all_stages="lint dev valgrind release asan tsan fuzz ${turns[commits % 4]}"
 stage=start
 stage_start_s=0
 summary=""
@@ -33,20 +34,29 @@ run_tests() {
 real="^(unit|path|conformance|regress|stress|examples|fault)$"
 faultless="^(unit|path|conformance|regress|stress|examples)$"
 quick="^(unit|path|conformance|regress)$"
-measured="^(unit|path|conformance|regress|examples|lint|instructions)$"
+measured="^(unit|path|conformance|regress|examples|install|lint|instructions)$"
 
-# Every third test; the others at the next commits.
-every_third() {
-    echo "$((1 + commits % 3)),,3"
+# The Debian packages: built, installed, used.
+try_packages() {
+    build debian
+    rm -rf build/debian/packages
+    cpack --preset debian >build/debian.log 2>&1 || { cat build/debian.log; return 1; }
+    testsuite/install/check.sh packages build/debian
+}
+
+# Every sixth test; the others at the next commits.
+every_sixth() {
+    echo "$((1 + commits % 6)),,6"
 }
 
 run_stage() {
     case $1 in
         lint) build dev --target capri && run_tests dev -L lint ;;
         dev) build dev && run_tests dev -LE "lint|valgrind" ;;
-        valgrind) build dev && run_tests dev -L valgrind -I "$(every_third)" ;;
+        valgrind) build dev && run_tests dev -L valgrind -I "$(every_sixth)" ;;
         clang) build clang && run_tests clang -L "$quick" ;;
         release) build release && run_tests release -L "$measured" ;;
+        debian) try_packages ;;
         migrate) build migrate && run_tests migrate -L "$faultless" ;;
         asan) build asan && run_tests asan -L "$real" ;;
         tsan) build tsan && run_tests tsan -L "$faultless" ;;

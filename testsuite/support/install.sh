@@ -1,6 +1,6 @@
 #!/bin/bash
-# install.sh run|clients|check|bench -- makes sure of the Debian packages of `make run`, of
-# `make redis` and `make cares`, of `make check` or `make bench`.
+# install.sh run|clients|lua|check|bench -- makes sure of the Debian packages of `make run`, of
+# `make redis` and `make cares`, of `make lua`, of `make check` or `make bench`.
 #
 # Nothing is called when nothing is missing.  Root and sudo install; anybody else gets the list.
 # For check, the arm64 headers of Concurrency Kit are unpacked below build/packages: they belong to
@@ -9,20 +9,23 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 run_packages="build-essential cmake ninja-build libck-dev libjemalloc-dev liburing-dev"
-client_packages="libhiredis-dev redis-server libc-ares-dev"
+client_packages="libhiredis-dev redis-server libc-ares-dev libglib2.0-dev"
+lua_packages="liblua5.4-dev lua5.4"
 check_packages="$run_packages gcc g++ clang clang-format libclang-rt-14-dev valgrind
     gdb strace wrk python3 binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user pkg-config
-    procps git $client_packages"
+    procps git file dpkg-dev $client_packages $lua_packages"
 bench_packages="$run_packages gcc g++ git wrk strace linux-perf python3 gnuplot-nox golang-go ghc
     libghc-network-dev rustc cargo librust-tokio-dev librust-rayon-dev libuv1-dev libev-dev
-    libevent-dev libst-dev libtbb-dev libboost-fiber-dev"
+    libevent-dev libst-dev libtbb-dev libboost-fiber-dev libglib2.0-dev pkg-config $lua_packages
+    lua-luv lua-cqueues nodejs"
 
 case "${1:-}" in
     run) packages=$run_packages ;;
     clients) packages="$run_packages $client_packages" ;;
+    lua) packages="$run_packages $lua_packages" ;;
     check) packages=$check_packages ;;
     bench) packages=$bench_packages ;;
-    *) echo "usage: $0 run|clients|check|bench" >&2; exit 2 ;;
+    *) echo "usage: $0 run|clients|lua|check|bench" >&2; exit 2 ;;
 esac
 
 missing=()

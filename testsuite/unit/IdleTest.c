@@ -356,6 +356,34 @@ TEST(Idle, guardSleepsInTicksOverAPendingWakeup)
     end();
 }
 
+static void sleepUntil(Capability *self, int64_t deadline_ns)
+{
+    Timer timer = {.fire = fireTimer};
+    CHECK_EQ(timerHeapArm(&self->manager.timers, &timer, 10, deadline_ns), 0);
+    while (!capabilityHasReady(self))
+        idleSleep(self);
+    CHECK_EQ(capabilityPopOld(self), &items[10]);
+}
+
+/* Goal: whom its own events wake again and again needs no ticks.  Method: timers end its sleeps;
+ * then it sleeps for more than a tick, and after one long sleep it ticks as before. */
+TEST(Idle, guardThatIsWokenOftenTicksSeldom)
+{
+    begin(2, NULL);
+    Capability *self = capabilities.items[0];
+    for (int i = 0; i < 100000 && self->naps < 4; i++)
+        sleepUntil(self, clockRead(&clockMonotonic) + 1);
+    CHECK_EQ(self->naps, 4);
+    uint64_t ticks = self->stats.guard_ticks;
+    sleepUntil(self, clockRead(&clockMonotonic) + 4 * GUARD_TICK_NS);
+    CHECK_EQ(self->stats.guard_ticks, ticks);
+    CHECK_EQ(self->naps, 2);
+    sleepUntil(self, clockRead(&clockMonotonic) + 400 * GUARD_TICK_NS);
+    CHECK_GT(self->stats.guard_ticks, ticks);
+    CHECK_EQ(self->naps, 0);
+    end();
+}
+
 /* An event of its own is not left for what a peer has ready. */
 TEST(Idle, ownEventsComeBeforeAPeersSurplus)
 {

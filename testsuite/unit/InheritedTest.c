@@ -15,6 +15,8 @@ typedef struct Inherited {
     CountingHeap heap;
     int ends[2];
     Caller caller;
+    TimeoutKey timeout;
+    uint32_t fired;
     const char *backend;
 } Inherited;
 
@@ -26,8 +28,8 @@ static int noteTime(EventManager *manager, TimeoutKey key, void *env)
     return 0;
 }
 
-/* A manager of the child's own works. */
-static void useOwn(const char *backend)
+/* A manager of the child's own works, and tells the parent's keys apart. */
+static void useOwn(const char *backend, TimeoutKey old)
 {
     EventManagerConfig config = {.backend = backend};
     EventManager *own;
@@ -39,6 +41,11 @@ static void useOwn(const char *backend)
     byteSend(ends[1]);
     CHECK_EQ(eventManagerStep(own, -1), 1);
     CHECK_EQ(caller.calls, 1);
+    if (old.record != NULL) {
+        CHECK_EQ(unregisterTimeout(own, old), -ESRCH);
+        CHECK_EQ(updateTimeout(own, old, 1), -ESRCH);
+    }
+    CHECK_EQ(unregisterFd(own, (FdKey){.fd = ends[0]}), 0);
     CHECK_EQ(eventManagerFree(own), 0);
     pairClose(ends);
 }
@@ -58,9 +65,13 @@ static void tryEverything(void *env)
     CHECK_EQ(callerRegister(manager, &caller, it->ends[1], EventWrite, OneShot), -ENOTRECOVERABLE);
     CHECK_EQ(unregisterFd(manager, it->caller.key), -ENOTRECOVERABLE);
     CHECK_EQ(registerTimeout(manager, 1, noteTime, &fired, &key), -ENOTRECOVERABLE);
+    CHECK_EQ(timeoutRegisterAt(manager, 1, noteTime, &fired, &key), -ENOTRECOVERABLE);
+    CHECK_EQ(updateTimeout(manager, it->timeout, 1), -ENOTRECOVERABLE);
+    CHECK_EQ(timeoutUpdateAt(manager, it->timeout, 1), -ENOTRECOVERABLE);
+    CHECK_EQ(unregisterTimeout(manager, it->timeout), -ENOTRECOVERABLE);
     eventManagerWake(manager);
     eventManagerStop(manager);
-    useOwn(it->backend);
+    useOwn(it->backend, it->timeout);
     CHECK_EQ(eventManagerFree(manager), 0);
     CHECK_EQ(it->heap.live_blocks, 0);
     CHECK_LT(fdsOpen(), fds); /* its copies are closed */
@@ -86,7 +97,9 @@ static void inheritOn(const char *backend)
     pipeOpen(it.ends);
     CHECK_EQ(callerRegister(it.manager, &it.caller, it.ends[0], EventRead, MultiShot), 0);
     CHECK_EQ(eventManagerStep(it.manager, 0), 0);
+    CHECK_EQ(registerTimeout(it.manager, 1000000000, noteTime, &it.fired, &it.timeout), 0);
     expectChild(tryEverything, &it);
+    CHECK_EQ(unregisterTimeout(it.manager, it.timeout), 1);
     CHECK_EQ(eventManagerStep(it.manager, 0), 0);
     eventManagerStats(it.manager, &stats);
     CHECK_EQ(stats.wakeups, 0); /* the child's wakes are nobody's */
@@ -111,7 +124,7 @@ static void findItBusy(void *env)
     EventManager *manager = env;
     CHECK_EQ(eventManagerStep(manager, 0), -ENOTRECOVERABLE);
     CHECK_EQ(eventManagerFree(manager), -EBUSY);
-    useOwn(NULL);
+    useOwn(NULL, (TimeoutKey){NULL, 0});
 }
 
 static int forkInside(EventManager *manager, FdKey key, uint32_t events, void *env)

@@ -8,11 +8,12 @@
 
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static Runnable items[4];
 static int64_t now_ns; /* of the ticks that a test makes itself */
 
-static bool tick(int64_t step_ns)
+static MonitorSight tick(int64_t step_ns)
 {
     now_ns += step_ns;
     return monitorTick(now_ns);
@@ -170,6 +171,75 @@ TEST(Monitor, endsASliceOnlyWhenOthersWait)
     CHECK_EQ(busy->attention & AttentionSlice, 0);
     tick(MONITOR_TICK_NS);
     CHECK_EQ(busy->attention & AttentionSlice, AttentionSlice);
+    capabilityTableFree(NULL);
+}
+
+/* ---- How often it looks: busy is who does nothing for us and has a core. ---- */
+
+static void *tellClock(void *arg)
+{
+    clockid_t clock;
+    CHECK_EQ(pthread_getcpuclockid(pthread_self(), &clock), 0);
+    *(int32_t *)arg = clock;
+    return NULL;
+}
+
+/* A carrier of capability 0 with this OS thread's clock. */
+static Worker *makeCarrier(void)
+{
+    Worker *carrier = workerOfNumber(0); /* nobody's */
+    tellClock(&carrier->cpu_clock);
+    capabilities.items[0]->carrier = carrier;
+    return carrier;
+}
+
+TEST(Monitor, weighsWhoIsStaleByItsCpuTime)
+{
+    begin(1);
+    Capability *capability = capabilities.items[0];
+    makeCarrier();
+    CHECK_EQ(tick(1), MonitorStale); /* there is nothing to compare with */
+    CHECK_EQ(tick(1), MonitorBusy);
+    CHECK_EQ(tick(INT64_C(3600) * 1000 * 1000 * 1000), MonitorLively); /* it has slept, mostly */
+    CHECK_EQ(tick(1), MonitorBusy);
+    move(capability);
+    CHECK_EQ(tick(1), MonitorLively);
+    CHECK_EQ(tick(1), MonitorStale);
+    layDown(capability);
+    CHECK_EQ(tick(1), MonitorLively);
+    capability->carrier = NULL;
+    capabilityTableFree(NULL);
+}
+
+TEST(Monitor, takesOneOfUnknownTimeForBusy)
+{
+    begin(1);
+    pthread_t ended;
+    CHECK_EQ(tick(MONITOR_TICK_NS), MonitorBusy); /* nobody carries it */
+    Worker *carrier = makeCarrier();
+    CHECK_EQ(pthread_create(&ended, NULL, tellClock, &carrier->cpu_clock), 0);
+    CHECK_EQ(pthread_join(ended, NULL), 0);
+    while (workerCpu(capabilities.items[0]) >= 0)
+        usleep(100); /* the kernel is still at it */
+    CHECK_EQ(tick(MONITOR_TICK_NS), MonitorBusy);
+    capabilities.items[0]->carrier = NULL;
+    capabilityTableFree(NULL);
+}
+
+TEST(Monitor, ticksLessWhileAllIsWell)
+{
+    begin(1);
+    CHECK_EQ(monitorPace(MonitorBusy, now_ns), MONITOR_TICK_NS);
+    for (int64_t tick_ns = 2 * MONITOR_TICK_NS; tick_ns <= MONITOR_TICK_MOST_NS; tick_ns *= 2)
+        CHECK_EQ(monitorPace(MonitorLively, now_ns), tick_ns);
+    CHECK_EQ(monitorPace(MonitorLively, now_ns), MONITOR_TICK_MOST_NS);
+    CHECK_EQ(monitorPace(MonitorStale, now_ns), MONITOR_TICK_NS); /* once more, soon */
+    CHECK_EQ(monitorPace(MonitorLively, now_ns), MONITOR_TICK_MOST_NS);
+    monitorNag(NULL);
+    CHECK_EQ(monitorPace(MonitorLively, now_ns), MONITOR_TICK_USUAL_NS);
+    monitorNagEnd();
+    CHECK_EQ(monitorPace(MonitorBusy, now_ns), MONITOR_TICK_NS);
+    CHECK_EQ(monitorPace(MonitorLively, now_ns), 2 * MONITOR_TICK_NS);
     capabilityTableFree(NULL);
 }
 

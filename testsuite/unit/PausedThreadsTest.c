@@ -23,7 +23,7 @@ static void *takeOne(void *env)
     return value;
 }
 
-enum { KINDS = 7, SECRETS = KINDS + 1 };
+enum { KINDS = 8, SECRETS = KINDS + 1 };
 
 typedef struct Secret {
     void *place;           /* what is waited for */
@@ -98,6 +98,30 @@ static void *holdInPause(void *env)
     return NULL;
 }
 
+#if defined(__x86_64__)
+#define KEPT_REGISTER "r12"
+#else
+#define KEPT_REGISTER "x22"
+#endif
+
+/* In a register, of which no frame in its range has a copy. */
+static void *holdInRegion(void *env)
+{
+    Secret *secret = env;
+    BlockingRegion region;
+    register uintptr_t held __asm__(KEPT_REGISTER) = ~secret->hidden;
+    __asm__ volatile("" : "+r"(held));
+    int entered = threadBlockingEnter(&region);
+    SEQ_CST_STORE(&secret->begun, 1);
+    while (SEQ_CST_LOAD(&stopping) == 0)
+        usleep(100);
+    threadBlockingLeave(&region);
+    __asm__ volatile("" : "+r"(held));
+    CHECK_EQ(entered, 0);
+    CHECK_EQ(held, ~secret->hidden);
+    return NULL;
+}
+
 static void *bringResult(void *env)
 {
     Secret *secret = env;
@@ -114,6 +138,7 @@ __attribute__((no_sanitize("address"), no_sanitize("thread"))) static void look(
     for (int i = 0; i < SECRETS; i++) {
         if (secrets[i].thread != paused->thread)
             continue;
+        CHECK_EQ(paused->is_stack, i != KINDS - 1); /* the last has ended: its result */
         for (const uintptr_t *at = paused->low; at < (const uintptr_t *)paused->high; at++)
             secrets[i].found += *at == ~secrets[i].hidden;
     }
@@ -144,8 +169,8 @@ static void *lookFromInside(void *env)
 
 static void forkSecrets(void)
 {
-    ThreadFn *const bodies[KINDS] = {holdInMVar,  holdInTVar,      holdInDelay, holdInYield,
-                                     holdInPause, holdInSafepoint, bringResult};
+    ThreadFn *const bodies[KINDS] = {holdInMVar,  holdInTVar,      holdInDelay,  holdInYield,
+                                     holdInPause, holdInSafepoint, holdInRegion, bringResult};
     RELAXED_STORE(&stopping, 0);
     for (int i = 0; i < SECRETS; i++)
         secrets[i] = (Secret){.hidden = ~patternOf(i)};
@@ -182,6 +207,42 @@ TEST(Pause, everyStackIsShown)
     greenStop();
 }
 
+static int places[2];
+
+static void moveToOther(const PausedThread *paused, void *env)
+{
+    (void)env;
+    for (void **word = paused->low; !paused->is_stack && word < (void **)paused->high; word++) {
+        if (*word == &places[0])
+            *word = &places[1];
+    }
+}
+
+static TaskVerdict movesItself(TaskContext *context, void *env)
+{
+    if (env == &places[1]) {
+        CHECK_EQ(taskUser(context), &places[1]);
+        return TaskDone;
+    }
+    CHECK_EQ(env, &places[0]);
+    taskSetUser(context, env);
+    CHECK_EQ(rtsPause(later()), 0);
+    CHECK_GE(rtsPausedThreads(moveToOther, NULL), 1);
+    CHECK_EQ(rtsResume(), 0);
+    CHECK_EQ(taskUser(context), &places[1]);
+    return TaskYield;
+}
+
+/* Goal: a collector in a step moves what that step's own task has; the next step gets it. */
+TEST(Pause, aStepMovesItself)
+{
+    Thread *task = NULL;
+    greenStart(2);
+    CHECK_EQ(taskNew(&task, NULL, movesItself, &places[0]), 0);
+    greenJoin(task);
+    greenStop();
+}
+
 typedef struct Newborns {
     uint32_t found;
     void *pattern;
@@ -190,8 +251,8 @@ typedef struct Newborns {
 static void findNewborn(const PausedThread *paused, void *env)
 {
     Newborns *newborns = env;
-    void *const *word = paused->low;
-    if (paused->high == word + 1 && *word == newborns->pattern)
+    void **word = paused->low;
+    if (!paused->is_stack && paused->high == word + 1 && *word == newborns->pattern)
         newborns->found++;
 }
 

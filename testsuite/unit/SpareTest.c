@@ -93,3 +93,14 @@ TEST(Spare, knowsItsBound)
     CHECK_EQ(spareStart(SPARE_MOST + 1, 0, &hooks), -EINVAL);
     end();
 }
+
+TEST(Spare, thereMayBeNone)
+{
+    begin(1, 0);
+    spareNone();
+    CHECK(spareIsExhausted());
+    end();
+    begin(1, 0);
+    CHECK(!spareIsExhausted());
+    end();
+}

@@ -19,6 +19,7 @@ static EventManager manager;
 typedef struct Call {
     Submission submission; /* first */
     FileRequest request;
+    struct statx about;
     uint32_t done; /* poller, release */
 } Call;
 
@@ -33,6 +34,8 @@ static int submit(Call *call, FileRequest request)
     call->request = request;
     call->submission.request = &call->request;
     call->submission.done = count;
+    call->submission.wanted = NULL;
+    call->submission.about = &call->about;
     call->submission.result = -4711;
     RELAXED_STORE(&call->done, 0);
     return eventManagerSubmit(&manager, &call->submission);
@@ -63,7 +66,7 @@ static int make(FileRequest request)
         step();
     CHECK_EQ(call.done, 1);
     if (request.operation == FileStat && call.submission.result == 0)
-        request.about->st_size = (off_t)call.submission.about.stx_size;
+        request.about->st_size = (off_t)call.about.stx_size;
     return call.submission.result;
 }
 

@@ -168,13 +168,12 @@ static void eachWith(bool timed, void (*check)(const Kind *kind, OneWait *wait))
     }
 }
 
-/* mvarPut brings what was put to the taker; what a put or an fd brings is nothing. */
+/* What a put or an fd brings is nothing. */
 static void checkDone(const Kind *kind, const OneWait *wait)
 {
     CHECK_EQ(wait->status, 0);
     CHECK(!wait->caught);
-    if (kind->begin != beginPut)
-        CHECK_EQ(wait->got, kind->brings);
+    CHECK_EQ(wait->got, kind->brings);
 }
 
 static void waitsThenComes(const Kind *kind, OneWait *wait)

@@ -6,11 +6,11 @@
 #include <string.h>
 
 typedef struct Things {
-    TVar *tvar;
+    TVar *tvar, *spare, *delay;
     MVar *mvar;
     Mutex *mutex;
     Thread *other;
-    int fd;
+    int fd, full_fd;     /* nothing to read, no room to write */
     int64_t deadline_ns; /* for those who have one */
 } Things;
 
@@ -59,7 +59,85 @@ static void *delay(void *env)
     return (void *)(intptr_t)threadDelayUntil(((Things *)env)->deadline_ns);
 }
 
-/* Its description once it waits as it will; the deadline's number, which changes, is cut off. */
+/* ---- transactions ---- */
+
+static void *readFd(Transaction *tx, void *env)
+{
+    threadWaitReadSTM(tx, ((Things *)env)->fd);
+    return NULL;
+}
+static void *writeFd(Transaction *tx, void *env)
+{
+    threadWaitWriteSTM(tx, ((Things *)env)->full_fd);
+    return NULL;
+}
+static void *joinInside(Transaction *tx, void *env)
+{
+    threadJoinSTM(tx, ((Things *)env)->other, NULL);
+    return NULL;
+}
+static void *readVar(Transaction *tx, void *env)
+{
+    stmCheck(tx, tvarRead(tx, ((Things *)env)->tvar) != NULL);
+    return NULL;
+}
+static void *readTwoVars(Transaction *tx, void *env)
+{
+    Things *things = env;
+    stmCheck(tx, tvarRead(tx, things->tvar) != NULL || tvarRead(tx, things->spare) != NULL);
+    return NULL;
+}
+static void *untilTime(Transaction *tx, void *env)
+{
+    threadDelayUntilSTM(tx, ((Things *)env)->deadline_ns);
+    return NULL;
+}
+static void *untilDelay(Transaction *tx, void *env)
+{
+    stmCheck(tx, tvarRead(tx, ((Things *)env)->delay) != NULL);
+    return NULL;
+}
+static void *readFdUntil(Transaction *tx, void *env)
+{
+    return stmOrElse(tx, readFd, env, untilTime, env);
+}
+static void *joinOrVars(Transaction *tx, void *env)
+{
+    return stmOrElse(tx, joinInside, env, readTwoVars, env);
+}
+static void *fdsOrOthers(Transaction *tx, void *env)
+{
+    return stmOrElse(tx, writeFd, env, joinOrVars, env);
+}
+static void *anything(Transaction *tx, void *env)
+{
+    return stmOrElse(tx, readFdUntil, env, fdsOrOthers, env);
+}
+
+typedef struct Waiting {
+    StmAction *action;
+    Things *things;
+} Waiting;
+
+static void *waitSTM(void *env)
+{
+    Waiting waiting = *(Waiting *)env;
+    RELEASE_STORE(&((Waiting *)env)->action, NULL); /* seen */
+    return (void *)(intptr_t)stmAtomically(waiting.action, waiting.things, NULL);
+}
+
+static Thread *forkSTM(StmAction *action, Things *things)
+{
+    Waiting waiting = {action, things};
+    Thread *thread = greenFork(waitSTM, &waiting);
+    while (ACQUIRE_LOAD(&waiting.action) != NULL)
+        threadYield();
+    return thread;
+}
+
+/* ---- what is said ---- */
+
+/* Its description once it waits as it will; a time's number, which changes, is cut off. */
 static void expectWords(Thread *thread, ThreadState state, const char *format, ...)
 {
     char wanted[128], found[128];
@@ -76,14 +154,14 @@ static void expectWords(Thread *thread, ThreadState state, const char *format, .
         else
             break;
     } while (true);
-    char *until = strstr(found, " until +");
-    if (until != NULL) {
+    char *number = strstr(found, " +");
+    if (number != NULL) {
         long long ms = 0;
         int tenths = -1;
-        CHECK_EQ(sscanf(until, " until +%lld.%d ms", &ms, &tenths), 2);
+        CHECK_EQ(sscanf(number, " +%lld.%d ms", &ms, &tenths), 2);
         CHECK_GT(ms, 1000 * 1000);
         CHECK(tenths >= 0 && tenths <= 9);
-        strcpy(until, " until");
+        *number = 0;
     }
     if (strcmp(found, wanted) != 0)
         fprintf(stderr, "found \"%s\", wanted \"%s\"\n", found, wanted);
@@ -117,20 +195,57 @@ static void expectEach(Things *all)
         threadRelease(each[i].thread);
 }
 
+static void expectTransactions(Things *all)
+{
+    StmAction *const actions[] = {readFd,      readVar,  readFdUntil, untilTime,
+                                  readTwoVars, anything, untilDelay};
+    enum { COUNT = sizeof actions / sizeof *actions };
+    Thread *each[COUNT];
+    const ThreadState on = ThreadBlockedOnTVar;
+    unsigned long long id = threadId(all->other);
+    void *var = all->tvar;
+    for (int i = 0; i < COUNT; i++)
+        each[i] = forkSTM(actions[i], all);
+    expectWords(each[0], on, "BlockedOnTVar Read fd %d", all->fd);
+    expectWords(each[1], on, "BlockedOnTVar %p", var);
+    expectWords(each[2], on, "BlockedOnTVar Read fd %d until", all->fd);
+    expectWords(each[3], on, "BlockedOnTVar until");
+    expectWords(each[4], on, "BlockedOnTVar %p, more", var);
+    expectWords(each[5], on,
+                "BlockedOnTVar Read fd %d, Write fd %d, Thread %llu \"other\", %p, more until",
+                all->fd, all->full_fd, id, var);
+    expectWords(each[6], on, "BlockedOnTVar Delay");
+    for (int i = 0; i < COUNT; i++)
+        threadRelease(each[i]);
+}
+
+static void fillPipe(int fd)
+{
+    char bytes[4096] = "";
+    while (write(fd, bytes, sizeof bytes) > 0)
+        continue;
+}
+
 static void *waitForAll(void *env)
 {
     Things *all = env;
-    int ends[2];
+    int ends[2], full[2];
     ThreadAttributes attributes = {.label = "other"};
     CHECK_EQ(fdPipe(ends), 0);
+    CHECK_EQ(fdPipe(full), 0);
+    fillPipe(full[1]);
     all->fd = ends[0];
+    all->full_fd = full[1];
     all->tvar = tvarNew(NULL);
+    all->spare = tvarNew(NULL);
+    CHECK_EQ(registerDelay(INT64_C(3600) * 1000 * 1000, &all->delay), 0);
     all->mvar = mvarNewEmpty();
     all->mutex = mutexNew();
     all->deadline_ns = rtsNow() + INT64_C(3600) * 1000 * 1000 * 1000;
     CHECK_EQ(mutexLock(all->mutex), 0);
     CHECK_EQ(threadForkWith(&all->other, &attributes, takeMVar, all), 0);
     expectEach(all);
+    expectTransactions(all);
     char words[64], brief[10];
     CHECK_EQ(threadDescribe(threadSelf(), words, sizeof words), 7);
     CHECK_EQ(strcmp(words, "Running"), 0);
@@ -148,6 +263,7 @@ TEST(ThreadDescribe, everyWait)
     greenStart(2);
     CHECK(greenJoin(greenFork(waitForAll, &all)) == &all);
     expectEach(&all); /* from a plain OS thread, too */
+    expectTransactions(&all);
     threadRelease(all.other);
     CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
 }

@@ -80,7 +80,7 @@ TEST(TimerManager, manyThreadsAgainstTheOwner)
     }
     for (int i = 0; i < HELPERS; i++)
         pthread_join(threads[i], NULL);
-    CHECK_LE(manager.timeouts.records, 2 * HELPERS * (PER_HELPER + 64) + 64);
+    CHECK_LE(manager.timeouts.pool.records, 2 * HELPERS * (PER_HELPER + 64) + 64);
     CHECK(timerHeapSane(&manager.timers));
     eventManagerClose(&manager);
 }

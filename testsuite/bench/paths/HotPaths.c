@@ -18,6 +18,7 @@
 #include "internal/Assert.h"
 #include "rts/Schedule.h"
 #include "testsuite/bench/paths/Steady.h"
+#include "testsuite/bench/paths/Tasks.h"
 #include "testsuite/bench/paths/Times.h"
 #include "testsuite/bench/paths/Transactions.h"
 
@@ -311,6 +312,15 @@ static void runForeignCall(uint32_t count)
         require(foreignCall(returnArgument, NULL, NULL) == 0, "no call");
 }
 
+static void runRegion(uint32_t count)
+{
+    BlockingRegion region;
+    for (uint32_t i = 0; i < count; i++) {
+        require(threadBlockingEnter(&region) == 0, "no region");
+        threadBlockingLeave(&region);
+    }
+}
+
 /* ---- the table ---------------------------------------------------------------------------- */
 
 typedef struct Path {
@@ -326,6 +336,8 @@ static const Path paths[] = {
     {"fork_many", runForkMany, 3000, FORK_THREADS},
     {"ring", runRing, 6000, 1},
     {"mvar", runMVar, 6000, 2},
+    {"task_yield", runTaskYield, 16000, 2},
+    {"task_mvar", runTaskMVar, 6000, 2},
     {"transaction", runTransaction, 6000, 1},
     {"read_many", runReads, 100 * MANY_READS, MANY_READS},
     {"hand_off", runHandOff, 6000, 2},
@@ -337,6 +349,7 @@ static const Path paths[] = {
     {"delay", runDelay, 2000, 1},
     {"timer_cancel", runTimer, 10000, 1},
     {"foreign_call", runForeignCall, 16000, 1},
+    {"region", runRegion, 16000, 1},
 };
 
 enum { PATHS = sizeof paths / sizeof paths[0] };

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <error.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -82,8 +83,9 @@ static inline int option(char **argv, const char *name, int otherwise)
     return otherwise;
 }
 
-/* One of several listeners on the port (SO_REUSEPORT); does not block, nor do they wait to send. */
-static inline int openListener(int port)
+/* A socket bound to the port beside others (SO_REUSEPORT); does not block, nor do what it accepts
+ * wait to send. */
+static inline int bindListener(int port)
 {
     struct sockaddr_in address;
     int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -94,7 +96,16 @@ static inline int openListener(int port)
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes) != 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) != 0 || /* inherited */
-        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1024) != 0)
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        error(1, errno, "cannot bind to port %d", port);
+    return fd;
+}
+
+/* One of several listeners on the port. */
+static inline int openListener(int port)
+{
+    int fd = bindListener(port);
+    if (listen(fd, 1024) != 0)
         error(1, errno, "cannot listen on port %d", port);
     return fd;
 }

@@ -1,7 +1,7 @@
 /* Switch_floor.c -- row 1's floor: two contexts switch to each other by hand-written assembler.
  *
- * switch      what a switch can cost: push the callee-saved registers, swap stacks, pop them, and
- *             `pop; jmp` (`br` on aarch64), which the processor predicts as any indirect jump.
+ * switch      what a switch by a call can cost: push the callee-saved registers, swap stacks, pop
+ *             them, `pop; jmp` (`br` on aarch64), which is predicted as any indirect jump.
  * switch_ret  the same ending in `ret`, as the usual ones do.  Returns are predicted by a stack
  *             that calls feed, and this one goes on elsewhere, so each is mispredicted.
  * Both are there and back.  No signal mask, no floating-point control words: row 1 saves neither.

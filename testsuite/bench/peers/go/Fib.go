@@ -27,7 +27,7 @@ func fib(n int) int {
 
 func main() {
 	cores := flag.Int("cores", 1, "processors of the scheduler")
-	runs := flag.Int("runs", 2, "measured runs, after one to warm up")
+	runs := flag.Int("runs", 3, "measured runs, after one to warm up")
 	flag.Parse()
 	runtime.GOMAXPROCS(*cores)
 	debug.SetGCPercent(400)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -63,6 +64,7 @@ func main() {
 	lead := flag.Int("lead", 4000, "ns per goroutine until the common second begins")
 	flag.Parse()
 	runtime.GOMAXPROCS(*cores)
+	debug.SetGCPercent(400) // scanning a million stacks is the larger part otherwise
 
 	whole := time.Duration(*lead) * time.Duration(*threads)
 	cold := runWave(*threads, whole)

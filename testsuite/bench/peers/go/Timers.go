@@ -64,9 +64,8 @@ func main() {
 	for i := range offsets {
 		offsets[i] = time.Duration(rand.Int63n(int64(time.Second)))
 	}
-	few := offsets[:*count/10]
-	warm, _ := fireAll(few, time.Second)
-	lead := warm * time.Duration(len(offsets)/len(few)) * 3 / 2
+	warm, _ := fireAll(offsets, time.Second)
+	lead := warm * 3 / 2
 	for tries := 0; tries < 4; tries++ {
 		arming, cpu := fireAll(offsets, lead)
 		if arming < lead {

@@ -1,0 +1,104 @@
+/* KernelCall.c -- a call that the kernel makes by itself, while its thread waits.
+ *
+ * Owns    KernelCall.state.
+ * Before  rts/StreamCall.c, rts/Foreign.c.   After  iomgr/EventManager.c: the submission.
+ * Tests   testsuite/model/StreamModel.c, testsuite/conformance/StreamConformance.c
+ *
+ * See Note [Kernel calls].
+ */
+#include "rts/KernelCall.h"
+
+#include "rts/Park.h"
+
+#include <errno.h>
+
+#define CANCEL_AGAIN_NS INT64_C(1000000)
+
+/* The poller.  The thread is in a wait of this call, or between two of them. */
+static void callDone(Submission *submission, void *sink)
+{
+    KernelCall *call = (KernelCall *)(void *)submission;
+    Thread *thread = call->thread;
+    XCHG_ACQ_REL(&call->state, CallOver); /* K1 */
+    uint64_t number = claimNumber(ACQUIRE_LOAD(&thread->claim));
+    ClaimOutcome outcome = claimTry(&thread->claim, number, 0);
+    RELEASE_STORE(&call->state, CallLeft); /* K3 */
+    if (outcome == ClaimWonParked)
+        scheduleReady(thread, sink);
+}
+
+bool kernelCallWanted(const Submission *submission)
+{
+    return !claimFired(&((const KernelCall *)(const void *)submission)->thread->claim);
+}
+
+int kernelCallSubmit(KernelCall *call, Thread *self, Capability *here)
+{
+    call->submission.done = callDone;
+    call->thread = self;
+    call->manager = &here->manager;
+    RELAXED_STORE(&call->state, CallMade);
+    return eventManagerSubmit(call->manager, &call->submission);
+}
+
+bool kernelCallIsOver(KernelCall *call)
+{
+    return ADD_ACQ_REL(&call->state, 0) != CallMade; /* K2 */
+}
+
+void kernelCallLeave(KernelCall *call)
+{
+    while (ACQUIRE_LOAD(&call->state) != CallLeft)
+        scheduleYield();
+}
+
+static void awaitUntil(KernelCall *call, int64_t deadline_ns)
+{
+    Thread *self = call->thread;
+    parkBegin(self);
+    if (kernelCallIsOver(call))
+        parkAbandon(self);
+    else if (parkUntil(self, ThreadBlockedOnCall, -1, deadline_ns) == -ECANCELED)
+        scheduleYield(); /* the runtime is: every wait ends at once */
+}
+
+void kernelCallAwait(KernelCall *call)
+{
+    MaskingState before = interruptMask(call->thread, MaskedUninterruptible);
+    while (ACQUIRE_LOAD(&call->state) == CallMade)
+        awaitUntil(call, DEADLINE_NEVER);
+    kernelCallLeave(call);
+    interruptMask(call->thread, before);
+}
+
+/* Its answer may lie where nobody polls just now. */
+static void pollFor(KernelCall *call)
+{
+    Capability *here = scheduleHere();
+    if (call->manager == &here->manager)
+        return;
+    here->manager.polling = true; /* callbacks are made here */
+    eventManagerRescue(call->manager, here);
+    here->manager.polling = false;
+}
+
+/* Once is not always enough: a call that is just being tried is in none of the kernel's tables. */
+void kernelCallCancel(KernelCall *call)
+{
+    MaskingState before = interruptMask(call->thread, MaskedUninterruptible);
+    for (int64_t pause_ns = CANCEL_AGAIN_NS; ACQUIRE_LOAD(&call->state) == CallMade;
+         pause_ns *= 2) {
+        eventManagerCancel(call->manager, &call->submission);
+        pollFor(call);
+        if (ACQUIRE_LOAD(&call->state) == CallMade)
+            awaitUntil(call, clockRead(&clockMonotonic) + pause_ns);
+    }
+    kernelCallLeave(call);
+    interruptMask(call->thread, before);
+}
+
+bool kernelCallRefused(int result)
+{
+    return result == -ECANCELED || result == -EINTR || result == -EAGAIN || result == -EINVAL ||
+           result == -EOPNOTSUPP || result == -ENOSYS;
+}
