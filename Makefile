@@ -15,7 +15,7 @@
 #                 ROWS="2 3 8" some rows, PLOT=1 draws docs/performance.svg, CORES="1 2 4" growth)
 #   make stress   60 s of stress, half under ThreadSanitizer and half under AddressSanitizer
 #   make soak     the same for 10 minutes (SECONDS=n for another length)
-#   make mutate   every memory order weakened by a step: a model must fail (make check: one in 192)
+#   make mutate   every memory order weakened by a step: a model must fail (make check: one in four)
 #   make faults   every system call fails with every errno (make check: a quarter)
 #   make fuzz     each fuzzing program for an hour (SECONDS=n for another length)
 #   make format   let clang-format decide the spacing

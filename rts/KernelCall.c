@@ -13,14 +13,15 @@
 #include <errno.h>
 
 #define CANCEL_AGAIN_NS INT64_C(1000000)
+#define CANCEL_AGAIN_MOST_NS INT64_C(1000000000)
 
 /* The poller.  The thread is in a wait of this call, or between two of them. */
 static void callDone(Submission *submission, void *sink)
 {
     KernelCall *call = (KernelCall *)(void *)submission;
     Thread *thread = call->thread;
-    XCHG_ACQ_REL(&call->state, CallOver); /* K1 */
-    uint64_t number = claimNumber(ACQUIRE_LOAD(&thread->claim));
+    XCHG_ACQUIRE(&call->state, CallOver); /* K1 */
+    uint64_t number = claimNumber(RELAXED_LOAD(&thread->claim));
     ClaimOutcome outcome = claimTry(&thread->claim, number, 0);
     RELEASE_STORE(&call->state, CallLeft); /* K3 */
     if (outcome == ClaimWonParked)
@@ -43,7 +44,7 @@ int kernelCallSubmit(KernelCall *call, Thread *self, Capability *here)
 
 bool kernelCallIsOver(KernelCall *call)
 {
-    return ADD_ACQ_REL(&call->state, 0) != CallMade; /* K2 */
+    return ADD_RELEASE(&call->state, 0) != CallMade; /* K2 */
 }
 
 void kernelCallLeave(KernelCall *call)
@@ -65,7 +66,7 @@ static void awaitUntil(KernelCall *call, int64_t deadline_ns)
 void kernelCallAwait(KernelCall *call)
 {
     MaskingState before = interruptMask(call->thread, MaskedUninterruptible);
-    while (ACQUIRE_LOAD(&call->state) == CallMade)
+    while (kernelCallIsMade(call))
         awaitUntil(call, DEADLINE_NEVER);
     kernelCallLeave(call);
     interruptMask(call->thread, before);
@@ -86,12 +87,14 @@ static void pollFor(KernelCall *call)
 void kernelCallCancel(KernelCall *call)
 {
     MaskingState before = interruptMask(call->thread, MaskedUninterruptible);
-    for (int64_t pause_ns = CANCEL_AGAIN_NS; ACQUIRE_LOAD(&call->state) == CallMade;
-         pause_ns *= 2) {
+    int64_t pause_ns = CANCEL_AGAIN_NS;
+    while (kernelCallIsMade(call)) {
         eventManagerCancel(call->manager, &call->submission);
         pollFor(call);
-        if (ACQUIRE_LOAD(&call->state) == CallMade)
+        if (kernelCallIsMade(call))
             awaitUntil(call, clockRead(&clockMonotonic) + pause_ns);
+        if (pause_ns < CANCEL_AGAIN_MOST_NS)
+            pause_ns *= 2;
     }
     kernelCallLeave(call);
     interruptMask(call->thread, before);

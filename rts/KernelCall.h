@@ -7,9 +7,9 @@
  *   KernelCall.state
  *     from      on      to        by      order
  *     -         begin   CallMade  thread  relaxed  before it is given to a manager
- *     CallMade  done    CallOver  poller  acq_rel  (K1) then it looks at the thread's claim, and
+ *     CallMade  done    CallOver  poller  acquire  (K1) then it looks at the thread's claim, and
  *                                                  claims the wait that it finds
- *     CallMade  look    CallMade  thread  acq_rel  (K2) in a later wait of the same call, before it
+ *     CallMade  look    CallMade  thread  release  (K2) in a later wait of the same call, before it
  *                                                  parks: K2 after K1 sees CallOver, K1 after K2
  *                                                  sees this wait
  *     CallOver  leave   CallLeft  poller  release  (K3) its last touch of the call; if it has won
@@ -44,6 +44,12 @@ typedef struct KernelCall {
  * kernelCallWanted -- for submission.wanted: not once that wait has been claimed. */
 int kernelCallSubmit(KernelCall *call, Thread *self, Capability *here);
 bool kernelCallWanted(const Submission *submission);
+
+/* kernelCallIsMade -- its thread: has the kernel still got it?  A hint: it may be over.  */
+static inline bool kernelCallIsMade(const KernelCall *call)
+{
+    return RELAXED_LOAD(&call->state) == CallMade;
+}
 
 /* kernelCallIsOver -- its thread, in a wait that began later: K2; there is no need to park.
  * kernelCallLeave -- it is over: submission.result is there, and `call` is the thread's. */

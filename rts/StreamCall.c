@@ -92,7 +92,7 @@ static int stand(Stream *stream, Thread *self)
 
 static bool isOver(Stream *stream)
 {
-    return stream->submitted && ACQUIRE_LOAD(&stream->call.state) != CallMade;
+    return stream->submitted && !kernelCallIsMade(&stream->call);
 }
 
 /* Was the number closed while it waited? */

@@ -35,6 +35,7 @@ typedef struct State {
     bool cancelled;         /* and that it shall end */
     uint32_t came, bytes;   /* how many have come, and are there to be read */
     bool closed;
+    int answer;    /* what the kernel writes of a call: its thread looks once it is over */
     uint32_t over; /* relaxed: actor 0 is through */
 } State;
 
@@ -153,6 +154,7 @@ static void poller(void *at)
         if (!reads && !state->cancelled && !state->late)
             continue; /* it has been handed over */
         submission->result = reads ? 1 : state->late ? LATE : -ECANCELED;
+        MODEL_WRITE(state->answer, submission->result);
         state->submission = NULL;
         state->bytes -= reads;
         submission->done(submission, NULL);
@@ -219,6 +221,7 @@ static void readUntil(int64_t deadline_ns)
     char byte;
     self()->result = (int)streamCallReceive(FD, &byte, 1, deadline_ns);
     MODEL_WRITE(self()->thread.node.next, NULL); /* ours again */
+    (void)MODEL_READ(current->answer);
     RELAXED_STORE(&current->over, 1);
 }
 

@@ -66,16 +66,22 @@ def run_program(program, arguments, environment, timeout_s):
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-def collect_sites(programs, root, timeout_s):
+def run_for_sites(program, timeout_s):
+    """The lines "model <tab> kind <tab> order <tab> site" of one program, run as it is."""
+    with tempfile.NamedTemporaryFile("r", suffix=".sites") as listing:
+        environment = {"CAPRI_MODEL_SITES": listing.name}
+        status, output = run_program(program, [], environment, timeout_s)
+        if status != 0:
+            raise SystemExit(f"{program}: exit {status} without any mutation\n{output}")
+        return listing.read().splitlines()
+
+
+def collect_sites(programs, root, timeout_s, jobs):
     """({Site: (kind, order)}, {Site: [(program, model, site as the program spells it)]})."""
     kinds, runs = {}, collections.defaultdict(list)
-    for program in programs:
-        with tempfile.NamedTemporaryFile("r", suffix=".sites") as listing:
-            environment = {"CAPRI_MODEL_SITES": listing.name}
-            status, output = run_program(program, [], environment, timeout_s)
-            if status != 0:
-                raise SystemExit(f"{program}: exit {status} without any mutation\n{output}")
-            lines = listing.read().splitlines()
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        listings = pool.map(lambda program: run_for_sites(program, timeout_s), programs)
+    for program, lines in zip(programs, listings):
         for model, kind, order, spelled in (line.split("\t") for line in lines):
             match = SITE.match(spelled)
             path = relative_path(match.group(1), root) if match else None
@@ -165,37 +171,31 @@ def judge(results, entries, root):
     return complaints
 
 
-def this_commit(root):
-    """A number that changes with every commit; 0 where there is no git."""
-    try:
-        told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True,
-                              text=True, check=False).stdout
-    except OSError:
-        told = ""
-    return zlib.crc32(told.encode())
+def in_share(site, order, share, root):
+    """Is this mutation one of the share?  Chosen by what it is, not by its line or by the commit:
+    an edit elsewhere changes nothing."""
+    line, function = source_texts(site, root)
+    return zlib.crc32(f"{site.path} {function} {line} {order}".encode()) % share == 0
 
 
-def in_share(site, order, share, turn):
-    """Is this mutation of this commit's turn?  In `share` turns everything comes once."""
-    return (zlib.crc32(f"{site.path}:{site.line} {order}".encode()) + turn) % share == 0
-
-
-def mutate(programs, equivalents, root, timeout_s, jobs, share=1):
-    """Run it all; returns (results, complaints).  share: only every share-th mutation is run,
-    others with each commit; what is listed as equivalent, and so survives every model, is
-    believed."""
+def mutate(programs, equivalents, root, timeout_s, jobs, share=1, tell=lambda *_: None):
+    """Run it all; returns (results, complaints).  share: only every share-th mutation is run, the
+    same ones every time; what is listed as equivalent, and so survives every model, is believed.
+    tell(site, order, verdict, detail) is called as soon as a verdict is known."""
     entries = read_entries(equivalents) if equivalents else []
-    kinds, runs = collect_sites(programs, root, timeout_s)
+    kinds, runs = collect_sites(programs, root, timeout_s, jobs)
     keys = [(site, order) for site in sorted(kinds) for order in WEAKER.get(kinds[site], [])]
+    believed = {key for key in keys if share > 1 and
+                any(entry_matches(entry, *key, root) for entry in entries)}
+    tried = [key for key in keys if key not in believed and in_share(*key, share, root)]
+
+    def verdict(key):
+        found = try_mutation(runs[key[0]], key[1], timeout_s)
+        tell(*key, *found)
+        return found
+
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        turn = this_commit(root) if share > 1 else 0
-        keys = [key for key in keys if in_share(*key, share, turn) or
-                any(entry_matches(entry, *key, root) for entry in entries)]
-        believed = {key for key in keys if share > 1 and
-                    any(entry_matches(entry, *key, root) for entry in entries)}
-        futures = {key: pool.submit(try_mutation, runs[key[0]], key[1], timeout_s)
-                   for key in keys if key not in believed}
-        results = {key: future.result() for key, future in futures.items()}
+        results = dict(zip(tried, pool.map(verdict, tried)))
     results.update((key, ("survived", None)) for key in believed)
     return results, judge(results, entries, root)
 
@@ -280,18 +280,21 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--share", type=int, default=1, help="run every SHARE-th mutation only")
     parser.add_argument("--self-test", action="store_true")
-    parser.add_argument("--verbose", action="store_true", help="also say what killed each mutation")
+    parser.add_argument("--verbose", action="store_true", help="say each verdict as it is known")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM")
     arguments = parser.parse_args()
     if arguments.self_test:
         self_test()
         return 0
     programs = [os.path.abspath(program) for program in arguments.programs]
+
+    def tell(site, order, verdict, detail):
+        if arguments.verbose:
+            by = f" by {detail}" if verdict == "killed" else ""
+            print(f"{verdict} {site.path}:{site.line} {site.macro} -> {order}{by}", flush=True)
+
     results, complaints = mutate(programs, arguments.equivalents, arguments.root.resolve(),
-                                 arguments.timeout, arguments.jobs, arguments.share)
-    for (site, order), (verdict, detail) in sorted(results.items()):
-        if arguments.verbose and verdict == "killed":
-            print(f"killed {site.path}:{site.line} {site.macro} -> {order} by {detail}")
+                                 arguments.timeout, arguments.jobs, arguments.share, tell)
     for line in complaints:
         print(line)
     killed = sum(verdict == "killed" for verdict, _ in results.values())

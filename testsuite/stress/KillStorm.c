@@ -330,11 +330,16 @@ static void *waitForEver(void *env)
     return NULL;
 }
 
+typedef struct Victims {
+    Thread **threads;
+    size_t count;
+} Victims;
+
 static void *killAll(void *env)
 {
-    Crowd *crowd = env;
-    for (size_t i = 0; i < crowd->count - 1; i++)
-        CHECK_EQ(threadKill(crowd->threads[i]), 0);
+    Victims *victims = env;
+    for (size_t i = 0; i < victims->count; i++)
+        CHECK_EQ(threadKill(victims->threads[i]), 0);
     return NULL;
 }
 
@@ -346,7 +351,7 @@ TEST(KillStorm, manyAreKilled)
     boxes[0] = mvarNewEmpty();
     for (size_t i = 0; i < many; i++)
         crowdFork(&crowd, waitForEver, (void *)(uintptr_t)i, "victim");
-    crowdFork(&crowd, killAll, &crowd, "killer");
+    crowdFork(&crowd, killAll, &(Victims){crowd.threads, many}, "killer");
     int joined = 0;
     for (size_t i = 0; i < crowd.count; i++) {
         int result = threadJoin(crowd.threads[i], NULL);

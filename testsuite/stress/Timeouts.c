@@ -178,8 +178,8 @@ static void runTimeouts(bool resizes)
     while (RELAXED_LOAD(&fired) + stopped != armed)
         crowdPause(100000);
     printf("%llu armed, %llu fired, %llu stopped, %llu moved, %llu too late\n",
-           (unsigned long long)armed, (unsigned long long)fired, (unsigned long long)stopped,
-           (unsigned long long)moved, (unsigned long long)late);
+           (unsigned long long)armed, (unsigned long long)RELAXED_LOAD(&fired),
+           (unsigned long long)stopped, (unsigned long long)moved, (unsigned long long)late);
     crowdStop(&crowd);
 }
 

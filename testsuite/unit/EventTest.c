@@ -268,6 +268,15 @@ static void *onManyFds(Transaction *tx, void *env)
     return stmOrElse(tx, onFd, &each, onManyFds, V((intptr_t)env + 1));
 }
 
+/* An unoptimised frame a branch is too much for a common stack. */
+static Thread *forkDeep(ThreadFn *fn, void *env)
+{
+    ThreadAttributes deep = {.stack_size = (size_t)1 << 20};
+    Thread *thread = NULL;
+    CHECK_EQ(threadForkWith(&thread, &deep, fn, env), 0);
+    return thread;
+}
+
 static void *runMany(void *env)
 {
     CHECK_EQ(stmAtomically(onManyFds, NULL, NULL), 0);
@@ -280,7 +289,7 @@ static void *anyOfMany(void *env)
         makePair(i % KINDS, crowd.ends[i]);
     for (int i = 0; i < MANY; i += 9) {
         char byte;
-        Thread *thread = greenFork(runMany, NULL);
+        Thread *thread = forkDeep(runMany, NULL);
         greenUntil(thread, ThreadBlockedOnTVar);
         CHECK_EQ(eventLiving(), MANY);
         CHECK_EQ(write(crowd.ends[i][1], "x", 1), 1);
@@ -321,7 +330,7 @@ TEST(Event, noMemoryEndsIt)
 {
     RtsConfig config = {.capabilities = 1, .allocator = countingAllocator(&crowd.heap)};
     CHECK_EQ(rtsInit(&config), 0);
-    greenJoin(greenFork(noMemory, NULL));
+    greenJoin(forkDeep(noMemory, NULL));
     greenStop();
     CHECK_EQ(crowd.heap.live_blocks, 0);
 }
