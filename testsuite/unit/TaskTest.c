@@ -87,7 +87,7 @@ static TaskVerdict first(TaskContext *context, void *env)
 static void *greenBecomes(void *env)
 {
     (void)env;
-    char bytes[2];
+    char bytes[2] = {0, 0};
     CHECK_EQ(greenJoin(taskMake(first, bytes)), &bytes[1]);
     return NULL;
 }
