@@ -92,6 +92,7 @@ void spareSurvive(void)
     spares.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     initCondition();
     forget();
+    tellExhausted(); /* where there are to be none: See spareNone */
 }
 
 /* Under the lock: see to it that somebody comes for all that is offered. */

@@ -15,6 +15,7 @@
 
 #include "capability/Call.h"
 #include "capability/CapabilityTable.h"
+#include "capability/Halt.h"
 #include "capability/Idle.h"
 #include "capability/Spare.h"
 
@@ -416,6 +417,7 @@ int workerStartAll(const WorkerHooks *hooks)
         Capability *capability = capabilities.items[created];
         RELAXED_STORE(&capability->mode, CapabilityEnabled);
         RELAXED_STORE(&capability->attention, 0);
+        haltReclaim(capability); /* a fork's child's lay there */
         result = createGathered(capability, hooks) != NULL ? 0 : -EAGAIN;
     }
     result = judge(created, result, NULL);

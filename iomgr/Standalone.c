@@ -147,11 +147,12 @@ static int64_t restUntil(const EventManager *manager, int64_t deadline_ns)
 void eventManagerLend(EventManager *manager, int64_t also_ns)
 {
     int64_t earliest_ns = timerHeapEarliest(&manager->timers);
-    int64_t rest_ns = timerManagerRest(manager, earliest_ns, restUntil(manager, earliest_ns));
+    int64_t known_ns = restUntil(manager, earliest_ns);
+    int64_t rest_ns = timerManagerRest(manager, earliest_ns, known_ns);
     int64_t also_rest_ns = restUntil(manager, also_ns);
-    if (rest_ns == 0) {
-        earliest_ns = 0; /* at once: something was registered already */
-    } else if (also_rest_ns >= 0 && (rest_ns < 0 || also_rest_ns < rest_ns)) {
+    if (rest_ns == 0 || rest_ns != known_ns) /* what was posted meanwhile, or has no memory */
+        earliest_ns = 0;
+    if (also_rest_ns >= 0 && (rest_ns < 0 || also_rest_ns < rest_ns)) {
         earliest_ns = also_ns;
         rest_ns = also_rest_ns;
     }

@@ -119,8 +119,7 @@ static inline int moveAtHome(EventManager *manager, TimeoutKey key, int64_t dead
     } while (!timeoutWordAtHome(&manager->timeouts.sharing, &record->word, &word, next));
     if (UNLIKELY(timerHeapPlace(&manager->timers, &record->timer, next >> NUMBER_SHIFT,
                                 deadline_ns) != 0)) {
-        RELAXED_STORE(&record->deadline_ns, deadline_ns);
-        timerManagerPostAgain(manager, record, next, deadline_ns);
+        timerManagerPostMoved(manager, record, next, deadline_ns);
     }
     return 1;
 }
@@ -257,7 +256,7 @@ static int postUpdate(EventManager *manager, TimeoutKey key, int64_t deadline_ns
     uint64_t word, next;
     if (!changeWord(&manager->timeouts, key, 0, BUSY, &word))
         return 0;
-    RELAXED_STORE(&record->deadline_ns, deadline_ns);
+    SEQ_CST_STORE(&record->deadline_ns, deadline_ns); /* T12 */
     word |= BUSY;
     do /* only the gate's holder changes it meanwhile, who clears QUEUED */
         next = timeoutWordNext(word) | QUEUED;

@@ -43,11 +43,9 @@ static void lowerPosted(TimerHeap *heap, int64_t deadline_ns)
         continue;
 }
 
-/* Something of that deadline is in the inbox. */
-void timerManagerTell(EventManager *manager, int64_t deadline_ns)
+static void wakeFor(EventManager *manager, int64_t deadline_ns)
 {
     TimerManager *timeouts = &manager->timeouts;
-    lowerPosted(&manager->timers, deadline_ns);
     int64_t until_ns = SEQ_CST_LOAD(&timeouts->sleep_until_ns); /* T7 */
     while (deadline_ns < until_ns) {
         if (CAS_RELAXED(&timeouts->sleep_until_ns, &until_ns, AWAKE)) {
@@ -57,10 +55,20 @@ void timerManagerTell(EventManager *manager, int64_t deadline_ns)
     }
 }
 
+/* Something of that deadline is in the inbox. */
+void timerManagerTell(EventManager *manager, int64_t deadline_ns)
+{
+    lowerPosted(&manager->timers, deadline_ns);
+    wakeFor(manager, deadline_ns);
+}
+
+/* Another updater may have found it QUEUED before it was pushed, and told of a deadline that was
+ * nowhere yet.  If the record is another's by now that is a hint too many. */
 void timerManagerPost(EventManager *manager, Timeout *record, int64_t deadline_ns)
 {
     pushRecord(&manager->timeouts, record);
-    timerManagerTell(manager, deadline_ns);
+    int64_t latest_ns = SEQ_CST_LOAD(&record->deadline_ns); /* T13 */
+    timerManagerTell(manager, latest_ns < deadline_ns ? latest_ns : deadline_ns);
 }
 
 void timerManagerSweep(EventManager *manager)
@@ -97,6 +105,19 @@ void timerManagerSweep(EventManager *manager)
 
 /* ---- inside the gate ----------------------------------------------------------------------- */
 
+/* Unless it has been changed meanwhile: then it is posted, or over. */
+void timerManagerPostMoved(EventManager *manager, Timeout *record, uint64_t word,
+                           int64_t deadline_ns)
+{
+    RELAXED_STORE(&manager->timeouts.stuck, true);
+    if (!CAS_ACQUIRE(&record->word, &word, word | BUSY))
+        return;
+    RELAXED_STORE(&record->deadline_ns, deadline_ns);
+    RELEASE_STORE(&record->word, word | QUEUED);
+    pushRecord(&manager->timeouts, record);
+    lowerPosted(&manager->timers, deadline_ns);
+}
+
 /* Unless it has been cancelled. */
 void timerManagerPostAgain(EventManager *manager, Timeout *record, uint64_t word,
                            int64_t deadline_ns)
@@ -130,7 +151,8 @@ void timerManagerCollect(EventManager *manager)
 {
     TimerManager *timeouts = &manager->timeouts;
     TimerHeap *heap = &manager->timers;
-    if (!eventManagerIsHome(manager))
+    bool home = eventManagerIsHome(manager);
+    if (!home)
         timeoutWordShare(&timeouts->sharing);
     RELAXED_STORE(&timeouts->stuck, false);
     RELAXED_STORE(&heap->posted_ns, DEADLINE_NEVER);
@@ -148,6 +170,11 @@ void timerManagerCollect(EventManager *manager)
         record = oldest;
         oldest = RELAXED_LOAD(&record->next); /* before it is given to anybody */
         collectOne(manager, record);
+    }
+    if (!home) { /* the owner may be lying down, by what it knew before */
+        int64_t earliest_ns = RELAXED_LOAD(&heap->earliest_ns);
+        SEQ_CST_STORE(&heap->earliest_ns, earliest_ns); /* T14 */
+        wakeFor(manager, earliest_ns);
     }
 }
 
@@ -196,9 +223,13 @@ static void fireTimeout(Timer *timer, uint64_t number, void *sink)
 int64_t timerManagerRest(EventManager *manager, int64_t until_ns, int64_t timeout_ns)
 {
     TimerManager *timeouts = &manager->timeouts;
-    SEQ_CST_STORE(&timeouts->sleep_until_ns, until_ns); /* T5 */
-    if (LIKELY(SEQ_CST_LOAD(&timeouts->inbox) == NULL)) /* T6 */
-        return timeout_ns;
+    SEQ_CST_STORE(&timeouts->sleep_until_ns, until_ns);                     /* T5 */
+    if (LIKELY(SEQ_CST_LOAD(&timeouts->inbox) == NULL)) {                   /* T6 */
+        if (LIKELY(SEQ_CST_LOAD(&manager->timers.earliest_ns) >= until_ns)) /* T15 */
+            return timeout_ns;
+        timerManagerRise(manager);
+        return 0;
+    }
     timerManagerRise(manager);
     RELAXED_STORE(&manager->timers.posted_ns, 0); /* its poster may not have come to it yet */
     return RELAXED_LOAD(&timeouts->stuck) ? STUCK_NS : 0;

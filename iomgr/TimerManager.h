@@ -30,7 +30,15 @@
  *   poster:  push (T1, T2); look at sleep_until_ns (T7); if its deadline is earlier: CAS to AWAKE,
  *            whoever wins it wakes the owner.
  *   T1, T5, T6, T7 are seq_cst: the owner sees the record, or the poster sees the sleep.  One sleep
- *   is ended by one wake-up.  While the owner is awake posted_ns tells when to look: lowered after
+ *   is ended by one wake-up.
+ *   updater: store the deadline (T12); if the record is QUEUED already somebody else pushes it:
+ *            tell the owner (T7).
+ *   poster:  after the push, look at the deadline again (T13), and tell of the earlier of the two.
+ *   T12 and T13 are seq_cst: the poster sees the update, or the updater sees what the poster's push
+ *   came after.
+ *   rescuer: has collected; store the earliest deadline there is (T14), then T7, as a poster.
+ *   owner:   T5, then look at the earliest deadline (T15): earlier than its sleep's end, no sleep.
+ *   While the owner is awake posted_ns tells when to look: lowered after
  *   the push, reset before the inbox is taken; a hint that may be too early, never too late.
  *   Home is awake, but its manager may be lent to a foreign loop, which is told like a sleeper.
  */
@@ -72,11 +80,14 @@ void timerManagerGive(EventManager *manager, Timeout *records, uint32_t count);
  * timerManagerGrow -- some more records; 0 or -ENOMEM.
  * timerManagerPost -- into the inbox: QUEUED is set, and by the caller.  The owner is told, as by
  * timerManagerTell.   timerManagerPostAgain -- inside the gate: there is no room in the heap.
+ * timerManagerPostMoved -- home, inside the gate: likewise, for a deadline that is new.
  * timerManagerCollect -- inside the gate: what is in the inbox is placed.
  * timerManagerSweep -- cancelled ones are taken out of the inbox, except for the newest. */
 int timerManagerGrow(EventManager *manager);
 void timerManagerPost(EventManager *manager, Timeout *record, int64_t deadline_ns);
 void timerManagerPostAgain(EventManager *manager, Timeout *record, uint64_t word,
+                           int64_t deadline_ns);
+void timerManagerPostMoved(EventManager *manager, Timeout *record, uint64_t word,
                            int64_t deadline_ns);
 void timerManagerTell(EventManager *manager, int64_t deadline_ns);
 void timerManagerCollect(EventManager *manager);

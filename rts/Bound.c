@@ -13,6 +13,7 @@
 #include "rts/Interrupt.h"
 #include "rts/Loop.h"
 #include "rts/Step.h"
+#include "rts/ThreadJoin.h"
 
 #include <errno.h>
 
@@ -77,12 +78,13 @@ static int runElsewhere(bool bound, ThreadFn *fn, void *env, void **result)
 {
     ThreadAttributes attributes = {.bound = bound};
     Thread *thread;
+    if (scheduleInStep(scheduleHere()))
+        return -EPERM;
     int status = threadForkWith(&thread, &attributes, fn, env);
     if (status != 0)
         return status;
     MaskingState before = threadMaskUninterruptible();
-    while ((status = threadJoin(thread, result)) == -ECANCELED)
-        threadYield();
+    status = threadJoinWhole(thread, result);
     if (scheduleSelf() != NULL)
         interruptMask(scheduleSelf(), before);
     threadRelease(thread);

@@ -45,7 +45,9 @@ static int lockUntilDone(Mutex *mutex, bool outside)
 {
     for (;;) {
         int locked = mutexLock(mutex);
-        if (locked == 0 || (locked != -ENOMEM && (outside || locked != -ECANCELED)))
+        bool again =
+            locked == -ENOMEM || (!outside && (locked == -ECANCELED || locked == -EDEADLK));
+        if (!again)
             return locked;
         threadYield();
     }
@@ -69,7 +71,7 @@ static int lockAgain(Mutex *mutex, int result)
 int conditionWaitUntil(Condition *condition, Mutex *mutex, int64_t deadline_ns)
 {
     Waiter waiter;
-    if (RELAXED_LOAD(&mutex->holder) != holderSelf())
+    if (RELAXED_LOAD(&mutex->holder) != holderSelf() || scheduleInStep(scheduleHere()))
         return -EPERM;
     waitQueueWaiter(&waiter, &condition->queue, attemptWait, NULL, 0, mutex);
     int result = waitQueueAwait(&waiter, ThreadBlockedOnLock, deadline_ns);

@@ -77,6 +77,8 @@ int fdCallBackOff(uint32_t *step, int64_t deadline_ns)
     int64_t now_ns = clockRead(&clockMonotonic), pause_ns = (int64_t)BACK_OFF_NS << *step;
     if (now_ns >= deadline_ns)
         return -ETIMEDOUT;
+    if (scheduleInStep(scheduleHere()))
+        return -EAGAIN;
     int failed =
         threadDelayUntil(deadline_ns - now_ns < pause_ns ? deadline_ns : now_ns + pause_ns);
     if (*step < BACK_OFF_STEPS)

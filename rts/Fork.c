@@ -145,6 +145,8 @@ static int beginAnew(Capability *kept, Thread *survivor)
     kept->mode = CapabilityAlone;
     kept->current = survivor;
     keepScheduler(schedulerOf(kept), survivor);
+    if (survivor == NULL)
+        haltLend(kept); /* until it is carried: the child may fork before that */
     result = tvarSurvive(&kept->manager.timers);
     int limited = timeoutRunSurvive(survivor, &kept->manager.timers);
     if (result == 0)

@@ -191,11 +191,12 @@ static bool claimWait(Thread *thread, Capability *here, Told *told)
     return true;
 }
 
-void interruptTaskEnd(Thread *self)
+void interruptSetTask(Thread *thread, bool task)
 {
-    lockThread(self);
-    RELAXED_STORE(&self->interrupts, RELAXED_LOAD(&self->interrupts) & ~INTERRUPTS_TASK);
-    unlockThread(self);
+    lockThread(thread);
+    Interrupts rest = RELAXED_LOAD(&thread->interrupts) & ~INTERRUPTS_TASK;
+    RELAXED_STORE(&thread->interrupts, task ? rest | INTERRUPTS_TASK : rest);
+    unlockThread(thread);
 }
 
 static bool hasEnded(Thread *thread)

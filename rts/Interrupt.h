@@ -82,9 +82,10 @@ static inline void interruptMeet(Thread *thread)
         interruptMeetSlow(thread);
 }
 
-/* interruptTaskEnd -- a task that runs has ended: its Caught is not looked at any more, and it is
- * none. */
-void interruptTaskEnd(Thread *self);
+/* interruptSetTask -- a descriptor becomes a task's (a stranger who has met the thread before may
+ * still hold or take its lock); or the task, which runs, has ended: its Caught is not looked at any
+ * more. */
+void interruptSetTask(Thread *thread, bool task);
 
 /* interruptIsPending -- would one be raised in it, if it waited now?  A hint but to the thread, and
  * to who holds a lock that the thrower takes later. */

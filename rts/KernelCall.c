@@ -57,10 +57,13 @@ static void awaitUntil(KernelCall *call, int64_t deadline_ns)
 {
     Thread *self = call->thread;
     parkBegin(self);
-    if (kernelCallIsOver(call))
+    if (kernelCallIsOver(call)) {
         parkAbandon(self);
-    else if (parkUntil(self, ThreadBlockedOnCall, -1, deadline_ns) == -ECANCELED)
-        scheduleYield(); /* the runtime is: every wait ends at once */
+        return;
+    }
+    int result = parkUntil(self, ThreadBlockedOnCall, -1, deadline_ns);
+    if (result == -ECANCELED || result == -ENOMEM)
+        scheduleYield(); /* there was no wait: the runtime is cancelled, or has no timer for it */
 }
 
 void kernelCallAwait(KernelCall *call)

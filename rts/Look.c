@@ -118,7 +118,8 @@ bool lookAround(Scheduler *scheduler)
     scheduler->mean_run_ns = (now - scheduler->last_look_ns) / (count > 0 ? count : 1);
     scheduler->last_look_ns = now;
     scheduler->looked_at = switches;
-    switches += scheduler->mean_run_ns < SHORT_RUN_NS ? LOOK_SELDOM : LOOK_EVERY;
+    bool seldom = scheduler->mean_run_ns < SHORT_RUN_NS && scheduler->step_until_ns == 0;
+    switches += seldom ? LOOK_SELDOM : LOOK_EVERY;
     RELAXED_STORE(&scheduler->look_at, switches);
     RELAXED_STORE(&capability->swap_until, RELAXED_LOAD(&capability->pinned) == 0 ? switches : 0);
     starvedShare(scheduler);

@@ -137,7 +137,8 @@ static Child *someChild(Scope *scope)
     return child;
 }
 
-/* Until all have ended.  False: the caller was interrupted meanwhile. */
+/* Until all have ended.  False: the caller was interrupted meanwhile.  Their end is looked at, not
+ * what the join says: a deadlock, too, ends a wait for a child that lives. */
 static bool joinAll(Scope *scope)
 {
     Thread *self = scope->owner;
@@ -145,9 +146,12 @@ static bool joinAll(Scope *scope)
     bool undisturbed = true;
     for (Child *child; (child = someChild(scope)) != NULL;) {
         int result = threadJoin(child->thread, NULL);
-        if (result == -ECANCELED) { /* by whatever: they end, and that is waited for */
+        bool over = threadHasEnded(child->thread) || startupIsBroken();
+        if (result == -ECANCELED)
             undisturbed = false;
-            fail(scope, -ECANCELED);
+        if (result == -ECANCELED || !over)
+            fail(scope, result == -EDEADLK ? result : -ECANCELED);
+        if (!over) {
             if (self == NULL || threadIsDeaf(self))
                 threadYield(); /* the runtime is being cancelled */
             else
@@ -169,6 +173,8 @@ int scopeRun(ScopeFn *fn, void *env)
     Scope scope = {.lock = SPIN_LOCK_INIT, .owner = scheduleSelf()};
     if (fn == NULL)
         return -EINVAL;
+    if (scheduleInStep(scheduleHere()))
+        return -EPERM;
     scope.interrupt = (Interrupt){.code = InterruptScope, .payload = &scope};
     int result = fn(&scope, env);
     if (result < 0)

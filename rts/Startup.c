@@ -11,10 +11,10 @@
 #include "capability/CapabilityTable.h"
 #include "capability/FdHome.h"
 #include "capability/Monitor.h"
-#include "capability/Processors.h"
 #include "capability/Spare.h"
 #include "iomgr/Memory.h"
 #include "rts/BlockingPool.h"
+#include "rts/Config.h"
 #include "rts/Deadlock.h"
 #include "rts/ForeignInterrupt.h"
 #include "rts/Fork.h"
@@ -31,6 +31,7 @@
 #include "rts/Step.h"
 #include "rts/StreamCall.h"
 #include "rts/Task.h"
+#include "rts/ThreadJoin.h"
 #include "rts/TimeoutRun.h"
 #include "rts/WaitQueue.h"
 #include "rts/Waker.h"
@@ -133,24 +134,6 @@ void startupKeepUp(int64_t now_ns, bool quiet)
         deadlockLook();
 }
 
-static uint32_t wantedCapabilities(const RtsConfig *config)
-{
-    const char *text = getenv("CAPRI_CAPABILITIES");
-    if (config->capabilities != 0 || config->stepped)
-        return config->stepped ? 1 : config->capabilities;
-    if (text != NULL && atoi(text) > 0)
-        return (uint32_t)atoi(text);
-    uint32_t processors = processorsUsable();
-    return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
-}
-
-static bool isGood(const RtsConfig *config)
-{
-    if (config->stepped && (config->capabilities > 1 || config->hand_over))
-        return false;
-    return wantedCapabilities(config) <= CAPABILITY_MOST && backendByName(config->backend) != NULL;
-}
-
 /* Undo the first `steps` steps of startRooms, last first. */
 static void stopRooms(int steps)
 {
@@ -193,8 +176,8 @@ static int startRooms(const RtsConfig *config)
 {
     const Allocator *allocator = startupAllocator();
     const Backend *backend = backendByName(config->backend);
-    uint32_t count = wantedCapabilities(config);
-    int result = isGood(config) ? 0 : -EINVAL;
+    uint32_t count = configCapabilities(config);
+    int result = configIsGood(config) ? 0 : -EINVAL;
     int step = 0;
     for (; result == 0 && step < 8; step++) {
         switch (step) {
@@ -244,10 +227,24 @@ static int startRooms(const RtsConfig *config)
     return result;
 }
 
+/* Who runs on the runtime does not wait for its end, which waits for him.  0, -ESHUTDOWN. */
+static int lockFromAnywhere(void)
+{
+    if (scheduleHere() == NULL && !workerIsHere() && !stepIsInside())
+        return pthread_mutex_lock(&rts.lock);
+    while (pthread_mutex_trylock(&rts.lock) != 0) {
+        if (SEQ_CST_LOAD(&rts.state) == RtsStopping)
+            return -ESHUTDOWN;
+        sched_yield();
+    }
+    return 0;
+}
+
 static int start(const RtsConfig *config, bool in_main)
 {
-    int result = 0;
-    pthread_mutex_lock(&rts.lock);
+    int result = lockFromAnywhere();
+    if (result != 0)
+        return result;
     if (rts.state == RtsBroken) {
         result = -ENOTRECOVERABLE;
     } else if (rts.count == 0) {
@@ -393,7 +390,7 @@ int rtsMain(const RtsConfig *config, ThreadFn *fn, void *env, void **result)
         return status;
     status = threadForkWith(&main_thread, &attributes, fn, env);
     if (status == 0) {
-        status = threadJoin(main_thread, result);
+        status = threadJoinWhole(main_thread, result);
         threadRelease(main_thread);
     }
     int stopped = rtsShutdown(Cancel, INT64_MAX);

@@ -98,6 +98,11 @@ bool stepIsMine(void)
     return owner == self || (owner == 0 && step.starter == self && own());
 }
 
+bool stepIsInside(void)
+{
+    return stepIsOn() && step.inside && RELAXED_LOAD(&step.owner) == holderSelf();
+}
+
 bool stepTake(void)
 {
     return !stepIsOn() || (own() && !step.inside);
@@ -133,7 +138,8 @@ static int comeIn(void)
         return capabilityCount() == 0 ? -ENXIO : -ENOTSUP;
     if (scheduleHere() != NULL)
         return -EDEADLK;
-    int result = stepIsMine() ? startupTouch() : becomeOwner();
+    bool mine = RELAXED_LOAD(&step.owner) == holderSelf();
+    int result = mine ? startupTouch() : becomeOwner();
     if (result != 0)
         return result;
     if (step.inside || pauseIsMine())
@@ -232,6 +238,8 @@ static void keepUp(int64_t now_ns, bool quiet)
 static bool finish(Scheduler *scheduler)
 {
     Capability *capability = capabilityOf(scheduler);
+    if (workerCapability() == NULL) /* a callback has forked: this child has nothing of its own */
+        return false;
     bool more = scheduler->handed != NULL || capabilityHasReady(capability) ||
                 capabilityHasMail(capability);
     int64_t now_ns = clockRead(capability->manager.clock);
@@ -335,7 +343,10 @@ int stepWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
         return result;
     while (!threadHasEnded(thread))
         stepWait(hasEnded, thread, DEADLINE_NEVER);
+    result = threadJoin(thread, NULL);
     threadRelease(thread);
+    if (result != 0) /* it has not begun: for want of a stack, or it was interrupted */
+        return result == -EINTR ? -ECANCELED : result;
     return wait.result;
 }
 

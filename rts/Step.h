@@ -57,6 +57,9 @@ static inline bool stepIsOn(void)
 /* stepIsMine -- is the caller the owner, of steps that there are?  In a step it is as well. */
 bool stepIsMine(void);
 
+/* stepIsInside -- is the caller the owner in a step, be it in a hook where it carries nothing? */
+bool stepIsInside(void);
+
 /* stepTake -- whoever shuts down: false: it must not, another OS thread is the owner, or it is in a
  * step. */
 bool stepTake(void);

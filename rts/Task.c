@@ -130,6 +130,8 @@ void taskSetResult(TaskContext *context, void *result)
 
 void taskSetStep(TaskContext *context, TaskStep *step, void *env)
 {
+    if (step == NULL)
+        return;
     context->task->task->step = step;
     context->task->task->env = env;
 }
@@ -168,7 +170,7 @@ static void endTask(Thread *task, Capability *here, void *result)
     if (UNLIKELY(RELAXED_LOAD(&task->interrupts) != INTERRUPTS_TASK))
         interruptLast(task);
     leaveTask(here);
-    interruptTaskEnd(task);
+    interruptSetTask(task, false);
     TaskBody *body = task->task;
     task->task = NULL;
     task->wait = (TaskWait){0};

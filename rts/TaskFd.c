@@ -72,13 +72,13 @@ static int armAtHome(TaskContext *context, Capability *here, uint32_t word, uint
         task->wait = (TaskWait){.kind = TaskWaitSettled};
         return 0;
     }
+    uint16_t generation = eventManagerGeneration(manager, fd); /* before the look, as there */
     if (UNLIKELY(fdHomeLook(fd) != word)) {
         eventManagerForget(manager, fd, context->direction, &task->node, here);
         task->wait = (TaskWait){.kind = TaskWaitSettled};
         return parkAbandon(task) < 0 ? 0 : -EAGAIN;
     }
-    note(task, word, eventManagerGeneration(manager, fd), context->direction,
-         seen.edges == 0 ? TASK_BARE : 0);
+    note(task, word, generation, context->direction, seen.edges == 0 ? TASK_BARE : 0);
     threadSetStatus(task, stateFor(context->direction), fd);
     *waits = taskWaitPark(task, here, context->deadline_ns);
     return 0;

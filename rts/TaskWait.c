@@ -303,6 +303,7 @@ static __attribute__((noinline)) bool finishSTM(TaskContext *context, Capability
     context->status_action = watches->status_action;
     context->action_env = watches->env;
     Event *events = blockForget(watches, here);
+    task->wait.kind = TaskWaitNone; /* should a child be forked meanwhile */
     context->status = result;
     if (result != 0 && result != -EINVAL) {
         eventForget(events, here);

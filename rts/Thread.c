@@ -1,4 +1,4 @@
-/* Thread.c -- the green thread: fork, join, end; handle, label, status.
+/* Thread.c -- the green thread: fork, end; handle, label, status.
  *
  * Owns    Thread.handles, id, fn_or_result, env, label, ended.
  * Before  rts/Schedule.c: a thread runs and ends.   After  rts/ThreadPool.c: where descriptors come
@@ -193,8 +193,10 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Task
         freeThread(thread, here);
         return refused;
     }
-    if (task != NULL)
+    if (task != NULL) {
         threadBeginTask(thread, task, &bits);
+        interruptSetTask(thread, true);
+    }
     beginThread(thread, id, bits, fn, env, handle);
     if (bound)
         thread->runnable.run = boundRun;
@@ -367,40 +369,6 @@ int threadOutcome(const Thread *thread, void **result)
     if (result != NULL)
         *result = thread->fn_or_result;
     return 0;
-}
-
-int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
-{
-    Capability *here = scheduleEnter();
-    Thread *self = here == NULL ? NULL : here->current;
-    if (thread == NULL)
-        return -EINVAL;
-    if (thread == self)
-        return -EDEADLK;
-    if (!threadHasEnded(thread)) {
-        int status;
-        if (self != NULL && deadline_ns == DEADLINE_NEVER) {
-            *scheduleWait(here) = (ListedWait){.list = &thread->ended};
-            status = parkListed(here, ThreadBlockedOnThread, -1);
-        } else {
-            status = parkOnList(&thread->ended, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
-        }
-        if (status != 0 && status != -EALREADY)
-            return status;
-        if (UNLIKELY(!threadHasEnded(thread))) /* woken for nothing: See Note [Interrupted lists] */
-            return threadJoinUntil(thread, result, deadline_ns);
-    }
-    return threadOutcome(thread, result);
-}
-
-int threadJoin(Thread *thread, void **result)
-{
-    if (LIKELY(thread != NULL && threadHasEnded(thread) && (thread->node.tag & TAG_UNRUN) == 0)) {
-        if (result != NULL)
-            *result = thread->fn_or_result;
-        return 0;
-    }
-    return threadJoinUntil(thread, result, DEADLINE_NEVER);
 }
 
 int threadYield(void)

@@ -211,13 +211,13 @@ static inline bool threadIsTask(const Thread *thread)
     return (RELAXED_LOAD(&thread->node.tag) & TAG_STACK) == TAG_TASK;
 }
 
-/* threadBeginTask -- it will be a task; before anybody can find it by its id. */
+/* threadBeginTask -- it will be a task (interruptSetTask, too); before anybody can find it by its
+ * id. */
 static inline void threadBeginTask(Thread *thread, TaskBody *task, uint32_t *tag)
 {
     *tag |= TAG_TASK;
     thread->task = task;
     thread->wait = (TaskWait){0};
-    RELAXED_STORE(&thread->interrupts, INTERRUPTS_TASK);
 }
 
 /* threadForkAs -- threadForkWith for any kind of runnable; task: NULL, or a task's. */

@@ -40,12 +40,13 @@ static int waitAtHome(Thread *self, int fd, FdDirection direction, uint32_t word
         int claimed = parkAbandon(self);
         return claimed < 0 ? claimed : result == 1 ? 0 : result;
     }
+    uint16_t generation = eventManagerGeneration(manager, fd); /* before the look: a closer changes
+                                                                  the home, then this */
     if (UNLIKELY(fdHomeLook(fd) != word)) {
         eventManagerForget(manager, fd, direction, &self->node, scheduleHere());
         int claimed = parkAbandon(self);
         return claimed < 0 ? claimed : -EAGAIN;
     }
-    uint16_t generation = eventManagerGeneration(manager, fd);
     result = parkUntil(self, direction == FdRead ? ThreadBlockedOnRead : ThreadBlockedOnWrite, fd,
                        deadline_ns);
     if (parkLinked(self))
@@ -110,6 +111,19 @@ static int waitBare(Thread *self, int fd, FdDirection direction, FdSeen seen, ui
     }
 }
 
+/* In a step nobody waits.  Who comes without having tried, or with a stranger, comes again at each
+ * step: somebody has to look. */
+static __attribute__((noinline)) int lookInStep(TaskContext *step, int fd, FdDirection direction,
+                                                const FdView *view)
+{
+    if (view == NULL || (view->kind & FdAdopted) == 0) {
+        int now = threadWaitLookLast(fd, direction);
+        if (now != -ETIMEDOUT)
+            return now;
+    }
+    return taskSawBusy(step, fd, direction, view);
+}
+
 int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t deadline_ns)
 {
     Capability *here = scheduleEnter();
@@ -117,7 +131,7 @@ int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t dead
         return outsideWaitFd(fd, direction, deadline_ns);
     Thread *self = here->current;
     if (UNLIKELY(threadIsTask(self)))
-        return taskSawBusy(schedulerOf(here)->step, fd, direction, view);
+        return lookInStep(schedulerOf(here)->step, fd, direction, view);
     uint32_t who = (uint32_t)self->id;
     FdSeen seen = {.edges = view != NULL ? view->edges : 0, .who = who == 0 ? 1 : who};
     if (LIKELY(seen.edges != 0 && deadline_ns == DEADLINE_NEVER && (view->kind & FdAdopted) != 0 &&

@@ -34,9 +34,9 @@ CAPRI_EXPORT int chanWrite(Chan *chan, void *value) CAPRI_NAME(chanWrite);
 /* chanRead -- wait for the next value and take it from this end.
  *
  * value    receives it; may be NULL.
- * Returns  0; -ECANCELED: the runtime is being cancelled; -EINVAL: freed meanwhile; -ENOMEM: no
- *          room for the timer.   chanReadUntil -- also -ETIMEDOUT, when rtsNow() reaches
- *          deadline_ns first.   chanTryRead -- or -EAGAIN at once.
+ * Returns  0; -ECANCELED: interrupted, or the runtime is being cancelled; -EINVAL: freed meanwhile;
+ *          -ENOMEM: no room for the timer.   chanReadUntil -- also -ETIMEDOUT, when rtsNow()
+ *          reaches deadline_ns first.   chanTryRead -- or -EAGAIN at once.
  * Promise  readers of one end are served in order; who gives up has taken nothing.
  * Source   readChan. */
 CAPRI_EXPORT int chanRead(Chan *chan, void **value) CAPRI_NAME(chanRead);

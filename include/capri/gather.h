@@ -1,10 +1,11 @@
 /* capri/gather.h -- WaitGroup, Barrier: waiting for many; for green threads, which park, and plain
  * OS threads, which block.
  *
- * Functions that may wait return 0 (or what they say); -ECANCELED: the runtime is being cancelled;
- * -EINVAL: freed meanwhile; -ENOMEM: no room for the timer; their `...Until` forms also -ETIMEDOUT,
- * when rtsNow() reaches deadline_ns first.  `...New` answers NULL: out of memory or no runtime.
- * `...Free`: nobody may use it any more; NULL is ignored.  Not from signal handlers.
+ * Functions that may wait return 0 (or what they say); -ECANCELED: interrupted, or the runtime is
+ * being cancelled; -EINVAL: freed meanwhile; -ENOMEM: no room for the timer; their `...Until` forms
+ * also -ETIMEDOUT, when rtsNow() reaches deadline_ns first.  `...New` answers NULL: out of memory
+ * or no runtime.  `...Free`: nobody may use it any more; NULL is ignored.  Not from signal
+ * handlers.
  */
 #ifndef CAPRI_GATHER_H
 #define CAPRI_GATHER_H

@@ -26,9 +26,9 @@ extern "C" {
  *             capabilitySetCount has taken it away.  As often as start
  * enter       the calling OS thread carries it from now on.  Comes before start
  * leave       not any more.  Calls of enter and leave on one OS thread alternate; where the
- *             capability was taken from an OS thread that is in a call (capri/foreign.h), another
- *             one has entered before this one leaves, and the threads that it runs meanwhile go on
- *             elsewhere or when it has entered again
+ *             capability was taken from an OS thread that is in a call (capri/foreign.h), or has
+ *             gone to or from a bound thread, another one may have entered before this one leaves:
+ *             what a leave puts away is to be the OS thread's, not the capability's
  * idle        nothing is ready there; it is about to sleep, and does so unless this call makes
  *             something ready.  Also after a sleep that has brought nothing
  * safepoint   a thread, or a step of a task, passes a safepoint (threadSafepoint, most calls of

@@ -5,11 +5,11 @@
  * between.  What was done under a lock is seen by whoever has it next.  Who gives up (deadline,
  * cancel) has not got it.  In a fork's child what others held stays held.
  *
- * Functions that may wait return 0; -ECANCELED: the runtime is being cancelled; -EINVAL: freed
- * meanwhile; -ENOMEM: no room for the timer; their `...Until` forms also -ETIMEDOUT, when rtsNow()
- * reaches deadline_ns first.  If there is no need to wait they do what they are to do.
- * `...New` answers NULL: out of memory or no runtime.  `...Free`: nobody may use it any more; NULL
- * is ignored.  Not from signal handlers.
+ * Functions that may wait return 0; -ECANCELED: interrupted, or the runtime is being cancelled;
+ * -EINVAL: freed meanwhile; -ENOMEM: no room for the timer; their `...Until` forms also -ETIMEDOUT,
+ * when rtsNow() reaches deadline_ns first.  If there is no need to wait they do what they are to
+ * do.  `...New` answers NULL: out of memory or no runtime.  `...Free`: nobody may use it any more;
+ * NULL is ignored.  Not from signal handlers.
  */
 #ifndef CAPRI_LOCK_H
 #define CAPRI_LOCK_H

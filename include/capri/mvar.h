@@ -9,10 +9,10 @@
  *          all of them are.  Who gives up (deadline, cancel) has taken nothing and put nothing.
  * Order    what a thread did before it put is seen by who has that value.
  *
- * Functions that may wait return 0; -ECANCELED: the runtime is being cancelled; -EINVAL: freed
- * meanwhile; -ENOMEM: no room for the timer; their `...Until` forms also -ETIMEDOUT, when rtsNow()
- * reaches deadline_ns first.  If there is no need to wait they do what they are to do, even past
- * the deadline or while the runtime is being cancelled.
+ * Functions that may wait return 0; -ECANCELED: interrupted, or the runtime is being cancelled;
+ * -EINVAL: freed meanwhile; -ENOMEM: no room for the timer; their `...Until` forms also -ETIMEDOUT,
+ * when rtsNow() reaches deadline_ns first.  If there is no need to wait they do what they are to
+ * do, even past the deadline or while the runtime is being cancelled.
  */
 #ifndef CAPRI_MVAR_H
 #define CAPRI_MVAR_H
@@ -65,8 +65,8 @@ CAPRI_EXPORT int mvarSwapUntil(MVar *mvar, void *value, void **old, int64_t dead
  *
  * fn       called once the value is taken, on the caller's thread; may itself wait.
  * Returns  as mvarTake, and then fn has not been called.  If somebody else has put meanwhile the
- *          value made by fn has to wait its turn; should that wait fail (-ECANCELED, -EINVAL), it
- *          is not in the box and *env is the only one to know of it.
+ *          value made by fn has to wait its turn; should that wait fail (-ECANCELED, -EDEADLK,
+ *          -EINVAL), it is not in the box and *env is the only one to know of it.
  * Promise  atomic among those who take before they put.
  * Source   modifyMVar_.
  */

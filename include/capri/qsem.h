@@ -5,10 +5,10 @@
  * many holds up those behind, however little they want.  Who gives up (deadline, cancel) has taken
  * none, and none is lost.
  *
- * Functions that may wait return 0; -ECANCELED: the runtime is being cancelled; -EINVAL: freed
- * meanwhile; -ENOMEM: no room for the timer; their `...Until` forms also -ETIMEDOUT, when rtsNow()
- * reaches deadline_ns first.  `...New` answers NULL: out of memory or no runtime.  `...Free`:
- * nobody may use it any more; NULL is ignored.  Not from signal handlers.
+ * Functions that may wait return 0; -ECANCELED: interrupted, or the runtime is being cancelled;
+ * -EINVAL: freed meanwhile; -ENOMEM: no room for the timer; their `...Until` forms also -ETIMEDOUT,
+ * when rtsNow() reaches deadline_ns first.  `...New` answers NULL: out of memory or no
+ * runtime.  `...Free`: nobody may use it any more; NULL is ignored.  Not from signal handlers.
  */
 #ifndef CAPRI_QSEM_H
 #define CAPRI_QSEM_H

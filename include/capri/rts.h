@@ -45,8 +45,8 @@ typedef struct RtsConfig {
      * InterruptKill); on that thread, before its joiners wake.  NULL: nobody is. */
     void (*uncaught)(Thread *thread, int code, void *payload);
     /* Told a line of text, without its end of line, that the runtime has for a human; on an OS
-     * thread of its own, and nothing else of the runtime's upkeep is done meanwhile.  NULL:
-     * standard error gets it. */
+     * thread of its own (under `stepped`: the owner's, at the end of a step), and nothing else of
+     * the runtime's upkeep is done meanwhile.  NULL: standard error gets it. */
     void (*log)(const char *line);
     /* Only under rtsMain: no OS thread but those of the runtime will call into it.  So threads that
      * are blocked for ever (rtsHold) can be told: their waits return -EDEADLK. */

@@ -31,7 +31,8 @@
  * fork(2), by whomever: the child's owner is the OS thread that forked if it was the owner, else
  * whoever asks first; rtsFd is to be asked for again there.  A green thread's child returns from
  * rtsStep into the host's loop, as the parent does, and does not exit by itself; unless the step
- * was made by a call of the owner's that waits (threadJoin, rtsMain): then it does, as elsewhere.
+ * was made by a call of the owner's that waits for a thread (threadJoin, rtsMain): then it does, as
+ * elsewhere.
  */
 #ifndef CAPRI_STEP_H
 #define CAPRI_STEP_H
@@ -53,8 +54,9 @@ extern "C" {
  *             thread, a callback, a hook, RtsConfig.log), or by who has paused the world; -ENOTSUP:
  *             the runtime has OS threads of its own; -ENXIO, -ESHUTDOWN, -ENOTRECOVERABLE, -ENOMEM.
  * Promise     what runs when the time is over is left at its next wait, yield or safepoint, and the
- *             next step begins with others.  A step waits once.  While another OS thread has paused
- *             the world (rtsPause) it stands still.
+ *             next step begins with others.  The clock is read at the first switch, then at every
+ *             16th, at each while threads run for 20 us and more.  A step waits once.  While
+ *             another OS thread has paused the world (rtsPause) it stands still.
  * Context     the owner.  Between steps nobody runs: pauses and forks need not wait.
  */
 CAPRI_EXPORT int rtsStep(int64_t timeout_ns) CAPRI_NAME(rtsStep);

@@ -22,8 +22,8 @@
  * threadThrowTo, threadLabel, threadStatus, threadDescribe, threadList, weak handles work on it; it
  * is stolen, pinned, woken and counted like one, and meets green threads at MVars, TVars and
  * transactions.  While it waits it costs 200 bytes beside what the host keeps for it, whatever it
- * waits for; a transaction 64 more, and 64 for each variable that it has read; a delay or a
- * deadline an entry of 16 bytes in its capability's heap.
+ * waits for; a transaction 64 more, 64 for each variable that it has read and 128 for each fd or
+ * thread; a delay or a deadline an entry of 16 bytes in its capability's heap.
  *
  * In a step.  It runs on an OS thread of the runtime, on that one's stack; the next step may run on
  * another.  threadSelf() is the task, and threadMask and its like are about it.  Library calls that
@@ -108,7 +108,7 @@ CAPRI_EXPORT TaskContext *taskContext(void) CAPRI_NAME(taskContext);
 CAPRI_EXPORT void *taskUser(const TaskContext *context) CAPRI_NAME(taskUser);
 CAPRI_EXPORT void taskSetUser(TaskContext *context, void *user) CAPRI_NAME(taskSetUser);
 
-/* taskSetStep -- from the next step on it is step(context, env). */
+/* taskSetStep -- from the next step on it is step(context, env); step NULL: no change. */
 CAPRI_EXPORT void taskSetStep(TaskContext *context, TaskStep *step, void *env)
     CAPRI_NAME(taskSetStep);
 

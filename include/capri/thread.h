@@ -114,7 +114,8 @@ CAPRI_EXPORT bool threadIsBound(void) CAPRI_NAME(threadIsBound);
  * is such a one, else in a new one, which is waited for.
  *
  * result   receives what fn returned; may be NULL.
- * Returns  0; -EINVAL (fn NULL); as threadForkOS and threadFork; -ENOMEM: it never got a stack.
+ * Returns  0; -EINVAL (fn NULL); -EPERM (in a step of a task); as threadForkOS and threadFork;
+ *          -ENOMEM: it never got a stack.  It is waited for whatever comes.
  * Source   Control.Concurrent.runInBoundThread, runInUnboundThread.
  */
 CAPRI_EXPORT int threadRunBound(ThreadFn *fn, void *env, void **result) CAPRI_NAME(threadRunBound);
@@ -125,9 +126,9 @@ CAPRI_EXPORT int threadRunUnbound(ThreadFn *fn, void *env, void **result)
  *
  * result   receives what its body returned; may be NULL.
  * Returns  0; -ENOMEM: the thread never ran for want of a stack; -ESRCH: it was lost in a fork,
- *          this is the child; -EINTR: it was interrupted before it began; -ECANCELED: the caller
- *          was interrupted, or the runtime is being cancelled; -EDEADLK: thread is the caller;
- *          -EINVAL.
+ *          this is the child; -EINTR: it was interrupted before it began; -EPROTO: a task
+ *          that broke the contract; -ECANCELED: the caller was interrupted, or the runtime is being
+ *          cancelled; -EDEADLK: thread is the caller; -EINVAL.
  * Promise  any number of joiners; the handle stays valid until threadRelease.
  */
 CAPRI_EXPORT int threadJoin(Thread *thread, void **result) CAPRI_NAME(threadJoin);

@@ -91,7 +91,8 @@ CAPRI_EXPORT int timeoutUpdateAt(EventManager *manager, TimeoutKey key, int64_t 
  * Promise   what is left of it takes memory for a while: at most as much as the live ones and 64
  *           more, once the manager has looked.
  * Cost      a compare-and-swap, on the manager's own OS thread not even that for as long as nobody
- *           else has unregistered or updated one of its; never a wake-up.
+ *           else has unregistered or updated one of its (under rtsStep: or registered one); never a
+ *           wake-up.
  * Context   as registerTimeout.
  * Source    GHC.Event.unregisterTimeout; differs: the answer.
  */

@@ -14,6 +14,7 @@
 #include "rts/Pool.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
+#include "rts/ThreadJoin.h"
 
 #include <errno.h>
 
@@ -121,7 +122,7 @@ static int armFromOutside(Delay *delay)
     Thread *thread;
     int result = threadFork(&thread, armDelay, delay);
     if (result == 0) {
-        result = threadJoin(thread, NULL);
+        result = threadJoinWhole(thread, NULL);
         threadRelease(thread);
     }
     return result == 0 ? delay->status : result;

@@ -1,7 +1,8 @@
 /* ThreadModel.c -- every interleaving of a thread's end with joins, releases and retains.
  *
  * not-under: tsan asan valgrind
- * model-sources: rts/Thread.c rts/Interrupt.c rts/Park.c rts/Wait.c iomgr/WatchList.c
+ * model-sources: rts/Thread.c rts/ThreadJoin.c
+ * model-sources: rts/Interrupt.c rts/Park.c rts/Wait.c iomgr/WatchList.c
  *
  * The descriptor goes back to a cache once, when nobody can reach it any more, and after all that
  * was done with it: `free` writes it with plain stores.
@@ -40,7 +41,7 @@ static State *current;
 #define UNREACHED modelFail(__FILE__, __LINE__, "not reached")
 
 CapabilityTable capabilities;
-uint32_t startup_draining;
+uint32_t startup_draining, startup_child;
 Idle idle;
 
 Capability *workerCapability(void)

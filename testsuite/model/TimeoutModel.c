@@ -144,6 +144,49 @@ static void ownerSleeps(void *at)
     }
 }
 
+static void updateMuchLater(void *at)
+{
+    State *state = at;
+    update(state, 0, 2 * LATE_US);
+    ADD_SEQ_CST(&state->updates, 1);
+}
+
+static void updateMuchEarlier(void *at)
+{
+    State *state = at;
+    update(state, 0, EARLY_US);
+    ADD_SEQ_CST(&state->updates, 1);
+}
+
+/* Because of another one, which was due. */
+static void rescuerCollects(void *at)
+{
+    State *state = at;
+    if (!ownerGateVisit(&state->manager.timers.gate))
+        return;
+    timerManagerCollect(&state->manager);
+    ownerGateVisitEnd(&state->manager.timers.gate);
+}
+
+/* Woken; or there is no reason to be. */
+static bool mayGetUp(void *at)
+{
+    const State *state = at;
+    const Timeout *first = state->notes[0].key.record;
+    return state->wakes != 0 || (state->updates == 2 && first->deadline_ns > DUE_NS);
+}
+
+/* One sleep, which somebody has to end who comes later with something early. */
+static void ownerSleepsOn(void *at)
+{
+    State *state = at;
+    int64_t until_ns = timerHeapEarliest(&state->manager.timers);
+    if (until_ns <= DUE_NS || timerManagerRest(&state->manager, until_ns, 1) == 0)
+        return;
+    modelBlock(mayGetUp, state);
+    timerManagerRise(&state->manager);
+}
+
 /* ---- what must hold ------------------------------------------------------------------------ */
 
 static void checkThree(void *at)
@@ -204,6 +247,22 @@ static const Model models[] = {
      setUpPlacedLate,
      {updateEarlier, ownerSleeps},
      checkSlept,
+     NULL,
+     0},
+    {"twoUpdatesAgainstSleep",
+     SIZE,
+     3,
+     setUpPlacedLate,
+     {updateMuchLater, updateMuchEarlier, ownerSleepsOn},
+     checkFirst,
+     NULL,
+     0},
+    {"rescueAgainstSleep",
+     SIZE,
+     3,
+     setUpPlacedLate,
+     {addSecond, rescuerCollects, ownerSleepsOn},
+     checkTwo,
      NULL,
      0},
 };

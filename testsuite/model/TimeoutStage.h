@@ -29,7 +29,8 @@ typedef struct State {
     TimerEntry items[SLOTS] CACHE_ALIGNED;
     Timeout records[RECORDS];
     Note notes[TIMEOUTS];
-    uint32_t wakes; /* eventManagerWake adds, relaxed */
+    uint32_t wakes;   /* eventManagerWake adds, relaxed */
+    uint32_t updates; /* anyone adds: which are over */
 } State;
 
 static TimerHeap empty; /* constant: its id lasts as long as the program */

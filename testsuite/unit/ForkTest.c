@@ -218,6 +218,23 @@ TEST(Fork, theChildOfAPlainThreadStartsAgain)
     greenStop();
 }
 
+/* As who becomes a daemon: nothing of the runtime is used before the second fork. */
+TEST(Fork, theChildOfAPlainThreadForksAtOnce)
+{
+    greenStart(2);
+    pid_t child = forkFlushed();
+    if (child == 0) {
+        pid_t again = forkFlushed();
+        greenJoin(greenFork(useAll, NULL));
+        if (again != 0)
+            expectExit(again, CODE);
+        CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+        exit(CODE);
+    }
+    expectExit(child, CODE);
+    greenStop();
+}
+
 TEST(Fork, theChildOfAPlainThreadMayJustStop)
 {
     Load load;

@@ -275,6 +275,28 @@ TEST(Startup, isNotStoppedFromInside)
     greenRun(1, stopFromInside, NULL);
 }
 
+/* Nobody who keeps a shutdown waiting waits for it. */
+static void *startAgain(void *env)
+{
+    while (threadDelay(1000) == 0)
+        continue;
+    CHECK_EQ(rtsInit(NULL), -ESHUTDOWN);
+    ADD_SEQ_CST(&ended, 1);
+    return env;
+}
+
+TEST(Startup, isNotStartedFromInsideWhileItEnds)
+{
+    static const RtsConfig configs[] = {{.capabilities = 2}, {.stepped = true}};
+    for (int i = 0; i < 2; i++) {
+        ended = 0;
+        CHECK_EQ(rtsInit(&configs[i]), 0);
+        CHECK_EQ(threadFork(NULL, startAgain, NULL), 0);
+        CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
+        CHECK_EQ(ended, 1);
+    }
+}
+
 /* ---- rtsMain --------------------------------------------------------------------------------- */
 
 static void *sleepForEver(void *env)

@@ -14,6 +14,21 @@ static void *countOne(void *env)
     return NULL;
 }
 
+static void *calledWhere(void *arg)
+{
+    return arg == (void *)pthread_self() ? arg : NULL;
+}
+
+/* There is no OS thread for regions; calls are made on those of the pool. */
+static void *callElsewhere(void *env)
+{
+    BlockingRegion region;
+    void *owner = (void *)1;
+    CHECK_EQ(threadBlockingEnter(&region), -EAGAIN);
+    CHECK_EQ(foreignCall(calledWhere, env, &owner), 0);
+    return owner;
+}
+
 /* In a child that has nothing but its runtime: all of it, and its end. */
 static void useSteps(void)
 {
@@ -25,6 +40,7 @@ static void useSteps(void)
     Thread *thread = greenFork(useAll, &count);
     CHECK_EQ(greenJoin(thread), &count);
     CHECK_EQ(osThreads(), before);
+    CHECK_EQ(greenJoin(greenFork(callElsewhere, (void *)pthread_self())), 0);
     stepsEnd();
     _exit(CODE);
 }
@@ -51,6 +67,14 @@ TEST(StepFork, theOwnerForksBetweenSteps)
     child = forkFlushed(); /* and a child that asks for a thread first */
     if (child == 0) {
         CHECK_EQ(greenJoin(greenFork(returnEnv, never)), never);
+        useSteps();
+    }
+    checkParent(fd, child);
+    child = forkFlushed(); /* and one that forks at once */
+    if (child == 0) {
+        pid_t again = forkFlushed();
+        if (again != 0)
+            expectExit(again, CODE);
         useSteps();
     }
     checkParent(fd, child);

@@ -5,7 +5,10 @@
 #include "testsuite/support/Forked.h"
 #include "testsuite/support/Tasks.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* ---- calls in a step ------------------------------------------------------------------------- */
 
@@ -52,6 +55,7 @@ static TaskVerdict callsWhatIsThere(TaskContext *context, void *env)
     CHECK_EQ(threadWaitRead(calls->fd[0]), -EAGAIN);
     CHECK_EQ(fdReadUntil(calls->fd[0], &byte, 1, rtsNow() + MS_NS), -EAGAIN);
     CHECK_EQ(fdWrite(calls->fd[1], "y", 1), 1);
+    CHECK_EQ(threadWaitRead(calls->fd[0]), 0); /* it is ready: nobody need wait */
     CHECK_EQ(fdRead(calls->fd[0], &byte, 1), 1);
     CHECK_EQ(byte, 'y');
     CHECK_EQ(threadFork(&calls->forked, returnEnv, calls), 0);
@@ -94,6 +98,90 @@ TEST(Task, callsThatNeedNotWait)
     greenRun(1, greenCalls, NULL);
     greenRun(2, greenCalls, NULL);
 }
+
+/* ---- strangers: fds that nobody has adopted, in either mode ---------------------------------- */
+
+typedef struct Door {
+    int listener, accepted, tries;
+} Door;
+
+static TaskVerdict acceptsOne(TaskContext *context, void *env)
+{
+    Door *door = env;
+    CHECK_LT(++door->tries, 4);
+    door->accepted = fdAccept(door->listener, NULL, NULL);
+    if (door->accepted != -EAGAIN)
+        return TaskDone;
+    CHECK_EQ(taskWaitRead(context, door->listener), 0);
+    return TaskBlocked;
+}
+
+static void *greenDoors(void *env)
+{
+    static const int modes[] = {0, SOCK_NONBLOCK};
+    for (int i = 0; i < 2; i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET};
+        socklen_t size = sizeof address;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        Door door = {socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | modes[i], 0), -1, 0};
+        int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK(door.listener >= 0 && client >= 0);
+        CHECK_EQ(bind(door.listener, (struct sockaddr *)&address, size), 0);
+        CHECK_EQ(listen(door.listener, 1), 0);
+        CHECK_EQ(getsockname(door.listener, (struct sockaddr *)&address, &size), 0);
+        Thread *task = taskMake(acceptsOne, &door);
+        greenUntil(task, ThreadBlockedOnRead);
+        CHECK_EQ(connect(client, (struct sockaddr *)&address, size), 0);
+        greenJoin(task);
+        CHECK_GE(door.accepted, 0);
+        closeFd(door.accepted);
+        close(client);
+        closeFd(door.listener);
+    }
+    return env;
+}
+
+/* Goal: a call that has to wait before it tries gets on from step to step. */
+TEST(Task, strangersGetOn)
+{
+    greenRun(1, greenDoors, NULL);
+    greenRun(2, greenDoors, NULL);
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static TaskVerdict usesFile(TaskContext *context, void *env)
+{
+    char path[64], bytes[4] = "";
+    int64_t soon_ns = rtsNow() + INT64_C(60000000000);
+    (void)context;
+    snprintf(path, sizeof path, "/tmp/capri-step-%d", (int)getpid());
+    int fd = fdOpenUntil(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600, soon_ns);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(fdPwriteUntil(fd, "abc", 3, 0, soon_ns), 3);
+    CHECK_EQ(fdPreadUntil(fd, bytes, 3, 0, soon_ns), 3);
+    CHECK_EQ(strcmp(bytes, "abc"), 0);
+    CHECK_EQ(closeFd(fd), 0);
+    *(int *)env = 1;
+    return TaskDone;
+}
+
+static void *greenFile(void *env)
+{
+    greenJoin(taskMake(usesFile, env));
+    return env;
+}
+
+/* Goal: with a deadline, too, calls on files are made in place. */
+TEST(Task, filesAreUsedInPlace)
+{
+    int used = 0;
+    greenRun(1, greenFile, &used);
+    CHECK_EQ(used, 1);
+}
+
+/* ---- calls that wait ------------------------------------------------------------------------- */
 
 static void *retries(Transaction *tx, void *env)
 {

@@ -1,0 +1,31 @@
+/* Config.c -- what a configuration asks for.
+ *
+ * Owns    nothing.
+ * Before  rts/Startup.c: rtsInit.   After  capability/, iomgr/: what there may be.
+ * Tests   testsuite/unit/StartupTest.c
+ */
+#include "rts/Config.h"
+
+#include "capability/CapabilityTable.h"
+#include "capability/Processors.h"
+#include "iomgr/Backend.h"
+
+#include <stdlib.h>
+
+uint32_t configCapabilities(const RtsConfig *config)
+{
+    const char *text = getenv("CAPRI_CAPABILITIES");
+    if (config->capabilities != 0 || config->stepped)
+        return config->stepped ? 1 : config->capabilities;
+    if (text != NULL && atoi(text) > 0)
+        return (uint32_t)atoi(text);
+    uint32_t processors = processorsUsable();
+    return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
+}
+
+bool configIsGood(const RtsConfig *config)
+{
+    if (config->stepped && (config->capabilities > 1 || config->hand_over))
+        return false;
+    return configCapabilities(config) <= CAPABILITY_MOST && backendByName(config->backend) != NULL;
+}
