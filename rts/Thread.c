@@ -414,6 +414,8 @@ ThreadStatus threadStatus(const Thread *thread)
     ThreadStatus status = {.state = (ThreadState)(word & 0xff), .fd = -1};
     if (status.state == ThreadBlockedOnRead || status.state == ThreadBlockedOnWrite)
         status.fd = (int)(word >> 8);
+    if (status.state == ThreadFinished && !threadHasEnded(thread))
+        status.state = ThreadRunning; /* joins do not know of it yet */
     if (status.state == ThreadFinished && (RELAXED_LOAD(&thread->node.tag) & TAG_DIED) != 0)
         status.state = ThreadDied;
     if (status.state == ThreadRunning) {

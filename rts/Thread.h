@@ -249,7 +249,7 @@ static inline void threadSetAbout(Thread *thread, const void *about)
 }
 
 /* threadHasEnded -- its result is there.   threadOutcome -- then: threadJoin's result. */
-static inline bool threadHasEnded(Thread *thread)
+static inline bool threadHasEnded(const Thread *thread)
 {
     return watchListGeneration(ACQUIRE_LOAD(&thread->ended)) == 1;
 }

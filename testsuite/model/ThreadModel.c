@@ -272,6 +272,15 @@ static void lookAndRelease(void *at)
     release(at);
 }
 
+/* Who is told that it has finished need not wait for it. */
+static void askAndRelease(void *at)
+{
+    State *state = at;
+    if (threadStatus(&state->thread).state == ThreadFinished)
+        MODEL_CHECK(threadJoinUntil(&state->thread, NULL, 0) == 0);
+    release(at);
+}
+
 /* Somebody who keeps his handle throws to it. */
 static void throwAndKeep(void *at)
 {
@@ -355,6 +364,7 @@ static const Model models[] = {
     {"endAgainstRelease", SIZE, 2, setUpOne, {end, release}, checkFreed, NULL, 0},
     {"endAgainstTwoReleases", SIZE, 3, setUpTwo, {end, release, release}, checkFreed, NULL, 0},
     {"endAgainstJoin", SIZE, 2, setUpOne, {end, joinAndRelease}, checkFreed, NULL, 0},
+    {"endAgainstAsking", SIZE, 2, setUpOne, {end, askAndRelease}, checkFreed, NULL, 0},
     {"joinAgainstRelease", SIZE, 3, setUpTwo, {end, joinAndRelease, release}, checkFreed, NULL, 0},
     {"joinAgainstLook",
      SIZE,
