@@ -41,8 +41,8 @@ static void catchSignal(void)
     CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
 }
 
-/* raise has large frames, of which it writes little: what a call of the library has left there
- * would be taken for one that is active. */
+/* A frame has gaps that nothing writes (those of raise; any, compiled without optimisation): what
+ * a call of the library has left there would be taken for one that is active. */
 static __attribute__((noinline)) void scrub(void)
 {
     volatile uintptr_t below[512];
@@ -92,11 +92,13 @@ static __attribute__((noinline)) int askLoop(void)
 
 static void *askBody(void *env)
 {
+    scrub();
     CHECK_EQ(askHere(), 0);
     CHECK_EQ(askLoop(), 0);
     for (int i = 0; i < 10; i++) {
         threadYield();
         threadDelay(1);
+        scrub();
         CHECK_EQ(askLoop(), 0);
     }
     return env;
