@@ -277,6 +277,12 @@ static void lieDormant(MonitorUpkeep *upkeep)
     XCHG_SEQ_CST(&monitor.dormant, 0);
 }
 
+/* A call has ended the long sleep: those that follow are short for a while. */
+static void noteCall(void)
+{
+    pace.called_ns = clockRead(&clockMonotonic);
+}
+
 /* Sleep for tick_ns, or until it is to stop; look at calls in flight meanwhile. */
 static int64_t sleepTick(int64_t tick_ns)
 {
@@ -288,15 +294,15 @@ static int64_t sleepTick(int64_t tick_ns)
         uint32_t alarm = RELAXED_LOAD(&monitor.alarm);
         if (slow && (alarm & MonitorSlow) == 0) { /* a call begins */
             slow = false;
-            pace.called_ns = now_ns;
+            noteCall();
             end_ns = now_ns + MONITOR_TICK_NS;
         }
         int64_t look_ns = monitorCalls(now_ns), rest_ns = end_ns - now_ns;
         waitFutex(&monitor.alarm, alarm, look_ns < rest_ns ? look_ns : rest_ns);
         now_ns = clockRead(&clockMonotonic);
     }
-    if (slow)
-        AND_RELAXED(&monitor.alarm, ~(uint32_t)MonitorSlow);
+    if (slow && (AND_RELAXED(&monitor.alarm, ~(uint32_t)MonitorSlow) & MonitorSlow) == 0)
+        noteCall();
     return now_ns;
 }
 
