@@ -115,6 +115,8 @@ static void keepScheduler(Scheduler *scheduler, Thread *survivor)
     scheduler->handed = NULL;
     scheduler->threads.free = NULL;
     scheduler->threads.count = 0;
+    scheduler->limits = NULL;
+    scheduler->limit_count = 0;
     scheduler->forks = survivor != NULL ? 1 : 0;
     scheduler->ended = 0;
     RELAXED_STORE(&scheduler->look_at, 0); /* swap_until: capabilitySurvive */

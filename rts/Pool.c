@@ -106,6 +106,12 @@ void poolSurvive(Pool *pool)
     pool->lock = (SpinLock)SPIN_LOCK_INIT;
 }
 
+void poolReclaim(Pool *pool)
+{
+    poolSurvive(pool);
+    pool->free = NULL;
+}
+
 void poolEach(Pool *pool, void (*visit)(void *item))
 {
     for (PoolChunk *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {

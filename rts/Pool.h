@@ -29,10 +29,12 @@ void *poolTake(Pool *pool);
 void poolGive(Pool *pool, void *item);
 
 /* poolLock, poolUnlock -- around a fork: no item comes or goes.
- * poolSurvive -- its child: the lock is free.   poolEach -- every item, used and free ones. */
+ * poolSurvive -- its child: the lock is free.   poolEach -- every item, used and free ones.
+ * poolReclaim -- likewise, and none is free: whoever goes over them gives back those that are. */
 void poolLock(Pool *pool);
 void poolUnlock(Pool *pool);
 void poolSurvive(Pool *pool);
+void poolReclaim(Pool *pool);
 void poolEach(Pool *pool, void (*visit)(void *item));
 
 #endif

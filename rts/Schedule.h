@@ -102,6 +102,8 @@ typedef struct Scheduler {
                      * which its thread is to be handed over: See Note [Runaways] */
     bool stays;     /* owner: its thread is in a fork, and is not handed over */
     StmShare stm;
+    void *limits;          /* owner: free ones of rts/TimeoutRun.c, */
+    uint32_t limit_count;  /* owner: so many */
     int64_t step_until_ns; /* owner: 0, or when the step is over: See Note [Steps] */
     void *user;            /* owner stores (relaxed), anyone looks: the host's */
     bool begun;            /* owner: the host was told of its start: See Note [Hooks] */

@@ -19,6 +19,8 @@
 #include <capri/scope.h>
 #include <errno.h>
 
+enum { KEPT_MOST = 64 }; /* free ones of a capability */
+
 typedef struct Limit {
     Interrupt interrupt;
     Timer timer;
@@ -26,7 +28,7 @@ typedef struct Limit {
     Thread *thread;      /* whom it interrupts; NULL: it is free */
     int64_t deadline_ns; /* constant while it is armed */
     uint32_t done;       /* see Note [Limit claim] */
-    void *link;          /* the pool's */
+    void *link;          /* free: the pool's, or its capability's */
 } CACHE_ALIGNED Limit;
 
 static Pool limits;
@@ -60,9 +62,7 @@ static void surviveItem(void *item)
     Limit *limit = item;
     Claim claim = RELAXED_LOAD(&limit->claim);
     timerForget(&limit->timer);
-    if (limit->thread == NULL)
-        return;
-    if (limit->thread != surviving) {
+    if (limit->thread == NULL || limit->thread != surviving) {
         limit->thread = NULL;
         poolGive(&limits, limit);
     } else if (claimState(claim) == ClaimArmed && surviving_result == 0) {
@@ -76,7 +76,7 @@ int timeoutRunSurvive(const Thread *survivor, TimerHeap *heap)
     surviving = survivor;
     surviving_heap = heap;
     surviving_result = 0;
-    poolSurvive(&limits);
+    poolReclaim(&limits); /* of those that were kept, too: their capabilities are gone */
     poolEach(&limits, surviveItem);
     return surviving_result;
 }
@@ -90,7 +90,7 @@ static void limitFired(Timer *timer, uint64_t number, void *sink)
     RELEASE_STORE(&limit->done, 1);
 }
 
-static int beginLimit(Limit *limit, Thread *self, Capability *here, int64_t deadline_ns)
+static inline int beginLimit(Limit *limit, Thread *self, Capability *here, int64_t deadline_ns)
 {
     if (limit->timer.fire == NULL) /* later lives leave it: a heap may be looking */
         limit->timer.fire = limitFired;
@@ -102,14 +102,10 @@ static int beginLimit(Limit *limit, Thread *self, Capability *here, int64_t dead
     return timerHeapArm(&here->manager.timers, &limit->timer, number, deadline_ns);
 }
 
-/* True: it has interrupted. */
-static bool endLimit(Limit *limit, Thread *self)
+/* Its fire has won.  True: it has interrupted. */
+static __attribute__((noinline)) bool awaitFire(Limit *limit, Thread *self)
 {
     int spins = 0;
-    if (LIKELY(claimEnd(&limit->claim))) {
-        timerHeapDisarm(&scheduleHere()->manager.timers, &limit->timer);
-        return false;
-    }
     while (ACQUIRE_LOAD(&limit->done) == 0)
         turnWait(&spins);
     bool raised = interruptWithdraw(self, &limit->interrupt);
@@ -118,22 +114,59 @@ static bool endLimit(Limit *limit, Thread *self)
     return raised;
 }
 
-static int runLimited(Thread *self, int64_t deadline_ns, ThreadFn *fn, void *env, void **value)
+/* True: it has interrupted. */
+static inline bool endLimit(Limit *limit, Thread *self, Capability *here)
 {
-    Limit *limit = poolTake(&limits);
-    if (limit == NULL)
+    if (UNLIKELY(!claimEnd(&limit->claim)))
+        return awaitFire(limit, self);
+    timerHeapDisarm(&here->manager.timers, &limit->timer);
+    return false;
+}
+
+/* ---- Free ones: a few stay with the capability, so that most come and go without the lock. ---- */
+
+static ALWAYS_INLINE Limit *takeLimit(Scheduler *scheduler)
+{
+    Limit *limit = scheduler->limits;
+    if (UNLIKELY(limit == NULL))
+        return poolTake(&limits);
+    scheduler->limits = limit->link;
+    scheduler->limit_count--;
+    return limit;
+}
+
+static ALWAYS_INLINE void giveLimit(Scheduler *scheduler, Limit *limit)
+{
+    limit->thread = NULL;
+    if (UNLIKELY(scheduler->limit_count == KEPT_MOST)) {
+        poolGive(&limits, limit);
+        return;
+    }
+    RELAXED_STORE(&limit->link, scheduler->limits);
+    scheduler->limits = limit;
+    scheduler->limit_count++;
+}
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+static ALWAYS_INLINE int runLimited(Capability *here, Thread *self, int64_t deadline_ns,
+                                    ThreadFn *fn, void *env, void **value)
+{
+    Limit *limit = takeLimit(schedulerOf(here));
+    if (UNLIKELY(limit == NULL))
         return -ENOMEM;
-    int result = beginLimit(limit, self, scheduleHere(), deadline_ns);
-    if (result == 0) {
+    ASSERT(limit->thread == NULL);
+    int result = beginLimit(limit, self, here, deadline_ns);
+    if (LIKELY(result == 0)) {
         uint32_t raised = interruptCount(self);
         *value = fn(env);
-        if (endLimit(limit, self))
+        here = scheduleHere();
+        if (UNLIKELY(endLimit(limit, self, here)))
             result = -ETIMEDOUT;
-        if (interruptIsUncaught(self, raised))
+        if (UNLIKELY(interruptIsUncaught(self, raised)))
             result = -ECANCELED;
     }
-    limit->thread = NULL;
-    poolGive(&limits, limit);
+    giveLimit(schedulerOf(here), limit);
     return result;
 }
 
@@ -145,15 +178,16 @@ static int runFree(Thread *self, ThreadFn *fn, void *env, void **value)
     return self != NULL && interruptIsUncaught(self, raised) ? -ECANCELED : 0;
 }
 
-static int run(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
+/* here, self: NULL on a plain OS thread, which has no limit but never. */
+static ALWAYS_INLINE int run(Capability *here, Thread *self, int64_t deadline_ns, ThreadFn *fn,
+                             void *env, void **result)
 {
-    Thread *self = scheduleSelf();
     void *value = NULL;
     int status;
-    if (deadline_ns == DEADLINE_NEVER)
+    if (UNLIKELY(deadline_ns == DEADLINE_NEVER))
         status = runFree(self, fn, env, &value);
     else
-        status = runLimited(self, deadline_ns, fn, env, &value);
+        status = runLimited(here, self, deadline_ns, fn, env, &value);
     if (result != NULL && status != -ENOMEM)
         *result = value;
     return status;
@@ -161,26 +195,32 @@ static int run(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 
 int timeoutRunUntil(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 {
-    Thread *self = scheduleEnterSelf();
+    Capability *here = scheduleEnter();
+    Thread *self = here == NULL ? NULL : (Thread *)here->current;
     if (fn == NULL)
         return -EINVAL;
-    if (self == NULL && deadline_ns != DEADLINE_NEVER)
-        return -EPERM;
-    if (deadline_ns != DEADLINE_NEVER && deadline_ns <= clockRead(scheduleHere()->manager.clock))
-        return -ETIMEDOUT;
-    return run(deadline_ns, fn, env, result);
+    if (deadline_ns != DEADLINE_NEVER) {
+        if (self == NULL)
+            return -EPERM;
+        if (deadline_ns <= clockRead(here->manager.clock))
+            return -ETIMEDOUT;
+    }
+    return run(here, self, deadline_ns, fn, env, result);
 }
 
 int timeoutRun(int64_t timeout_us, ThreadFn *fn, void *env, void **result)
 {
     Capability *here = scheduleEnter();
+    Thread *self = here == NULL ? NULL : (Thread *)here->current;
+    int64_t deadline_ns = DEADLINE_NEVER;
     if (fn == NULL)
         return -EINVAL;
-    if (timeout_us < 0)
-        return run(DEADLINE_NEVER, fn, env, result);
-    if (scheduleSelf() == NULL)
-        return -EPERM;
-    if (timeout_us == 0)
-        return -ETIMEDOUT;
-    return run(clockDeadline(here->manager.clock, timeout_us), fn, env, result);
+    if (timeout_us >= 0) {
+        if (self == NULL)
+            return -EPERM;
+        if (timeout_us == 0)
+            return -ETIMEDOUT;
+        deadline_ns = clockDeadline(here->manager.clock, timeout_us);
+    }
+    return run(here, self, deadline_ns, fn, env, result);
 }

@@ -229,3 +229,43 @@ TEST(ForkLimits, interruptsOfTheSurvivor)
     greenRun(1, forkLimited, NULL);
     greenRun(2, forkLimited, NULL);
 }
+
+/* Goal: of the limits that are free, wherever they were kept, the child has each once.  Method:
+ * more of them nest, before and after, than a capability keeps; some are in force meanwhile. */
+static void *nestLimits(void *env)
+{
+    void *result = NULL;
+    if (env == NULL)
+        return NULL;
+    CHECK_EQ(timeoutRun(60 * 1000 * 1000, nestLimits, (char *)env - 1, &result), 0);
+    return result;
+}
+
+static void *forkInLimits(void *env)
+{
+    void *child = NULL;
+    if (env != NULL) {
+        CHECK_EQ(timeoutRun(60 * 1000 * 1000, forkInLimits, (char *)env - 1, &child), 0);
+        return child;
+    }
+    pid_t pid = forkFlushed();
+    nestLimits((void *)(uintptr_t)100);
+    return (void *)(intptr_t)pid;
+}
+
+static void *nestAndFork(void *env)
+{
+    nestLimits((void *)(uintptr_t)100);
+    void *child = forkInLimits((void *)(uintptr_t)10);
+    nestLimits((void *)(uintptr_t)200);
+    if (child == NULL)
+        _exit(CODE);
+    expectExit((pid_t)(intptr_t)child, CODE);
+    return env;
+}
+
+TEST(ForkLimits, freeLimitsOfTheChild)
+{
+    greenRun(1, nestAndFork, NULL);
+    greenRun(2, nestAndFork, NULL);
+}

@@ -347,6 +347,7 @@ static const Path paths[] = {
     {"read_park", runReadPark, 2000, 2},
     {"dispatch", runDispatch, 30 * BATCH_FDS, BATCH_FDS},
     {"delay", runDelay, 2000, 1},
+    {"timeout_run", runLimit, 10000, 1},
     {"timer_cancel", runTimer, 10000, 1},
     {"foreign_call", runForeignCall, 16000, 1},
     {"region", runRegion, 16000, 1},

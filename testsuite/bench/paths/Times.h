@@ -5,6 +5,7 @@
 #include "capability/CapabilityTable.h"
 #include "testsuite/bench/paths/Steady.h"
 
+#include <capri/scope.h>
 #include <capri/thread.h>
 
 enum { OTHER_TIMERS = 1000, TIMERS = 64, DELAY_US = 10 };
@@ -13,6 +14,17 @@ static void runDelay(uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
         require(threadDelay(DELAY_US) == 0, "threadDelay failed");
+}
+
+static void *noWork(void *env)
+{
+    return env;
+}
+
+static void runLimit(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        require(timeoutRun(60 * 1000 * 1000, noWork, NULL, NULL) == 0, "timeoutRun failed");
 }
 
 static void fireNever(Timer *timer, uint64_t number, void *sink)
