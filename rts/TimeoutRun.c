@@ -123,7 +123,7 @@ static inline bool endLimit(Limit *limit, Thread *self, Capability *here)
     return false;
 }
 
-/* ---- Free ones: a few stay with the capability, so that most come and go without the lock. ---- */
+/* ---- Free ones: a few stay with the capability, so most come and go without the lock. -------- */
 
 static ALWAYS_INLINE Limit *takeLimit(Scheduler *scheduler)
 {
