@@ -17,6 +17,7 @@
 #include "rts/Startup.h"
 #include "rts/Step.h"
 #include "rts/World.h"
+#include "rts/stm/Reclaim.h"
 
 #include <errno.h>
 
@@ -28,6 +29,7 @@ static int addCapability(void)
     int result = capabilityTableMake(model->backend, model->clock, startupAllocator(), &made);
     if (result != 0)
         return result;
+    reclaimBegin(&schedulerOf(made)->stm);
     result = workerAdd(made, &loop_hooks);
     if (result != 0)
         capabilityTableDrop(made, startupAllocator());

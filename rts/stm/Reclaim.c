@@ -25,6 +25,7 @@ struct Retired {
 uint64_t reclaim_epoch;
 bool reclaim_fenced;
 uint64_t share_outside_changes;
+static uint64_t counts_from; /* constant but in a fork: what a share's count begins with */
 
 static struct {
     SpinLock lock;        /* `free`, pushing to `all` */
@@ -50,6 +51,12 @@ void reclaimStart(void)
     outside.free = outside.all = NULL;
     reclaim_fenced = !ownerGateAsymmetric();
     RELAXED_STORE(&reclaim_epoch, 1);
+    counts_from = 0;
+}
+
+void reclaimBegin(StmShare *share)
+{
+    RELAXED_STORE(&share->changes, counts_from);
 }
 
 /* ---- limbo ---- */
@@ -199,9 +206,22 @@ void reclaimUnlockAll(void)
     spinUnlock(&outside.committing);
 }
 
+/* See Note [Counting changes]. */
+static void unifyCounts(StmShare *kept)
+{
+    counts_from = RELAXED_LOAD(&share_outside_changes);
+    for (uint32_t i = 0; i < capabilityTableCount(); i++) {
+        uint64_t changes = RELAXED_LOAD(&shareOf(i)->changes);
+        counts_from = changes > counts_from ? changes : counts_from;
+    }
+    RELAXED_STORE(&share_outside_changes, counts_from);
+    reclaimBegin(kept);
+}
+
 /* What the others had in limbo is kept's; the shares of OS threads that are gone are free. */
 void reclaimSurvive(StmShare *kept)
 {
+    unifyCounts(kept);
     for (uint32_t i = 0; i < capabilityTableCount(); i++) {
         StmShare *share = shareOf(i);
         RELAXED_STORE(&share->active, 0);

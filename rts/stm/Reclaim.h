@@ -26,11 +26,15 @@
 
 void reclaimStart(void);
 
+/* reclaimBegin -- the share of a capability that is made while others run: nothing has looked. */
+void reclaimBegin(StmShare *share);
+
 /* reclaimEnd -- shutdown: everything that was retired is freed, and what shares keep. */
 void reclaimEnd(void);
 
 /* reclaimLockAll, reclaimUnlockAll -- around a fork: no plain OS thread is in the middle of a
- * commit.  reclaimSurvive -- its child: no attempt runs; `kept` is the one share left. */
+ * commit.  reclaimSurvive -- its child: no attempt runs; `kept` is the one share left, and all counts
+ * go on from the highest: See Note [Counting changes]. */
 void reclaimLockAll(void);
 void reclaimUnlockAll(void);
 void reclaimSurvive(StmShare *kept);

@@ -13,6 +13,9 @@
  *   transactions: who reads what nobody else changes never looks twice.  Who has acquired a version
  *   knows that count up to it, too, because the count is stored before the version.  No line is
  *   written by everybody, and a transaction that reads one variable reads no count.
+ *   In a fork's child a number stands for another capability than before: one has survived, maybe
+ *   as another one, and those made anew would count from 0.  So all counts there begin with the
+ *   highest of the parent's: no version and no `seen` is beyond it.
  */
 #ifndef RTS_SHARE_H
 #define RTS_SHARE_H
