@@ -137,7 +137,7 @@ static inline Capability *scheduleEnter(void)
 
 /* scheduleCalledBack -- owner: was what runs called by a manager, be it on a thread's stack?
  * scheduleMayWait -- such a callback may not: whatever it waited for, its capability would not look
- * for.  Nor may the action of a transaction. */
+ * for.  Nor may a transaction's action or hook, which may hold the token. */
 static inline bool scheduleCalledBack(const Capability *capability)
 {
     return capability->current == NULL || capability->manager.polling;
@@ -146,7 +146,8 @@ static inline bool scheduleCalledBack(const Capability *capability)
 static inline bool scheduleMayWait(void)
 {
     Capability *here = scheduleHere();
-    return here == NULL || (!scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL);
+    return here == NULL ? workerOutside() == NULL
+                        : !scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL;
 }
 
 /* scheduleSelf -- the running green thread or task, or NULL.  A thread may be away: then

@@ -33,7 +33,7 @@ void reclaimBegin(StmShare *share);
 void reclaimEnd(void);
 
 /* reclaimLockAll, reclaimUnlockAll -- around a fork: no plain OS thread is in the middle of a
- * commit.  reclaimSurvive -- its child: no attempt runs; `kept` is the one share left, and all counts
+ * commit.  reclaimSurvive -- its child: no attempt runs; `kept` is the one share left, and counts
  * go on from the highest: See Note [Counting changes]. */
 void reclaimLockAll(void);
 void reclaimUnlockAll(void);

@@ -279,3 +279,58 @@ TEST(Serial, whoParksForItCanGiveUp)
     Shared shared = {0};
     greenRun(1, parkedForTheToken, &shared);
 }
+
+/* ---- Goal: what a transaction's hook writes does not wait for the transaction's own token.
+ * Method: a plain OS thread's is spoilt until it runs in serial mode; its hooks write variables. */
+
+typedef struct Spoilt {
+    TVar *tvar, *told;
+    uint32_t attempts, spoilt; /* release, acquire */
+    uint64_t held;             /* hooks that have run with the token held */
+} Spoilt;
+
+static void writeInHook(void *env)
+{
+    Spoilt *spoilt = env;
+    spoilt->held += serialIsHeld();
+    CHECK_EQ(tvarWriteIO(spoilt->told, V(1)), 0);
+}
+
+static void *writeSpoilt(Transaction *tx, void *env)
+{
+    Spoilt *spoilt = env;
+    void *value = tvarRead(tx, spoilt->tvar);
+    uint32_t attempt = spoilt->attempts + 1;
+    RELEASE_STORE(&spoilt->attempts, attempt);
+    while (attempt <= SERIAL_AFTER && ACQUIRE_LOAD(&spoilt->spoilt) != attempt)
+        sched_yield();
+    stmOnCommit(tx, writeInHook, env);
+    tvarWrite(tx, spoilt->tvar, value);
+    return NULL;
+}
+
+static void *commitSpoilt(void *env)
+{
+    CHECK_EQ(stmAtomically(writeSpoilt, env, NULL), 0);
+    return NULL;
+}
+
+TEST(Serial, hooksOfTheHolder)
+{
+    greenStart(1);
+    Spoilt spoilt = {.tvar = tvarNew(V(0)), .told = tvarNew(V(0))};
+    pthread_t os = osFork(commitSpoilt, &spoilt);
+    for (uint32_t attempt = 1; attempt <= SERIAL_AFTER; attempt++) {
+        while (ACQUIRE_LOAD(&spoilt.attempts) != attempt)
+            sched_yield();
+        CHECK_EQ(tvarWriteIO(spoilt.tvar, V(0)), 0);
+        RELEASE_STORE(&spoilt.spoilt, attempt);
+    }
+    osJoin(os);
+    CHECK_EQ(spoilt.attempts, SERIAL_AFTER + 1);
+    CHECK_EQ(spoilt.held, 1);
+    CHECK_EQ(tvarReadIO(spoilt.told), V(1));
+    tvarFree(spoilt.tvar);
+    tvarFree(spoilt.told);
+    greenStop();
+}
