@@ -119,9 +119,8 @@ static void dropToken(Transaction *tx)
     tx->serial = false;
 }
 
-/* Spoilt: undo, and see to it that the next attempt has a better chance.  0, or -E... */
-static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts,
-                                              int64_t deadline_ns)
+/* Spoilt: undo, and see to it that the next attempt has a better chance. */
+static __attribute__((noinline)) void tryAgain(Transaction *tx, uint32_t *aborts)
 {
     SpoiltBy by = tx->spoilt_by;
     countSpoilt(tx);
@@ -129,20 +128,21 @@ static __attribute__((noinline)) int tryAgain(Transaction *tx, uint32_t *aborts,
     effectsForget(&tx->effects);
     uint32_t pauses = drawPauses(tx->share, *aborts);
     endAttempt(tx);
-    if (by == SpoiltBySerial)
-        return serialAwait(deadline_ns);
+    if (by == SpoiltBySerial) {
+        serialAwait();
+        return;
+    }
     ++*aborts;
     if (tx->serial)
-        return 0;
+        return;
     if (*aborts >= SERIAL_AFTER || by == SpoiltByLooks) {
-        int result = serialTake(deadline_ns);
-        tx->serial = result == 0;
-        return result;
+        serialTake();
+        tx->serial = true;
+        return;
     }
     while (pauses-- > 0)
         SMP_PAUSE();
     passSafepoint();
-    return 0;
 }
 
 /* What waits mostly: a green thread that has read one variable, and has nothing else to see to.  A
@@ -262,7 +262,7 @@ static inline int runAttempts(Transaction *tx, StmAction *action, StmStatusActio
                     return giveUp(tx, tx->code, result);
                 transactionSpoil(tx, SpoiltByChange);
             }
-            again = tryAgain(tx, &aborts, deadline_ns);
+            tryAgain(tx, &aborts);
         }
         if (again != 0)
             return again;

@@ -22,43 +22,29 @@ static bool isFree(void *env)
     return SEQ_CST_LOAD(&serial_held) == 0;
 }
 
-int serialAwait(int64_t deadline_ns)
+void serialAwait(void)
 {
     int spins = 0;
-    while (RELAXED_LOAD(&serial_held) != 0) {
-        if (scheduleInStep(scheduleHere())) { /* nobody gives the core up who holds it */
-            turnWait(&spins);
-            continue;
-        }
-        int result =
-            parkOnList(&waiting.watchers, 0, isFree, NULL, ThreadBlockedOnTVar, deadline_ns);
-        if (result != 0)
-            return result;
-    }
-    return 0;
-}
-
-/* Who returns no result that would tell of an interrupt. */
-void serialStandAside(void)
-{
     Thread *self = scheduleSelf();
     MaskingState before = MaskedUninterruptible;
     if (self != NULL)
         before = interruptMask(self, MaskedUninterruptible);
-    serialAwait(DEADLINE_NEVER);
+    while (RELAXED_LOAD(&serial_held) != 0) {
+        /* In a step nobody gives the core up; nor is there a wait that lasts in a shutdown. */
+        if (scheduleInStep(scheduleHere()) || parkOnList(&waiting.watchers, 0, isFree, NULL,
+                                                         ThreadBlockedOnTVar, DEADLINE_NEVER) != 0)
+            turnWait(&spins);
+    }
     if (self != NULL)
         interruptMask(self, before);
 }
 
-int serialTake(int64_t deadline_ns)
+void serialTake(void)
 {
-    for (;;) {
-        uint32_t nobody = 0;
-        if (CAS_ACQUIRE(&serial_held, &nobody, 1))
-            return 0;
-        int result = serialAwait(deadline_ns);
-        if (result != 0)
-            return result;
+    uint32_t nobody = 0;
+    while (!CAS_ACQUIRE(&serial_held, &nobody, 1)) {
+        serialAwait();
+        nobody = 0;
     }
 }
 

@@ -6,8 +6,10 @@
  *   and runs again; tvarWriteIO waits likewise.  The holder reads, validates and commits as ever,
  *   so the token is a matter of progress only: a commit that was under way when it was taken, or a
  *   timer's write, may spoil one more attempt of the holder, and each of them only once.
- *   Waiting is parking, up to the transaction's deadline, and can be interrupted.  The holder does
- *   not wait: if it retries or fails it gives the token back first.
+ *   The holder does not wait: if it retries or fails it gives the token back first.  So waiting
+ *   for it is parking, but not to be seen from outside: no interrupt and no deadline ends it, for a
+ *   transaction that does not retry is one step.  In a runtime that shuts down, where no wait lasts,
+ *   it spins.
  *     held     0 -> 1   taker    acquire
  *     held     1 -> 0   holder   seq_cst  then it takes the waiting, seq_cst
  *     waiting  add      waiter   seq_cst  then it looks at held, seq_cst
@@ -28,12 +30,9 @@ static inline bool serialIsHeld(void)
     return UNLIKELY(RELAXED_LOAD(&serial_held) != 0);
 }
 
-/* serialTake -- park until the token is ours.  0; -ECANCELED; -ETIMEDOUT at deadline_ns; -ENOMEM.
- * serialAwait -- park until nobody holds it; likewise.
- * serialStandAside -- the same for who goes on whatever comes: no interrupt ends it. */
-int serialTake(int64_t deadline_ns);
-int serialAwait(int64_t deadline_ns);
-void serialStandAside(void);
+/* serialTake -- wait until the token is ours.   serialAwait -- wait until nobody holds it. */
+void serialTake(void);
+void serialAwait(void);
 void serialGive(void);
 
 /* serialReset -- the runtime begins, or a fork's child: nobody holds it. */

@@ -174,7 +174,7 @@ int tvarWriteIO(TVar *tvar, void *value)
     if (tvar->kind != TVarPlain)
         return -EPERM;
     if (serialIsHeld() && scheduleMayWait())
-        serialStandAside(); /* cancelled: it writes all the same */
+        serialAwait();
     Capability *here = scheduleEnter();
     if (UNLIKELY(here == NULL)) {
         tvarPut(tvar, value, NULL);

@@ -18,7 +18,7 @@ static void *takeTurns(void *env)
 {
     Shared *shared = env;
     for (int i = 0; i < 100; i++) {
-        CHECK_EQ(serialTake(DEADLINE_NEVER), 0);
+        serialTake();
         CHECK_EQ(ADD_RELAXED(&shared->inside, 1), 0);
         threadYield();
         ADD_RELAXED(&shared->inside, (uint32_t)-1);
@@ -74,7 +74,7 @@ static void *standAside(void *env)
     void *result;
     StmStats stats;
     shared->tvar = tvarNew(V(0));
-    CHECK_EQ(serialTake(DEADLINE_NEVER), 0);
+    serialTake();
     Thread *commits = greenFork(commitOne, shared), *writes = greenFork(writeOne, shared);
     greenUntil(commits, ThreadBlockedOnTVar);
     greenUntil(writes, ThreadBlockedOnTVar);
@@ -184,28 +184,54 @@ TEST(Serial, whoeverFailsLetsGo)
     greenRun(1, letGo, &shared);
 }
 
-/* ---- waiting for it ends in time ---- */
+/* ---- Goal: who waits for the token is neither interrupted nor late, for it does not retry: it
+ * commits, and is interrupted where it waits next.  Method: both kinds of wait (to be let commit;
+ * spoilt before it comes to that, for the token), and of a variable's write, are thrown to, and
+ * their deadlines pass. */
 
 static void *commitUntil(void *env)
 {
-    return V(stmAtomicallyUntil(addOne, env, NULL, rtsNow() + 2 * MS_NS));
+    CHECK_EQ(stmAtomicallyUntil(addOne, env, NULL, rtsNow() + MS_NS), 0);
+    return NULL;
 }
 
-static void *commitForEver(void *env)
+static void *spoiltFirst(Transaction *tx, void *env)
 {
-    int status = stmAtomically(addOne, env, NULL);
-    if (status == -ECANCELED)
-        CHECK_EQ(threadCaught(NULL, NULL), 1);
-    return V(status);
+    Shared *shared = env;
+    void *value = tvarRead(tx, shared->other);
+    if (shared->took < SERIAL_AFTER) {
+        shared->took++;
+        tvarPut(shared->other, value, scheduleHere());
+        tvarPut(shared->tvar, tvarReadIO(shared->tvar), scheduleHere()); /* news: it looks again */
+    }
+    return addOne(tx, shared);
 }
 
-static void *writeAndAllow(void *env)
+static void *spoiltUntil(void *env)
 {
-    CHECK_EQ(tvarWriteIO(((Shared *)env)->tvar, V(10)), 0);
-    CHECK_EQ(threadMaskingState(), Unmasked);
-    int status = threadAllowInterrupt();
+    CHECK_EQ(stmAtomicallyUntil(spoiltFirst, env, NULL, rtsNow() + MS_NS), 0);
+    return NULL;
+}
+
+static void *writeOther(void *env)
+{
+    CHECK_EQ(tvarWriteIO(((Shared *)env)->other, V(10)), 0);
+    return NULL;
+}
+
+typedef struct Waits {
+    Shared *shared;
+    ThreadFn *fn;
+} Waits;
+
+static void *waitAndAllow(void *env)
+{
+    Waits *waits = env;
+    threadMask();
+    waits->fn(waits->shared);
+    CHECK_EQ(threadRestore(Unmasked), -ECANCELED);
     CHECK_EQ(threadCaught(NULL, NULL), 1);
-    return V(status);
+    return NULL;
 }
 
 static void *throwOne(void *env)
@@ -214,70 +240,72 @@ static void *throwOne(void *env)
     return NULL;
 }
 
-/* Both kinds of wait: to be let commit; and, spoilt before it comes to that, for the token. */
-static void *spoiltReading(Transaction *tx, void *env)
+static void *waitForTheToken(void *env)
 {
+    enum { WAITS = 3 };
+    static ThreadFn *const fns[WAITS] = {commitUntil, spoiltUntil, writeOther};
     Shared *shared = env;
-    void *value = tvarRead(tx, shared->tvar);
-    shared->took++;
-    tvarPut(shared->tvar, value, scheduleHere());
-    tvarPut(shared->other, value, scheduleHere()); /* news: what was read before is looked at */
-    return tvarRead(tx, shared->other);
-}
-
-static void *spoiltUntil(void *env)
-{
-    return V(stmAtomicallyUntil(spoiltReading, env, NULL, rtsNow() + 2 * MS_NS));
-}
-
-static void *spoiltForEver(void *env)
-{
-    int status = stmAtomically(spoiltReading, env, NULL);
-    CHECK_EQ(threadCaught(NULL, NULL), 1);
-    return V(status);
-}
-
-static void *parkedForTheToken(void *env)
-{
-    Shared *shared = env;
+    Waits waits[WAITS];
+    Thread *threads[WAITS], *throwers[WAITS];
     shared->tvar = tvarNew(V(0));
     shared->other = tvarNew(V(0));
-    CHECK_EQ(serialTake(DEADLINE_NEVER), 0);
-    CHECK_EQ(commitUntil(shared), V(-ETIMEDOUT));
-    CHECK_EQ(spoiltUntil(shared), V(-ETIMEDOUT));
-    CHECK_EQ(shared->took, SERIAL_AFTER);
+    serialTake();
     pthread_t os = osFork(commitUntil, shared);
-    CHECK_EQ(osJoin(os), V(-ETIMEDOUT));
-    Thread *commits = greenFork(commitForEver, shared);
-    greenUntil(commits, ThreadBlockedOnTVar);
-    CHECK_EQ(threadKill(commits), 0);
-    CHECK_EQ(greenJoin(commits), V(-ECANCELED));
-    Thread *takes = greenFork(spoiltForEver, shared);
-    greenUntil(takes, ThreadBlockedOnTVar);
-    CHECK_EQ(threadKill(takes), 0);
-    CHECK_EQ(greenJoin(takes), V(-ECANCELED));
+    for (int i = 0; i < WAITS; i++) {
+        waits[i] = (Waits){shared, fns[i]};
+        threads[i] = greenFork(waitAndAllow, &waits[i]);
+        greenUntil(threads[i], ThreadBlockedOnTVar);
+        throwers[i] = greenFork(throwOne, threads[i]);
+        greenUntil(throwers[i], ThreadBlockedOnThrowTo);
+    }
+    CHECK_EQ(threadDelay(2000), 0); /* the deadlines are over */
     CHECK_EQ(tvarReadIO(shared->tvar), V(0));
-    /* A write that cannot fail is not interrupted either: the interrupt comes after it. */
-    Thread *writes = greenFork(writeAndAllow, shared);
-    greenUntil(writes, ThreadBlockedOnTVar);
-    CHECK_EQ(threadThrowToUntil(writes, 1, NULL, rtsNow() + MS_NS), -ETIMEDOUT);
-    CHECK_EQ(tvarReadIO(shared->tvar), V(0));
-    Thread *thrower = greenFork(throwOne, writes);
-    greenUntil(thrower, ThreadBlockedOnThrowTo);
     serialGive();
-    CHECK_EQ(greenJoin(writes), V(-ECANCELED));
-    greenJoin(thrower);
-    CHECK_EQ(tvarReadIO(shared->tvar), V(10));
+    for (int i = 0; i < WAITS; i++) {
+        greenJoin(threads[i]);
+        greenJoin(throwers[i]);
+    }
+    osJoin(os);
+    CHECK_EQ(tvarReadIO(shared->tvar), V(3));
+    CHECK_EQ(tvarReadIO(shared->other), V(10));
     CHECK(!serialIsHeld());
     tvarFree(shared->tvar);
     tvarFree(shared->other);
     return NULL;
 }
 
-TEST(Serial, whoParksForItCanGiveUp)
+TEST(Serial, waitingIsNotToBeSeen)
 {
     Shared shared = {0};
-    greenRun(1, parkedForTheToken, &shared);
+    greenRun(1, waitForTheToken, &shared);
+}
+
+/* ---- Goal: a shutdown that cancels does not end it either.  Method: one that does wait for the
+ * token, while it is held until the runtime has been told to stop. */
+
+static void *commitInShutdown(void *env)
+{
+    Shared *shared = env;
+    threadMaskUninterruptible();
+    ADD_SEQ_CST(&shared->inside, 1);
+    CHECK_EQ(stmAtomically(addOne, shared, NULL), 0);
+    return NULL;
+}
+
+TEST(Serial, shutdownWaitsForIt)
+{
+    Shared shared = {0};
+    greenStart(1);
+    shared.tvar = tvarNew(V(0));
+    serialTake();
+    Thread *thread = greenFork(commitInShutdown, &shared);
+    while (threadStatus(thread).state != ThreadBlockedOnTVar)
+        sched_yield();
+    threadRelease(thread);
+    CHECK_EQ(rtsShutdown(Cancel, rtsNow() + 5 * MS_NS), -ETIMEDOUT);
+    CHECK_EQ(tvarReadIO(shared.tvar), V(0));
+    serialGive();
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
 }
 
 /* ---- Goal: what a transaction's hook writes does not wait for the transaction's own token.
