@@ -132,7 +132,7 @@ static int blockThread(Watches *watches, const Transaction *tx, Thread *self, in
     return result;
 }
 
-static int blockOutside(Watches *watches, Transaction *tx, int64_t deadline_ns)
+static int blockOutside(Watches *watches, const Transaction *tx, int64_t deadline_ns)
 {
     int result;
     Outsider *outsider = outsideBegin(&result);
@@ -144,8 +144,6 @@ static int blockOutside(Watches *watches, Transaction *tx, int64_t deadline_ns)
         claimTry(claim, claimNumber(RELAXED_LOAD(claim)), result < 0 ? result : 0);
     result = outsidePark(outsider, deadline_ns);
     unwatchAll(watches, NULL);
-    if (result == -ECANCELED)
-        logClose(&tx->log, NULL); /* the runtime may be gone after this */
     outsideDone(outsider);
     return result;
 }

@@ -11,7 +11,6 @@
 
 #include "capability/FdHome.h"
 #include "internal/Turn.h"
-#include "rts/Outside.h"
 #include "rts/Pool.h"
 #include "rts/Schedule.h"
 
@@ -104,8 +103,6 @@ Event *eventNew(Transaction *tx, EventKind kind, int fd, void *subject)
         for (int i = 0; i < EVENT_BUCKETS; i++)
             tx->events[i] = NULL;
         tx->eventful = true;
-        if (tx->here == NULL)
-            outsideStay(); /* in an attempt, so the runtime is up */
     }
     tvarReset(&event->tvar, NULL, TVarEvent);
     RELAXED_STORE(&event->kind, (uint16_t)kind);
@@ -234,6 +231,4 @@ void eventRelease(Transaction *tx)
         }
     }
     tx->eventful = false;
-    if (here == NULL)
-        outsideStayOver(); /* the runtime may be gone after this */
 }

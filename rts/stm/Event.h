@@ -14,7 +14,6 @@
  *   The owner takes the node out; of one that has been taken it waits for `held` to be 0 (acquire).
  *   An Event of an fd also knows the generation it was published under: woken, and closed before
  *   it looks again, it is told -EBADF, for the number may be another file's.
- *   Events of plain OS threads are counted as waits: a shutdown waits until they are given back.
  */
 #ifndef RTS_EVENT_H
 #define RTS_EVENT_H

@@ -10,6 +10,7 @@
 #include "rts/stm/STM.h"
 
 #include "capability/CapabilityTable.h"
+#include "rts/Outside.h"
 #include "rts/Startup.h"
 #include "rts/stm/Block.h"
 #include "rts/stm/Event.h"
@@ -28,7 +29,8 @@ _Noreturn void stmLeave(Transaction *tx)
 
 /* ---- one attempt ---- */
 
-/* 0, or why a plain OS thread cannot begin. */
+/* 0, or why a plain OS thread cannot begin.  From its first attempt until it returns a shutdown
+ * waits for it, in an attempt or between them. */
 static __attribute__((noinline)) int beginOutside(Transaction *tx)
 {
     int result = startupEnter();
@@ -39,6 +41,9 @@ static __attribute__((noinline)) int beginOutside(Transaction *tx)
         startupLeave();
         return -ENOMEM;
     }
+    if (!tx->stays)
+        outsideStay();
+    tx->stays = true;
     workerSetOutside(tx);
     return 0;
 }
@@ -194,7 +199,7 @@ static __attribute__((noinline)) int waitForChange(Transaction *tx, int64_t dead
             break;
         }
         if (result != 0 && result != -EINVAL)
-            break; /* cancelled: on a plain OS thread the variables may be gone by now */
+            break;
         over = blockIsOver(tx);
         if (over && result == -EINVAL)
             result = 0; /* what it read led to a variable that is gone, and does so no more */
@@ -285,7 +290,7 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
     if (LIKELY(here != NULL) ? scheduleCalledBack(here) || schedulerOf(here)->stm.running != NULL
                              : workerOutside() != NULL)
         return -EPERM;
-    tx.serial = tx.eventful = false;
+    tx.serial = tx.eventful = tx.stays = false;
     effectsOpen(&tx.effects);
     logOpen(&tx.log);
     int done = runAttempts(&tx, action, status_action, env, result, deadline_ns);
@@ -297,6 +302,8 @@ int stmRun(StmAction *action, StmStatusAction *status_action, void *env, void **
         closeLog(&tx.log);
     if (UNLIKELY(tx.eventful))
         eventRelease(&tx);
+    if (UNLIKELY(tx.stays))
+        outsideStayOver(); /* the runtime may be gone after this */
     passSafepoint();
     return done;
 }

@@ -8,8 +8,8 @@
  *   timer's write, may spoil one more attempt of the holder, and each of them only once.
  *   The holder does not wait: if it retries or fails it gives the token back first.  So waiting
  *   for it is parking, but not to be seen from outside: no interrupt and no deadline ends it, for a
- *   transaction that does not retry is one step.  In a runtime that shuts down, where no wait lasts,
- *   it spins.
+ *   transaction that does not retry is one step.  In a runtime that shuts down, where no wait is
+ *   long, it spins.
  *     held     0 -> 1   taker    acquire
  *     held     1 -> 0   holder   seq_cst  then it takes the waiting, seq_cst
  *     waiting  add      waiter   seq_cst  then it looks at held, seq_cst

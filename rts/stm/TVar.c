@@ -8,6 +8,7 @@
  */
 #include "rts/stm/TVar.h"
 
+#include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Pool.h"
 #include "rts/Startup.h"
@@ -199,13 +200,16 @@ static bool hasChanged(void *env)
 /* Both: again when the write that made `version` has only now found us in the list. */
 static int awaitAnyhow(Seen *seen, int64_t deadline_ns)
 {
-    while (!hasChanged(seen)) {
-        int result = parkOnList(&seen->tvar->watchers, 0, hasChanged, seen, ThreadBlockedOnTVar,
-                                deadline_ns);
-        if (result != 0)
-            return result == -EALREADY ? -EINVAL : result;
-    }
-    return 0;
+    int result = 0;
+    bool outside = scheduleHere() == NULL;
+    if (outside)
+        outsideStay(); /* it looks at the variable after each wait */
+    while (result == 0 && !hasChanged(seen))
+        result = parkOnList(&seen->tvar->watchers, 0, hasChanged, seen, ThreadBlockedOnTVar,
+                            deadline_ns);
+    if (outside)
+        outsideStayOver();
+    return result == -EALREADY ? -EINVAL : result;
 }
 
 static inline int awaitListed(Capability *here, TVar *tvar, uint64_t version)

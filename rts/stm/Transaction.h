@@ -67,6 +67,7 @@ struct Transaction {
     int code;                /* FateThrown */
     bool serial;             /* it holds the token */
     bool eventful;           /* it has Events */
+    bool stays;              /* a plain OS thread's, which a shutdown waits for */
     bool timed;              /* the attempt has asked for the time: */
     uint64_t looks;          /* entries looked at again */
     void *payload;           /* FateThrown */

@@ -190,6 +190,70 @@ TEST(STM, shutdownCancels)
     CHECK(result == -ECANCELED || result == -ENXIO || result == -ESHUTDOWN);
 }
 
+/* ---- Goal: no plain OS thread is in a transaction any more, nor calls the allocator, when a
+ * shutdown has returned.  Method: whatever a cancelled one gives back takes long. */
+
+enum { MANY = 10, HOLD_MS = 30 }; /* more than a wait keeps in its frame */
+
+typedef struct Leaving {
+    TVar *many[MANY];
+    pthread_t self;
+    uint32_t waits, down; /* release, acquire */
+    uint32_t held;        /* by the OS thread */
+} Leaving;
+
+static void *allocateAny(void *context, size_t size, size_t alignment)
+{
+    (void)context;
+    return aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+static void releaseSlowly(void *context, void *memory, size_t size, size_t alignment)
+{
+    Leaving *leaving = context;
+    (void)size;
+    (void)alignment;
+    if (ACQUIRE_LOAD(&leaving->waits) != 0 && pthread_equal(pthread_self(), leaving->self)) {
+        usleep(HOLD_MS * 1000);
+        leaving->held++;
+        CHECK_EQ(ACQUIRE_LOAD(&leaving->down), 0);
+    }
+    free(memory);
+}
+
+static void *waitForMany(Transaction *tx, void *env)
+{
+    Leaving *leaving = env;
+    tvarNewSTM(tx, NULL);
+    for (int i = 0; i < MANY; i++)
+        tvarRead(tx, leaving->many[i]);
+    RELEASE_STORE(&leaving->waits, 1);
+    stmRetry(tx);
+}
+
+static void *leaveSlowly(void *env)
+{
+    Leaving *leaving = env;
+    leaving->self = pthread_self();
+    return V(stmAtomically(waitForMany, leaving, NULL));
+}
+
+TEST(STM, shutdownWaitsForWhoLeaves)
+{
+    Leaving leaving = {.waits = 0};
+    RtsConfig config = {.capabilities = 1, .allocator = {allocateAny, releaseSlowly, &leaving}};
+    CHECK_EQ(rtsInit(&config), 0);
+    for (int i = 0; i < MANY; i++)
+        leaving.many[i] = tvarNew(NULL);
+    pthread_t os = osFork(leaveSlowly, &leaving);
+    while (RELAXED_LOAD(&leaving.many[MANY - 1]->watchers) == 0)
+        sched_yield();
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
+    RELEASE_STORE(&leaving.down, 1);
+    CHECK_EQ((intptr_t)osJoin(os), -ECANCELED);
+    CHECK_GT(leaving.held, 0);
+}
+
 static void *wakeOutside(void *env)
 {
     Pair *it = env;
