@@ -89,16 +89,6 @@ void tvarPut(TVar *tvar, void *value, void *sink)
     RELEASE_STORE(&tvar->value, value);
 }
 
-void outsideStay(void)
-{
-    UNREACHED;
-}
-
-void outsideStayOver(void)
-{
-    UNREACHED;
-}
-
 void tvarSurviveOne(TVar *tvar)
 {
     (void)tvar;

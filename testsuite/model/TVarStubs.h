@@ -2,6 +2,7 @@
 #ifndef MODEL_TVAR_STUBS_H
 #define MODEL_TVAR_STUBS_H
 
+#include "rts/Outside.h"
 #include "rts/stm/Event.h"
 #include "rts/stm/Reclaim.h"
 #include "rts/stm/Serial.h"
@@ -10,12 +11,20 @@
 uint32_t serial_held;
 uint64_t share_outside_changes;
 
-void serialStandAside(void)
+void serialAwait(void)
 {
     modelFail(__FILE__, __LINE__, "not reached");
 }
 
 void serialReset(void)
+{
+}
+
+void outsideStay(void)
+{
+}
+
+void outsideStayOver(void)
 {
 }
 
