@@ -152,7 +152,7 @@ static int blockOutside(Watches *watches, const Transaction *tx, int64_t deadlin
 
 typedef struct Detached {
     BlockWatches head; /* first */
-    Watches watches;   /* items follow */
+    Watches watches;   /* items follow, then head.made Effects */
 } CACHE_ALIGNED Detached;
 
 _Static_assert(sizeof(Detached) == 64 && sizeof(Watch) == 64, "capri/task.h says what it costs");
@@ -162,10 +162,17 @@ void blockForgetLost(BlockWatches *watches)
     memoryRelease(startupAllocator(), watches, watches->room, CACHE_LINE);
 }
 
+static Effect *madeBy(Detached *detached)
+{
+    return (Effect *)(void *)(detached->watches.items + detached->watches.room);
+}
+
 Event *blockForget(BlockWatches *watches, Capability *here)
 {
+    Detached *detached = (Detached *)(void *)watches;
     Event *events = watches->events;
-    unwatchAll(&((Detached *)(void *)watches)->watches, here);
+    unwatchAll(&detached->watches, here);
+    effectsForgetMoved(madeBy(detached), watches->made);
     blockForgetLost(watches);
     return events;
 }
@@ -174,13 +181,18 @@ Event *blockForget(BlockWatches *watches, Capability *here)
 static int blockTask(Transaction *tx, BlockArming *arming, int64_t until_ns)
 {
     Thread *task = arming->task;
-    size_t bytes = sizeof(Detached) + tx->log.count * sizeof(Watch);
+    size_t bytes =
+        sizeof(Detached) + tx->log.count * sizeof(Watch) + tx->effects.count * sizeof(Effect);
     Detached *detached = memoryAllocate(startupAllocator(), bytes, CACHE_LINE);
     if (detached == NULL)
         return -ENOMEM;
-    detached->head =
-        (BlockWatches){arming->action, arming->status_action, arming->env, arming->deadline_ns,
-                       NULL,           (uint32_t)bytes};
+    detached->head = (BlockWatches){arming->action,
+                                    arming->status_action,
+                                    arming->env,
+                                    arming->deadline_ns,
+                                    NULL,
+                                    (uint32_t)bytes,
+                                    0};
     detached->watches.items = (Watch *)(void *)(detached + 1);
     detached->watches.count = 0;
     detached->watches.room = tx->log.count;
@@ -193,6 +205,8 @@ static int blockTask(Transaction *tx, BlockArming *arming, int64_t until_ns)
         return result < 0 ? result : 0;
     }
     detached->head.events = eventDetach(tx);
+    detached->head.made = tx->effects.count;
+    effectsMove(&tx->effects, madeBy(detached));
     arming->watches = &detached->head;
     arming->until_ns = until_ns;
     task->node.next = (WatchNode *)(void *)detached;

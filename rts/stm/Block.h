@@ -18,7 +18,9 @@
  *   begun then and is committed by the loop.  Woken, the task gives that memory back (blockForget)
  *   and the action runs from the start, be it that nothing was written, or that a time has come
  *   which it waits for (threadDelayUntilSTM).  Its Events (See Note [Events in transactions]) stay
- *   beside the nodes meanwhile, and are those of the next run.
+ *   beside the nodes meanwhile, and are those of the next run.  So does what its attempt has made
+ *   (Note [Effects]): a new variable that it has read is watched like the others, and freed once
+ *   the nodes are out, or it would be woken by that.
  *
  * Note [What a transaction waits for]
  *   For threadDescribe only.  threadSetAbout names the list of one variable that it waits for.  The
@@ -46,6 +48,7 @@ typedef struct BlockWatches {
         deadline_ns; /* the task's; its timer may be armed for an earlier time that is waited for */
     Event *events;   /* what it waits for beside variables */
     uint32_t room;   /* bytes of all this */
+    uint32_t made;   /* Effects behind the nodes: what its attempt has made */
 } BlockWatches;
 
 /* A task's transaction that runs; stmRun said -EINPROGRESS: `watches` are the task's node.next. */
@@ -60,8 +63,8 @@ struct BlockArming {
     BlockWatches *watches;
 };
 
-/* blockForget -- the wait is over: they are taken out of all lists and given back.  Returns the
- * Events, which are the caller's.
+/* blockForget -- the wait is over: they are taken out of all lists and given back, and so is what
+ * the attempt had made.  Returns the Events, which are the caller's.
  * blockForgetLost -- likewise in the child of a fork: nobody is in a list any more. */
 Event *blockForget(BlockWatches *watches, Capability *here);
 void blockForgetLost(BlockWatches *watches);

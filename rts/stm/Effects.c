@@ -68,12 +68,24 @@ void effectsUndo(Effects *effects)
         effectsDrop(effects, 0);
 }
 
+void effectsForgetMoved(const Effect *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (items[i].kind == EffectDropped)
+            items[i].hook(items[i].env);
+    }
+}
+
 void effectsForget(Effects *effects)
 {
-    for (uint32_t i = 0; i < effects->count; i++) {
-        if (effects->items[i].kind == EffectDropped)
-            effects->items[i].hook(effects->items[i].env);
-    }
+    effectsForgetMoved(effects->items, effects->count);
+    effects->count = 0;
+}
+
+void effectsMove(Effects *effects, Effect *into)
+{
+    for (uint32_t i = 0; i < effects->count; i++)
+        into[i] = effects->items[i];
     effects->count = 0;
 }
 

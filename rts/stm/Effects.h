@@ -53,9 +53,13 @@ void effectsDrop(Effects *effects, uint32_t mark);
 
 /* effectsUndo -- the attempt is undone: hooks run, newest first; what is new stays.
  * effectsForget -- and now what was new is freed; the list is empty.
+ * effectsMove -- likewise, but it is kept in `into`, with room for all of them, until
+ * effectsForgetMoved.
  * effectsCommit -- all is visible: hooks run, oldest first; the list is empty. */
 void effectsUndo(Effects *effects);
 void effectsForget(Effects *effects);
+void effectsMove(Effects *effects, Effect *into);
+void effectsForgetMoved(const Effect *items, uint32_t count);
 void effectsCommit(Effects *effects, StmShare *share);
 
 /* effectsClose -- memory goes back. */

@@ -40,4 +40,17 @@ void scheduleSafepointSlow(Capability *here)
     modelFail(__FILE__, __LINE__, "not reached");
 }
 
+/* No model's transaction has made anything. */
+void effectsMove(Effects *effects, Effect *into)
+{
+    (void)into;
+    MODEL_CHECK(effects->count == 0);
+}
+
+void effectsForgetMoved(const Effect *items, uint32_t count)
+{
+    (void)items;
+    MODEL_CHECK(count == 0);
+}
+
 #endif

@@ -3,6 +3,7 @@
 #include "testsuite/support/Tasks.h"
 
 #include <capri/fd.h>
+#include <capri/tqueue.h>
 
 static int ends[2];
 static Thread *sleeper;
@@ -87,4 +88,48 @@ TEST(TaskSTM, waitsForEvents)
 {
     greenRun(1, greenEvents, NULL);
     greenRun(2, greenEvents, NULL);
+}
+
+/* ---- Goal: what an attempt has made and read does not end the wait.  Method: runs are counted; in
+ * the second scene more is made than lies in the transaction itself. */
+
+static TVar *flag;
+static uint32_t runs, news;
+
+static void *makeAndWait(Transaction *tx, void *env)
+{
+    runs++;
+    for (uint32_t i = 0; i < news; i++) {
+        CHECK_EQ(tvarRead(tx, tvarNewSTM(tx, env)), env);
+        TQueue *queue = tqueueNewSTM(tx);
+        tqueueWrite(tx, queue, env);
+        CHECK_EQ(tqueueRead(tx, queue), env);
+    }
+    stmCheck(tx, tvarRead(tx, flag) != NULL);
+    return env;
+}
+
+static void *greenNews(void *env)
+{
+    for (news = 0; news <= 10; news += 5) {
+        flag = tvarNew(NULL);
+        runs = 0;
+        OneWait wait = {.begin = beginSTM, .action = makeAndWait};
+        Thread *task = oneWaitStart(&wait);
+        greenUntil(task, ThreadBlockedOnTVar);
+        for (int i = 0; i < 100; i++)
+            threadYield();
+        CHECK_EQ(runs, 1);
+        CHECK_EQ(tvarWriteIO(flag, flag), 0);
+        oneWaitEnd(task, &wait);
+        CHECK_EQ(wait.got, &wait);
+        CHECK_EQ(runs, 2);
+        tvarFree(flag);
+    }
+    return env;
+}
+
+TEST(TaskSTM, newVariablesDoNotEndIt)
+{
+    greenRun(1, greenNews, NULL);
 }
