@@ -22,8 +22,8 @@
  * threadThrowTo, threadLabel, threadStatus, threadDescribe, threadList, weak handles work on it; it
  * is stolen, pinned, woken and counted like one, and meets green threads at MVars, TVars and
  * transactions.  While it waits it costs 200 bytes beside what the host keeps for it, whatever it
- * waits for; a transaction 64 more, 64 for each variable that it has read, 128 for each fd or thread
- * and 24 for each thing that it has made; a delay or a deadline an entry of 16 bytes in its
+ * waits for; a transaction 64 more, 64 for each variable that it has read, 128 for each fd or
+ * thread and 24 for each thing that it has made; a delay or a deadline an entry of 16 bytes in its
  * capability's heap.
  *
  * In a step.  It runs on an OS thread of the runtime, on that one's stack; the next step may run on

@@ -39,8 +39,8 @@ static void watchFired(WatchNode *node, uint64_t number, int result, void *sink)
     Watch *watch = (Watch *)(void *)node;
     Thread *thread = watch->thread;
     Claim *claim = watch->claim;
-    (void)result; /* who reads a freed variable again is told then */
-    ClaimOutcome outcome = claimTry(claim, number, 0);
+    /* Of a freed variable the waiter hears now: in its memory there may be another one soon. */
+    ClaimOutcome outcome = claimTry(claim, number, result);
     RELEASE_STORE(&watch->held, 0); /* from here the watch may be gone */
     if (thread == NULL && outcome != ClaimLost)
         outsideWake(claim);

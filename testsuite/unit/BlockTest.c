@@ -229,9 +229,11 @@ static void *freeOne(void *env)
     Wide *it = env;
     Thread *thread = greenFork(waitForAny, it);
     greenUntil(thread, ThreadBlockedOnTVar);
-    tvarFree(it->of[7]);
-    CHECK_EQ((intptr_t)greenJoin(thread), -EINVAL);
+    TVar *freed = it->of[7];
+    tvarFree(freed);
     it->of[7] = tvarNew(NULL);
+    CHECK_EQ(it->of[7], freed); /* a stranger's by now */
+    CHECK_EQ((intptr_t)greenJoin(thread), -EINVAL);
     CHECK(nobodyWatches(it));
     return NULL;
 }
