@@ -15,6 +15,12 @@
 
 #include <errno.h>
 
+/* It has happened already, and no version tells that this is news. */
+static int lookAtNews(Transaction *tx)
+{
+    return tx->log.count == 0 ? 0 : transactionLook(tx);
+}
+
 /* The Event's value.  0: it has happened; else the attempt has ended. */
 static int readEvent(Transaction *tx, Event *event, bool *happened)
 {
@@ -52,6 +58,8 @@ static int waitFd(Transaction *tx, int fd, FdDirection direction)
         if (event == NULL)
             return transactionEnd(tx, FateNoMemory);
         eventAskFd(event, direction, tx->here);
+        if (!event->published && lookAtNews(tx) != 0)
+            return -ECANCELED;
     }
     int status = readEvent(tx, event, &happened);
     if (status == 0 && UNLIKELY(eventIsStale(event, direction)))
@@ -80,7 +88,7 @@ static int joinThread(Transaction *tx, Thread *thread, int *code, void **result)
     Event *event = eventFind(tx, EventOfEnd, -1, thread);
     if (event == NULL) {
         if (hasOutcome(tx, thread, code, result))
-            return 0;
+            return lookAtNews(tx);
         event = eventNew(tx, EventOfEnd, -1, thread);
         if (event == NULL)
             return transactionEnd(tx, FateNoMemory);
@@ -88,6 +96,8 @@ static int joinThread(Transaction *tx, Thread *thread, int *code, void **result)
         if (!watchListAdd(&thread->ended, 0, &event->node)) {
             eventDisarm(event);
             eventSet(event, 0); /* ended since */
+            if (lookAtNews(tx) != 0)
+                return -ECANCELED;
         }
     }
     int status = readEvent(tx, event, &happened);

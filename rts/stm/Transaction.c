@@ -36,8 +36,8 @@ bool transactionHolds(const Transaction *tx)
     return true;
 }
 
-/* What was read last is news: See Note [Opacity]. */
-static int lookAgain(Transaction *tx)
+/* See Note [Opacity]. */
+int transactionLook(Transaction *tx)
 {
     shareLook(tx->share);
     tx->looks += tx->log.count;
@@ -57,7 +57,7 @@ int transactionRead(Transaction *tx, TVar *tvar, void **value)
         bool is_news = !shareHasSeen(tx->share, entry->version);
         if (is_news && tx->log.count == 1)
             shareSee(tx->share, entry->version);
-        else if (is_news && lookAgain(tx) != 0)
+        else if (is_news && transactionLook(tx) != 0)
             return -ECANCELED;
     }
     *value = entry->value;

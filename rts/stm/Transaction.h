@@ -179,8 +179,10 @@ static inline __attribute__((always_inline)) bool transactionWriteQuick(Transact
     return true;
 }
 
-/* transactionHolds -- is all it has read still so? */
+/* transactionHolds -- is all it has read still so?
+ * transactionLook -- it has met news: all it has read stands together now (0), or it is spoilt. */
 bool transactionHolds(const Transaction *tx);
+int transactionLook(Transaction *tx);
 
 /* transactionCommit -- true: all is visible and everybody who watches is woken.  False: fate and
  * spoilt_by say why not. */

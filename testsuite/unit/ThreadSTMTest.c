@@ -21,6 +21,85 @@ static void *untilWritten(void *env)
     return V(7);
 }
 
+/* Goal: what has happened goes with what was read before.  Method: after the first attempt's read,
+ * another thread writes that variable, then ends, or makes an fd readable. */
+
+typedef struct News {
+    TVar *tvar;
+    Thread *thread;
+    int ends[2];
+    uint32_t go, over; /* release, acquire */
+    uint32_t attempts;
+} News;
+
+static void *writeThenTell(void *env)
+{
+    News *news = env;
+    while (ACQUIRE_LOAD(&news->go) == 0)
+        threadYield();
+    CHECK_EQ(tvarWriteIO(news->tvar, V(1)), 0);
+    CHECK_EQ(write(news->ends[1], "x", 1), 1);
+    RELEASE_STORE(&news->over, 1);
+    return NULL;
+}
+
+static void *readFirst(Transaction *tx, News *news)
+{
+    void *value = tvarRead(tx, news->tvar);
+    RELEASE_STORE(&news->go, 1);
+    bool first = news->attempts++ == 0;
+    while (first && ACQUIRE_LOAD(&news->over) == 0)
+        sched_yield();
+    return value;
+}
+
+static void *readThenJoin(Transaction *tx, void *env)
+{
+    News *news = env;
+    void *value = readFirst(tx, news);
+    while (threadStatus(news->thread).state != ThreadFinished)
+        sched_yield();
+    CHECK_EQ(threadJoinSTM(tx, news->thread, NULL), 0);
+    CHECK_EQ(value, V(1));
+    return value;
+}
+
+static void *readThenWait(Transaction *tx, void *env)
+{
+    News *news = env;
+    void *value = readFirst(tx, news);
+    threadWaitReadSTM(tx, news->ends[0]);
+    CHECK_EQ(value, V(1));
+    return value;
+}
+
+static void *readBeforeNews(void *env)
+{
+    StmAction *const actions[] = {readThenJoin, readThenWait};
+    for (int i = 0; i < 2; i++) {
+        News news = {.tvar = tvarNew(V(0))};
+        void *value = NULL;
+        CHECK_EQ(fdPipe(news.ends), 0);
+        CHECK_EQ(threadForkOn(&news.thread, 1, writeThenTell, &news), 0);
+        CHECK_EQ(stmAtomically(actions[i], &news, &value), 0);
+        CHECK_EQ(value, V(1));
+        CHECK_EQ(news.attempts, 2);
+        greenJoin(news.thread);
+        CHECK_EQ(closeFd(news.ends[0]) + closeFd(news.ends[1]), 0);
+        tvarFree(news.tvar);
+    }
+    return env;
+}
+
+TEST(ThreadSTM, whatHasHappenedIsNews)
+{
+    Thread *thread;
+    greenStart(2);
+    CHECK_EQ(threadForkOn(&thread, 0, readBeforeNews, NULL), 0);
+    greenJoin(thread);
+    greenStop();
+}
+
 static void *joinsInside(void *env)
 {
     TVar *go = tvarNew(NULL);
