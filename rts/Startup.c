@@ -82,8 +82,9 @@ int startupEnter(void)
     for (;;) {
         ADD_SEQ_CST(&rts.inside, 1);
         uint32_t state = SEQ_CST_LOAD(&rts.state);
-        if (LIKELY(state == RtsUp) || (state == RtsStopping && handOverSelf() != NULL))
-            return 0; /* a green thread, as long as it lives */
+        if (LIKELY(state == RtsUp) ||
+            (state == RtsStopping && (handOverSelf() != NULL || workerOutside() != NULL)))
+            return 0; /* a green thread, as long as it lives; who is inside already */
         startupLeave();
         if (state != RtsForked)
             return state == RtsDown ? -ENXIO : state == RtsBroken ? -ENOTRECOVERABLE : -ESHUTDOWN;

@@ -56,8 +56,9 @@ typedef void StmHook(void *env);
  * result   the action's result, or the payload it threw; may be NULL
  * Returns  0; the code that was thrown; -ECANCELED (while it waited); -EINVAL (action NULL, or a
  *          variable it waited for was freed); -EPERM (inside of a transaction, or in a callback of
- *          the runtime); -ENOMEM; plain OS threads: -ENXIO, -ESHUTDOWN.  Whatever is not 0 has
- *          changed nothing.
+ *          the runtime); -EDEADLK (in a closed world: nobody can end its wait); -ENOMEM; plain OS
+ *          threads: -ENXIO, -ESHUTDOWN, and in a fork's child -EAGAIN, -ENOTRECOVERABLE.  Whatever
+ *          is not 0 has changed nothing.
  * Promise  all or nothing, serialisable, in the order of real time.  No livelock: after some
  *          attempts that others spoilt it runs alone.
  * Context  green threads and plain OS threads.  Takes a due time slice after an attempt.
@@ -157,7 +158,7 @@ CAPRI_EXPORT void threadDelayUntilSTM(Transaction *tx, int64_t deadline_ns)
  *
  * thread   the caller has a handle to it until the transaction is over.
  * result   receives what its body returned; may be NULL.
- * Returns  as threadJoin: 0, -ENOMEM, -ESRCH, -EINTR, -EDEADLK, -EINVAL.
+ * Returns  as threadJoin: 0, -ENOMEM, -ESRCH, -EINTR, -EPROTO, -EDEADLK, -EINVAL.
  * Promise  as above: it leaves nothing behind. */
 CAPRI_EXPORT int threadJoinSTM(Transaction *tx, Thread *thread, void **result)
     CAPRI_NAME(threadJoinSTM);

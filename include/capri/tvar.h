@@ -32,7 +32,8 @@ CAPRI_EXPORT int tvarWriteIO(TVar *tvar, void *value) CAPRI_NAME(tvarWriteIO);
 
 /* tvarAwait -- park until tvar has been written since `version` was read.
  *
- * Returns  0; -ECANCELED; -EINVAL (freed meanwhile).
+ * Returns  0; -ECANCELED; -EINVAL (freed meanwhile); -EDEADLK (in a closed world: nobody can end
+ *          its wait); plain OS threads: -ENOMEM, and in a fork's child -EAGAIN, -ENOTRECOVERABLE.
  * Use      value = tvarReadVersionIO(v, &seen); while (!good(value)) { tvarAwait(v, seen); read
  *          again }
  * Promise  a write between the read and the wait is never missed.  Everybody who waits wakes up.

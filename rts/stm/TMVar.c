@@ -34,8 +34,11 @@ void tmvarFree(TMVar *tmvar)
 
 bool tmvarTryReadIO(TMVar *tmvar, void **value)
 {
-    *value = tvarReadIO(cellOf(tmvar));
-    return *value != nothing;
+    void *held = tvarReadIO(cellOf(tmvar));
+    if (held == nothing)
+        return false;
+    *value = held;
+    return true;
 }
 
 bool tmvarIsEmptyIO(TMVar *tmvar)
@@ -63,9 +66,13 @@ int tmvarFreeStatus(Transaction *tx, TMVar *tmvar)
 
 int tmvarTryReadStatus(Transaction *tx, TMVar *tmvar, void **value, bool *found)
 {
+    void *held;
     *found = false;
-    STM_TRY(tvarReadStatus(tx, cellOf(tmvar), value));
-    *found = *value != nothing;
+    STM_TRY(tvarReadStatus(tx, cellOf(tmvar), &held));
+    if (held == nothing)
+        return 0;
+    *value = held;
+    *found = true;
     return 0;
 }
 

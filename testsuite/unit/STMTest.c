@@ -254,6 +254,55 @@ TEST(STM, shutdownWaitsForWhoLeaves)
     CHECK_GT(leaving.held, 0);
 }
 
+/* ---- Goal: an attempt that a shutdown meets ends before that, and wants for nothing.  Method: a
+ * plain OS thread's makes a variable when others are refused already. */
+
+static uint32_t refused, begun; /* release, acquire */
+
+static void *endAtOnce(void *env)
+{
+    return env;
+}
+
+static void *tryUntilRefused(void *env)
+{
+    int result;
+    while (ACQUIRE_LOAD(&begun) == 0)
+        sched_yield();
+    while ((result = threadFork(NULL, endAtOnce, env)) == 0)
+        usleep(100);
+    CHECK_EQ(result, -ESHUTDOWN);
+    RELEASE_STORE(&refused, 1);
+    return NULL;
+}
+
+static void *makeWhenRefused(Transaction *tx, void *env)
+{
+    RELEASE_STORE(&begun, 1);
+    while (ACQUIRE_LOAD(&refused) == 0)
+        usleep(100);
+    tvarFreeSTM(tx, tvarNewSTM(tx, env));
+    return env;
+}
+
+static void *runMaking(void *env)
+{
+    return V(stmAtomically(makeWhenRefused, env, NULL));
+}
+
+TEST(STM, shutdownLetsAnAttemptEnd)
+{
+    greenStart(1);
+    RELEASE_STORE(&refused, 0);
+    RELEASE_STORE(&begun, 0);
+    pthread_t one = osFork(runMaking, NULL), other = osFork(tryUntilRefused, NULL);
+    while (ACQUIRE_LOAD(&begun) == 0)
+        sched_yield();
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
+    CHECK_EQ(osJoin(one), V(0));
+    osJoin(other);
+}
+
 static void *wakeOutside(void *env)
 {
     Pair *it = env;

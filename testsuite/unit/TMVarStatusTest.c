@@ -23,7 +23,7 @@ typedef struct Box {
 static int useBox(Transaction *tx, void *env)
 {
     Box *it = env;
-    void *value;
+    void *value = env;
     bool yes;
     TRY(tmvarNewEmptyStatus(tx, &it->box));
     TRY(tmvarIsEmptyStatus(tx, it->box, &yes));
@@ -32,6 +32,7 @@ static int useBox(Transaction *tx, void *env)
     CHECK(!yes);
     TRY(tmvarTryReadStatus(tx, it->box, &value, &yes));
     CHECK(!yes);
+    CHECK_EQ(value, env);
     TRY(tmvarTryPutStatus(tx, it->box, V(1), &yes));
     CHECK(yes);
     TRY(tmvarTryPutStatus(tx, it->box, V(2), &yes));
@@ -124,6 +125,7 @@ static void *statuses(void *env)
     CHECK_EQ(runStatus(takeIt, &it), 0);
     CHECK(tmvarIsEmptyIO(it.box));
     CHECK(!tmvarTryReadIO(it.box, &value));
+    CHECK_EQ(value, NULL);
     CHECK_EQ(runStatus(takeIt, &it), -ETIMEDOUT);
     CHECK_EQ(runStatus(swapIt, &it), -ETIMEDOUT);
     CHECK_EQ(runStatus(useSem, &it), 0);

@@ -17,10 +17,11 @@ typedef struct Box {
 static void *useBox(Transaction *tx, void *env)
 {
     TMVar *box = ((Box *)env)->box;
-    void *value = NULL;
+    void *value = env;
     CHECK(tmvarIsEmpty(tx, box));
     CHECK(!tmvarTryTake(tx, box, &value));
     CHECK(!tmvarTryRead(tx, box, &value));
+    CHECK_EQ(value, env);
     CHECK(tmvarTryPut(tx, box, NULL)); /* NULL is a value */
     CHECK(!tmvarTryPut(tx, box, V(1)));
     CHECK(!tmvarIsEmpty(tx, box));
