@@ -424,12 +424,12 @@ static void playRounds(int fd, int count)
     }
 }
 
-/* Once both ends are registered, waiting on adopted sockets changes nothing in the kernel. */
+/* Once both ends are registered, waiting on adopted sockets changes nothing in the kernel.  The
+ * poll back-end keeps no registrations: each wait is a change of what the next poll looks at. */
 GREEN_TEST(FdCall, warmWaitsCostNoChange)
 {
     const char *backend = testArg("--backend");
-    if (backend != NULL && strcmp(backend, "poll") == 0)
-        SKIP("poll keeps no registrations");
+    bool registers = backend == NULL || strcmp(backend, "poll") != 0;
     for (int local = 0; local < 2; local++) {
         int ends[2];
         if (local != 0)
@@ -440,7 +440,8 @@ GREEN_TEST(FdCall, warmWaitsCostNoChange)
         playRounds(ends[0], WARM_UP);
         uint64_t before = sumChanges();
         playRounds(ends[0], ROUNDS);
-        CHECK_EQ(sumChanges(), before);
+        uint64_t made = sumChanges() - before;
+        CHECK(registers ? made == 0 : made > 0);
         CHECK_EQ(closeFd(ends[0]), 0);
         greenJoin(answerer);
         CHECK_EQ(closeFd(ends[1]), 0);
