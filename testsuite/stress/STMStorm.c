@@ -27,7 +27,6 @@ static void start(uint32_t capabilities_wanted)
 {
     greenStart(capabilities_wanted);
     CHECK((x = tvarNew(V(0))) != NULL && (y = tvarNew(V(0))) != NULL);
-    RELAXED_STORE(&stopped, 0);
     RELAXED_STORE(&done, 0);
     wanted = 0;
 }
@@ -61,6 +60,7 @@ static void *often(StmAction *action, void *env)
 /* Two threads on green threads, one on an OS thread, until time is up. */
 static void runThree(ThreadFn *first, ThreadFn *second, ThreadFn *third)
 {
+    RELAXED_STORE(&stopped, 0);
     Thread *timer = greenFork(stopLater, NULL);
     Thread *one = greenFork(first, NULL), *two = greenFork(second, NULL);
     pthread_t os = osFork(third, NULL);
