@@ -96,7 +96,8 @@ static int changeInterest(EventManager *manager, FdSlot *slot, int fd, bool know
     const Backend *backend = manager->backend;
     if (mode == WatchEdge) {
         bool was_edge = (RELAXED_LOAD(&slot->control) & SLOT_EDGE) != 0;
-        AND_SEQ_CST(&slot->control, ~(uint32_t)(was_edge ? SLOT_SUSPECT : SLOT_STICKY));
+        AND_SEQ_CST(&slot->control,
+                    ~(uint32_t)(was_edge ? SLOT_SUSPECT | SLOT_PEER_CLOSED : SLOT_STICKY));
     }
     ADD_RELAXED(&manager->stats.changes, 1);
     int result = (known ? backend->modify : backend->add)(manager->state, fd, mode, interest,

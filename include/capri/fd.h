@@ -46,7 +46,8 @@ CAPRI_EXPORT ssize_t fdReadv(int fd, const struct iovec *parts, int count) CAPRI
 CAPRI_EXPORT ssize_t fdWritev(int fd, const struct iovec *parts, int count) CAPRI_NAME(fdWritev);
 
 /* recv(2), send(2) and their kin; MSG_NOSIGNAL is added, MSG_DONTWAIT makes them try once
- * (-EAGAIN). */
+ * (-EAGAIN).  On a datagram socket that is shut for reading what came before is received, then 0,
+ * as a call that blocks says. */
 CAPRI_EXPORT ssize_t fdRecv(int fd, void *buffer, size_t size, int flags) CAPRI_NAME(fdRecv);
 CAPRI_EXPORT ssize_t fdSend(int fd, const void *buffer, size_t size, int flags) CAPRI_NAME(fdSend);
 CAPRI_EXPORT ssize_t fdRecvFrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *from,
@@ -101,7 +102,8 @@ CAPRI_EXPORT int fdListenMany(const struct sockaddr *address, socklen_t size, in
                               int count, int *fds) CAPRI_NAME(fdListenMany);
 
 /* fdAccept -- the next connection's fd, or -E...; -EMFILE and -ENFILE leave the connection in the
- * queue. address, size: as in accept(2), may be NULL. */
+ * queue, -EINVAL: it does not listen, or was shut down.  address, size: as in accept(2), may be
+ * NULL. */
 CAPRI_EXPORT int fdAccept(int fd, struct sockaddr *address, socklen_t *size) CAPRI_NAME(fdAccept);
 CAPRI_EXPORT int fdAcceptUntil(int fd, struct sockaddr *address, socklen_t *size,
                                int64_t deadline_ns) CAPRI_NAME(fdAcceptUntil);
@@ -114,7 +116,8 @@ CAPRI_EXPORT int fdConnect(int fd, const struct sockaddr *address, socklen_t siz
 CAPRI_EXPORT int fdConnectUntil(int fd, const struct sockaddr *address, socklen_t size,
                                 int64_t deadline_ns) CAPRI_NAME(fdConnectUntil);
 
-/* fdShutdown -- shutdown(2). */
+/* fdShutdown -- shutdown(2): whoever reads what is shut for reading gets the end, whoever accepts
+ * there -EINVAL. */
 CAPRI_EXPORT int fdShutdown(int fd, int how) CAPRI_NAME(fdShutdown);
 
 #ifdef __cplusplus
