@@ -175,10 +175,17 @@ static void runForeign(void *env)
     call->result = callPlainly(call->request);
 }
 
+/* The ring does not hold a file's position while it moves it: See Note [Files]. */
+static bool isAtPosition(const FileRequest *request)
+{
+    return (request->operation == FileRead || request->operation == FileWrite) &&
+           request->offset == FILE_POSITION;
+}
+
 static ssize_t callElsewhere(const FileRequest *request)
 {
     ForeignFile call = {request, 0};
-    if (foreignSubmit(request, &call.result) == 0)
+    if (!isAtPosition(request) && foreignSubmit(request, &call.result) == 0)
         return call.result;
     if (foreignRun(runForeign, &call) != 0)
         runForeign(&call);

@@ -1,10 +1,11 @@
 /* capri/file.h -- files: reading, writing and opening them holds up no other green thread.
  *
  * What the page cache has, and files in memory (tmpfs, memfd_create), is copied at once, without
- * leaving the core.  Anything else is done by an
- * OS thread of a bounded pool (RtsConfig.blocking_threads) while the green thread is parked; a
- * plain OS thread makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same
- * with regular files, at the file's own position.
+ * leaving the core.  Anything else is done while the green thread is parked, by the kernel on
+ * io_uring, else by an OS thread of a bounded pool (RtsConfig.blocking_threads); a plain OS thread
+ * makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same with regular
+ * files, at the file's own position, and with the pool on any back-end: calls made at the same
+ * time move it one after the other, as those of read(2) and write(2) do.
  * A result >= 0 is a count, a negative one -errno.  EINTR is retried inside.  A call without a
  * deadline is not cut short by a cancelled runtime: somebody may be writing into its buffer.
  */

@@ -287,6 +287,51 @@ GREEN_TEST(FileCall, thatSleepsIsMadeElsewhere)
     CHECK_EQ(closeFd(fd) + closeFd(made) + unlink(name), 0);
 }
 
+enum { RECORD = 100, RECORDS = 50 };
+
+typedef struct Clerk {
+    int fd;
+    char mark;
+} Clerk;
+
+static void *writeRecords(void *env)
+{
+    const Clerk *clerk = env;
+    char record[RECORD];
+    memset(record, clerk->mark, sizeof record);
+    for (int i = 0; i < RECORDS; i++)
+        CHECK_EQ(fdWrite(clerk->fd, record, sizeof record), sizeof record);
+    return NULL;
+}
+
+/* Goal: who writes at the file's own position writes over nobody; no ring makes such a call. */
+GREEN_TEST(FileCall, oneAtATimeMovesThePosition)
+{
+    char record[RECORD];
+    int fd = newFile(0), seen[2] = {0, 0};
+    uint64_t before = submitted();
+    Clerk clerks[2] = {{fd, 0}, {fd, 1}};
+    Thread *first = greenFork(writeRecords, &clerks[0]);
+    Thread *second = greenFork(writeRecords, &clerks[1]);
+    greenJoin(first);
+    greenJoin(second);
+    CHECK_EQ(submitted(), before);
+    CHECK_EQ(lseek(fd, 0, SEEK_CUR), 2 * RECORDS * RECORD);
+    CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
+    CHECK_EQ(fdFsync(fd), 0);
+    CHECK_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    before = submitted();
+    for (int i = 0; i < 2 * RECORDS; i++) {
+        CHECK_EQ(fdRead(fd, record, sizeof record), sizeof record);
+        for (int k = 1; k < RECORD; k++)
+            CHECK_EQ(record[k], record[0]);
+        seen[(int)record[0]]++;
+    }
+    CHECK_EQ(submitted(), before);
+    CHECK(seen[0] == RECORDS && seen[1] == RECORDS);
+    CHECK_EQ(closeFd(fd), 0);
+}
+
 /* ---- files in memory ------------------------------------------------------------------------- */
 
 /* Each call moves 100 bytes at a place where nothing was before: no page, so nothing to be cached.
