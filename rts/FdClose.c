@@ -10,7 +10,7 @@
  *   number since: if the kernel does not know his file any more (it says nothing of a closed fd by
  *   itself), he is woken to look again.  No flag, lock or grace period spans close(2): Linux frees
  *   the number before close returns, and another thread may open and wait on it at once.  A close
- *   that may linger (SO_LINGER) is done by the blocking pool.
+ *   that may linger (SO_LINGER) is done by the blocking pool, where its caller may wait for that.
  *   Calls that the kernel shall make on a number (See Note [Stream calls]) are handed over before
  *   it is closed: later it may be another file's.  Those of whoever was told are cancelled at once,
  *   so that the file does not stay open for them.
@@ -111,5 +111,5 @@ int closeFdWith(int (*close_fn)(int fd, void *env), void *env, int fd)
 int closeFd(int fd)
 {
     Closing closing = {.close_fn = plainClose, .fd = fd, .result = -EBADF};
-    return closeIn(&closing, scheduleSelf() != NULL && mayLinger(fd));
+    return closeIn(&closing, scheduleSelf() != NULL && scheduleMayWait() && mayLinger(fd));
 }

@@ -29,7 +29,9 @@ extern "C" {
 CAPRI_EXPORT int fdAdopt(int fd) CAPRI_NAME(fdAdopt);
 
 /* closeFd -- everyone who waits for fd gets -EBADF and never touches the number again, then
- * close(2). Returns close's result (-EBADF if it was not open).
+ * close(2). Returns close's result (-EBADF if it was not open).  A socket that was told to linger
+ * (SO_LINGER) is closed by an OS thread of the pool while the green thread waits; in a callback, a
+ * task or a transaction, where nobody may wait, it holds up the OS thread that calls.
  * closeFdWith -- the same with a closing function of yours, called exactly once on this thread with
  * no lock held; its result is returned. Source: GHC.Conc.closeFdWith; differs: the order (waiters
  * first). */
