@@ -32,6 +32,9 @@ CAPRI_EXPORT int fdAdopt(int fd) CAPRI_NAME(fdAdopt);
  * close(2). Returns close's result (-EBADF if it was not open).  A socket that was told to linger
  * (SO_LINGER) is closed by an OS thread of the pool while the green thread waits; in a callback, a
  * task or a transaction, where nobody may wait, it holds up the OS thread that calls.
+ * Calls on files (capri/file.h; fdRead and its kin on a file) are not waits: they are neither ended
+ * nor waited for, so let them end first.  One that has not begun works on whatever the number means
+ * by then.
  * closeFdWith -- the same with a closing function of yours, called exactly once on this thread with
  * no lock held; its result is returned. Source: GHC.Conc.closeFdWith; differs: the order (waiters
  * first). */

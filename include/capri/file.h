@@ -6,6 +6,7 @@
  * makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same with regular
  * files, at the file's own position, and with the pool on any back-end: calls made at the same
  * time move it one after the other, as those of read(2) and write(2) do.
+ * Close an fd once no call on it as a file is under way: see closeFd.
  * A result >= 0 is a count, a negative one -errno.  EINTR is retried inside.  A call without a
  * deadline is not cut short by a cancelled runtime: somebody may be writing into its buffer.
  */

@@ -332,6 +332,45 @@ GREEN_TEST(FileCall, oneAtATimeMovesThePosition)
     CHECK_EQ(closeFd(fd), 0);
 }
 
+static void *writeSecret(void *env)
+{
+    CHECK_EQ(fdPwrite(*(int *)env, "secret", 6, 0), 6);
+    return NULL;
+}
+
+static void *closeUnderCall(void *env)
+{
+    (void)env;
+    for (int adopted = 0; adopted < 2; adopted++) {
+        char bytes[7] = "";
+        int fd = newFile(0), number = fd, copy = dup(fd), other = newFile(0);
+        if (adopted != 0)
+            CHECK_EQ(fdAdopt(fd), 0);
+        Thread *thread = greenFork(writeSecret, &number);
+        while (threadStatus(thread).state == ThreadReady)
+            threadYield();
+        CHECK_EQ(closeFd(fd), 0);
+        CHECK_EQ(fcntl(other, F_DUPFD_CLOEXEC, fd), fd);
+        greenJoin(thread);
+        CHECK_EQ(pread(other, bytes, 6, 0), 0);
+        CHECK_EQ(pread(copy, bytes, 6, 0), 6);
+        CHECK_EQ(strcmp(bytes, "secret"), 0);
+        CHECK_EQ(closeFd(fd) + closeFd(copy) + closeFd(other), 0);
+    }
+    return NULL;
+}
+
+/* Goal: a call that the ring has been given keeps its file, whoever gets the number next.  On one
+ * core: nobody polls between the call and the close. */
+TEST(FileCall, thatIsUnderWayKeepsItsFile)
+{
+    RtsConfig config = {.capabilities = 1, .backend = testArg("--backend")};
+    CHECK_EQ(rtsInit(&config), 0);
+    if (capabilities.items[0]->manager.backend->submit != NULL)
+        greenJoin(greenFork(closeUnderCall, NULL));
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+}
+
 /* ---- files in memory ------------------------------------------------------------------------- */
 
 /* Each call moves 100 bytes at a place where nothing was before: no page, so nothing to be cached.
