@@ -47,7 +47,7 @@ struct EventManager {
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
     bool lost;           /* set in a fork's child: the capability is not there, or not usable */
     uint32_t process;    /* constant: event_manager_process when it was made */
-    uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique; its high bits stay as they
+    uint64_t uniques;    /* anyone, relaxed CAS: the last FdKey.unique; its high bits stay as they
                             were at first: See Note [Keys over a fork] */
     uint32_t registered; /* anyone, seq_cst: registrations now */
     uint32_t stepping;   /* standalone: 1 while somebody steps; See Note [Stepping] */

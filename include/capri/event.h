@@ -39,7 +39,7 @@ typedef enum Lifetime { OneShot = 0, MultiShot = 1 } Lifetime;
 
 /* FdKey -- names one registration for ever: all zeroes name none. */
 typedef struct FdKey {
-    uint64_t unique; /* per manager, never given out again */
+    uint64_t unique; /* never given out again, by no manager of the process */
     int fd;
 } FdKey;
 
