@@ -85,7 +85,7 @@ static void advanceSlot(EventManager *manager, FdSlot *slot, FdLeft *left)
         Registration **last = &left->registrations;
         while (*last != NULL)
             last = &(*last)->next;
-        *last = registrationClose(slot);
+        *last = registrationClose(slot, 0);
     }
 }
 
@@ -167,7 +167,7 @@ void fdAwaitRefused(FdSlot *slot, FdLeft *left)
     uint16_t generation = fdControlGeneration(RELAXED_LOAD(&slot->control));
     left->waiters[FdRead] = watchListTake(&slot->waiters[FdRead], generation);
     left->waiters[FdWrite] = watchListTake(&slot->waiters[FdWrite], generation);
-    left->registrations = registrationClose(slot);
+    left->registrations = registrationClose(slot, EventError);
     left->why = EventError;
 }
 

@@ -273,7 +273,7 @@ static bool finishOne(EventManager *manager, FdSlot *slot, Registration *at)
         return true;
     fdSlotUnlock(slot);
     if (at->state == RegistrationClosed)
-        callBack(manager, at, at->events | EventClose);
+        callBack(manager, at, at->events | EventClose | at->pending);
     freeRegistration(manager, at);
     fdSlotLock(slot);
     return false;
