@@ -27,7 +27,7 @@
 
 #include <stdbool.h>
 
-enum { FILE_COPY_MOST = 1 << 20 };
+enum { FILE_COPY_MOST = 1 << 20, FILE_CALL_MOST = 1 << 30 };
 
 /* fileCall -- a count, 0, an fd (FileOpen), or -E...; no deadline.  A read of one part at an offset
  * is short only at the file's end. */
