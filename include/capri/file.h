@@ -25,9 +25,9 @@ extern "C" {
 
 struct stat;
 
-/* fdOpen -- open(2): close-on-exec is added, and what it opens is adopted (see fdAdopt).
- * Returns the fd or -E....  A FIFO opens when it has a peer; it keeps an OS thread of the pool busy
- * until then. */
+/* fdOpen -- open(2): close-on-exec is added, and what it opens is adopted (see fdAdopt), unless
+ * with O_PATH.  Returns the fd or -E....  A FIFO opens when it has a peer; it keeps an
+ * OS thread of the pool busy until then. */
 CAPRI_EXPORT int fdOpen(const char *path, int flags, mode_t mode) CAPRI_NAME(fdOpen);
 
 /* fdOpenUntil -- likewise, giving up with -ETIMEDOUT when rtsNow() reaches deadline_ns, or with

@@ -83,6 +83,29 @@ TEST(FdPread, readsAnyPlace)
     greenStop();
 }
 
+static void *openPath(void *env)
+{
+    struct stat about, same;
+    (void)env;
+    int fd = fdOpen("/tmp", O_PATH | O_DIRECTORY, 0);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(fdStat(fd, &about), 0);
+    CHECK_EQ(stat("/tmp", &same), 0);
+    CHECK_EQ(about.st_ino, same.st_ino);
+    CHECK_EQ(fdRead(fd, buffer, 1), -EBADF);
+    CHECK_EQ(closeFd(fd), 0);
+    return NULL;
+}
+
+/* Goal: what names a place only is opened, and left as it is. */
+TEST(FdOpen, ofAPath)
+{
+    uint32_t before = fdsOpen();
+    greenRun(1, openPath, NULL);
+    CHECK_EQ(fdsOpen(), before);
+}
+
 static void *refuseBad(void *env)
 {
     int fd = newFile(), ends[2];
