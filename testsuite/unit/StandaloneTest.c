@@ -279,6 +279,24 @@ static void stopIt(EventManager *manager, Caller *caller)
     eventManagerStop(manager);
 }
 
+/* Goal: a wake is for the next step, be it one that does not sleep. */
+TEST(Standalone, aStepUsesUpAWake)
+{
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        EventManager *manager = makeOne(backends[i]);
+        EventManagerStats stats;
+        eventManagerWake(manager);
+        CHECK_EQ(eventManagerStep(manager, 0), 0);
+        eventManagerStats(manager, &stats);
+        CHECK_EQ(stats.wakeups, 1);
+        eventManagerWake(manager);
+        CHECK_EQ(eventManagerStep(manager, -1), 0); /* for ever, were it not for that */
+        eventManagerStats(manager, &stats);
+        CHECK_EQ(stats.wakeups, 2);
+        CHECK_EQ(eventManagerFree(manager), 0);
+    }
+}
+
 TEST(Standalone, runAndStop)
 {
     int ends[2];
