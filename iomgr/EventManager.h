@@ -47,7 +47,7 @@ struct EventManager {
     bool exclusive;      /* constant: standalone, so one OS thread polls and dispatches at a time */
     bool lost;           /* set in a fork's child: the capability is not there, or not usable */
     uint32_t process;    /* constant: event_manager_process when it was made */
-    uint64_t uniques;    /* anyone, relaxed add: the last FdKey.unique; its high bits stay as they
+    uint64_t uniques;    /* anyone, relaxed CAS: the last FdKey.unique; its high bits stay as they
                             were at first: See Note [Keys over a fork] */
     uint32_t registered; /* anyone, seq_cst: registrations now */
     uint32_t stepping;   /* standalone: 1 while somebody steps; See Note [Stepping] */
@@ -129,7 +129,7 @@ static inline int eventManagerWarm(const FdSlot *slot, FdDirection direction, Fd
         return 1;
     if (UNLIKELY((control & SLOT_EDGE) == 0))
         return FD_ASK_KERNEL;
-    if (direction == FdRead && (control & SLOT_PEER_CLOSED))
+    if (direction == FdRead && (control & SLOT_PEER_CLOSED) && seen.edges == 0)
         return 1;
     *edges = fdSlotEdges(slot, direction);
     if (LIKELY(seen.edges != 0)) {
@@ -142,8 +142,8 @@ static inline int eventManagerWarm(const FdSlot *slot, FdDirection direction, Fd
         if ((uint32_t)last != *edges)
             return 1;
     }
-    if (UNLIKELY((control & SLOT_SUSPECT) != 0))
-        return FD_ASK_KERNEL;
+    if (UNLIKELY((control & (SLOT_SUSPECT | (direction == FdRead ? SLOT_PEER_CLOSED : 0))) != 0))
+        return FD_ASK_KERNEL; /* the peer's end, and yet EAGAIN: See Note [Fd slot's end] */
 #ifdef CAPRI_ASSERTIONS
     if (RELAXED_LOAD(&event_manager_verify))
         return FD_ASK_KERNEL;

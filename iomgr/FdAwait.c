@@ -85,7 +85,7 @@ static void advanceSlot(EventManager *manager, FdSlot *slot, FdLeft *left)
         Registration **last = &left->registrations;
         while (*last != NULL)
             last = &(*last)->next;
-        *last = registrationClose(slot);
+        *last = registrationClose(slot, 0);
     }
 }
 
@@ -96,7 +96,8 @@ static int changeInterest(EventManager *manager, FdSlot *slot, int fd, bool know
     const Backend *backend = manager->backend;
     if (mode == WatchEdge) {
         bool was_edge = (RELAXED_LOAD(&slot->control) & SLOT_EDGE) != 0;
-        AND_SEQ_CST(&slot->control, ~(uint32_t)(was_edge ? SLOT_SUSPECT : SLOT_STICKY));
+        AND_SEQ_CST(&slot->control,
+                    ~(uint32_t)(was_edge ? SLOT_SUSPECT | SLOT_PEER_CLOSED : SLOT_STICKY));
     }
     ADD_RELAXED(&manager->stats.changes, 1);
     int result = (known ? backend->modify : backend->add)(manager->state, fd, mode, interest,
@@ -166,7 +167,7 @@ void fdAwaitRefused(FdSlot *slot, FdLeft *left)
     uint16_t generation = fdControlGeneration(RELAXED_LOAD(&slot->control));
     left->waiters[FdRead] = watchListTake(&slot->waiters[FdRead], generation);
     left->waiters[FdWrite] = watchListTake(&slot->waiters[FdWrite], generation);
-    left->registrations = registrationClose(slot);
+    left->registrations = registrationClose(slot, EventError);
     left->why = EventError;
 }
 

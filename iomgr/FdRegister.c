@@ -1,6 +1,7 @@
 /* FdRegister.c -- registerFd, unregisterFd; calling back, and telling the kernel what is left.
  *
- * Owns    the life of every Registration; EventManager.registered, uniques, stats.failures.
+ * Owns    the life of every Registration; EventManager.registered, uniques, stats.failures;
+ *         uniques_taken.
  * Before  iomgr/EventManager.c: dispatch.   After  iomgr/Registration.c, iomgr/FdAwait.c.
  * Tests   testsuite/unit/FdRegisterTest.c, testsuite/conformance/RegisterConformance.c,
  *         testsuite/model/RegisterModel.c
@@ -46,6 +47,26 @@ static uintptr_t currentRunner(void)
     return (uintptr_t)pthread_self();
 }
 #endif
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* No two managers of a process give the same name out: each takes whole blocks of numbers. */
+#define UNIQUES_BLOCK UINT64_C(4096)
+
+static uint64_t uniques_taken; /* anyone, relaxed add: blocks so far */
+
+/* From a multiple of a block on comes the first number of the next one. */
+static uint64_t nextUnique(EventManager *manager)
+{
+    const uint64_t epoch = ~UINT64_C(0) << TIMEOUT_EPOCH_SHIFT;
+    uint64_t old = RELAXED_LOAD(&manager->uniques), next;
+    do {
+        next = old + 1;
+        if (UNLIKELY(old % UNIQUES_BLOCK == 0))
+            next = (old & epoch) + ADD_RELAXED(&uniques_taken, 1) * UNIQUES_BLOCK + 1;
+    } while (!CAS_RELAXED(&manager->uniques, &old, next));
+    return next;
+}
 
 /* ---- memory, calling ------------------------------------------------------------------------ */
 
@@ -205,7 +226,7 @@ int registerFd(EventManager *manager, FdCallback *callback, void *env, int fd, u
     Registration *made = memoryAllocateZeroed(manager->allocator, sizeof *made, CACHE_LINE);
     if (made == NULL)
         return -ENOMEM;
-    FdKey named = {.unique = ADD_RELAXED(&manager->uniques, 1) + 1, .fd = fd};
+    FdKey named = {.unique = nextUnique(manager), .fd = fd};
     *made = (Registration){
         .callback = callback, .env = env, .key = named, .events = events, .lifetime = lifetime};
     ADD_SEQ_CST(&manager->registered, 1); /* before it is linked: See Note [Closing] */
@@ -252,7 +273,7 @@ static bool finishOne(EventManager *manager, FdSlot *slot, Registration *at)
         return true;
     fdSlotUnlock(slot);
     if (at->state == RegistrationClosed)
-        callBack(manager, at, at->events | EventClose);
+        callBack(manager, at, at->events | EventClose | at->pending);
     freeRegistration(manager, at);
     fdSlotLock(slot);
     return false;

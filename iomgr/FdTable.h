@@ -58,11 +58,17 @@
  *     and publishing under g fails should g pass meanwhile;
  *     a poller sets PEER_CLOSED, SUSPECT, URGENT by CAS under its event's g.  Were they set without
  *     comparing, a close and a new file in between would inherit them, and a sticky PEER_CLOSED
- *     makes every wait of the new file return at once: a busy loop.  It sets them *before* it
+ *     makes every bare wait of the new file return at once: a busy loop.  It sets them *before* it
  *     counts the edge, hence whoever has seen the new count sees the bits.  It sets them whatever
  *     the mode (add's first event may be here before its caller has noted the mode); only edge mode
  *     reads them, and going to edge mode clears them before the kernel looks.
  *   An event is mistaken for a new file's only if it is held up for 65536 closes of one number.
+ *
+ * Note [Fd slot's end]
+ *   With PEER_CLOSED a bare wait ends at once, whoever looked last.  It is not taken at its word by
+ *   who has tried in vain at the present edge: a socket can be connected anew, and shutdown(2)
+ *   leaves some that only calls that block see the end of.  The kernel looks again for him, and
+ *   sets the bit again if it still holds.
  */
 #ifndef IOMGR_FD_TABLE_H
 #define IOMGR_FD_TABLE_H
@@ -87,7 +93,7 @@ enum {
     SLOT_CONTROL = 1,          /* somebody is changing the kernel's interest */
     SLOT_EDGE = 2,             /* registered edge-triggered, both directions */
     SLOT_ONESHOT = 4,          /* registered one-shot */
-    SLOT_PEER_CLOSED = 8,      /* sticky: reading will never block again */
+    SLOT_PEER_CLOSED = 8,      /* sticky: reading blocks no more; See Note [Fd slot's end] */
     SLOT_SUSPECT = 16,         /* HUP or ERR was seen: the next wait asks the kernel again */
     SLOT_URGENT = 32,          /* sticky: out-of-band data was seen, short reads prove nothing */
     SLOT_READY = 64,           /* adopted, and the kernel cannot poll it (EPERM): always ready */

@@ -24,7 +24,8 @@ typedef struct FileRequest {
     int fd;                    /* all but FileOpen */
     const struct iovec *parts; /* FileRead, FileWrite; FileReceive, FileSend: one */
     int count;                 /* likewise */
-    int64_t offset;            /* FileRead, FileWrite; FILE_POSITION: the file's own */
+    int64_t offset;            /* FileRead, FileWrite; FILE_POSITION: the file's own, not for a
+                                * submission */
     struct stat *about;        /* FileStat */
     const char *path;          /* FileOpen; opened with O_CLOEXEC */
     int flags;                 /* FileOpen */

@@ -127,13 +127,15 @@ int registrationForget(FdSlot *slot, uint64_t unique, uintptr_t caller, Registra
     return at->runner != caller ? -EINPROGRESS : was ? 1 : 0;
 }
 
-Registration *registrationClose(FdSlot *slot)
+Registration *registrationClose(FdSlot *slot, uint32_t why)
 {
     Registration *closed = NULL, **last = &closed, **link = &slot->registrations, *at;
     while ((at = *link) != NULL) {
         if (at->state >= RegistrationRunning) {
-            if (at->state == RegistrationRunning)
+            if (at->state == RegistrationRunning) {
                 at->state = at->lifetime == MultiShot ? RegistrationClosed : RegistrationGone;
+                at->pending = why;
+            }
             link = &at->next;
         } else {
             *link = at->next;

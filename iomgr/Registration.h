@@ -47,7 +47,8 @@ struct Registration {
     uint32_t events; /* EventRead | EventWrite: asked for */
     Lifetime lifetime;
     RegistrationState state; /* CONTROL */
-    uint32_t pending;        /* CONTROL: what it is to be called with; set while Selected */
+    uint32_t pending;        /* CONTROL: what it is to be called with; set while Selected.  Closed:
+                              * why, beside EventClose */
     uintptr_t runner;        /* CONTROL: which OS thread; set while Running, Gone, Closed */
 };
 
@@ -87,9 +88,9 @@ bool registrationFinish(FdSlot *slot, Registration *at);
  * has to free, or NULL. */
 int registrationForget(FdSlot *slot, uint64_t unique, uintptr_t caller, Registration **freed);
 
-/* registrationClose -- the fd is closed: who is not running leaves the list, and is returned, to be
- * called with EventClose, oldest first. */
-Registration *registrationClose(FdSlot *slot);
+/* registrationClose -- the fd is closed, or (why: EventError) refused: who is not running leaves
+ * the list, and is returned, to be called with EventClose and `why`, oldest first. */
+Registration *registrationClose(FdSlot *slot, uint32_t why);
 
 /* registrationSane -- walker for tests: bounded, states and bit fit. */
 bool registrationSane(const FdSlot *slot);

@@ -10,9 +10,9 @@
  *                                   has done by then
  *   kernel's   complete  poller's   whoever polls: `result` is stored, under the back-end's lock
  *   poller's   done      caller's   the same, without a lock: `done` is called, once
- *   A number means a file when the kernel hears of it.  So who closes one tells those who wait for
- *   it, then has what was taken handed over (flush), and only then closes: what is not taken by
- *   then is not wanted any more.
+ *   A number means a file when the kernel hears of it (of FileStat a moment later).  So who closes
+ *   one tells those who wait for it, then has what was taken handed over (flush), and only then
+ *   closes: what is not taken by then is not wanted any more.
  *   It cannot be taken back otherwise: who gave it waits for `done`, so that no memory of somebody
  *   who has left is ever the kernel's.  A back-end is closed when nothing is the kernel's any more.
  */

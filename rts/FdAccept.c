@@ -46,7 +46,7 @@ static bool concernsConnection(int error)
 static __attribute__((noinline)) ssize_t acceptOne(int fd, uint32_t kind, void *env)
 {
     AcceptRequest *request = env;
-    request->kind = kind;
+    request->kind = kind & ~FD_KIND_SHUT;
     if (request->size != NULL)
         *request->size = request->room;
     int made = accept4(fd, request->address, request->size, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -59,10 +59,15 @@ static __attribute__((noinline)) ssize_t acceptOne(int fd, uint32_t kind, void *
 static ssize_t attemptAccept(int fd, uint32_t kind, void *env)
 {
     const AcceptRequest *request = env;
-    if (LIKELY((kind & FdAdopted) != 0))
-        return acceptOne(fd, kind, env);
-    int failed = threadWaitFd(fd, FdRead, NULL, request->deadline_ns);
-    return failed < 0 ? failed : fdCallPlain(fd, acceptOne, env);
+    ssize_t made;
+    if (LIKELY((kind & FdAdopted) != 0)) {
+        made = acceptOne(fd, kind, env);
+    } else {
+        int failed = threadWaitFd(fd, FdRead, NULL, request->deadline_ns);
+        made = failed < 0 ? failed : fdCallPlain(fd, acceptOne, env);
+    }
+    /* See Note [Shut for reading]. */
+    return UNLIKELY(made == -EAGAIN && (kind & FD_KIND_SHUT) != 0) ? -EINVAL : made;
 }
 
 int fdAcceptUntil(int fd, struct sockaddr *address, socklen_t *size, int64_t deadline_ns)

@@ -4,17 +4,20 @@
  * Before  rts/FdRead.c and its sisters.   After  rts/ThreadWait.h, when the kernel says EAGAIN.
  * Tests   testsuite/unit/FdReadTest.c, testsuite/conformance/FdCallConformance.c
  *
- * See Note [Attempts], Note [Drained streams], Note [Strangers].
+ * See Note [Attempts], Note [Drained streams], Note [Strangers] and Note [Shut for reading].
  */
 #include "rts/FdCall.h"
 
 #include "capability/CapabilityTable.h"
 #include "rts/Foreign.h"
+#include "rts/Park.h"
+#include "rts/Task.h"
 
 #include <capri/thread.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -25,6 +28,52 @@ enum { BACK_OFF_STEPS = 4, BACK_OFF_NS = 1000 * 1000 }; /* the longest sleep is 
 ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request)
 {
     return fdCallHere(fd, direction, size, attempt, request);
+}
+
+static bool isShut(int fd)
+{
+    struct pollfd look = {.fd = fd, .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0 && (look.revents & POLLRDHUP) != 0;
+}
+
+/* FD_CALL_WAIT: it is not shut. */
+static ssize_t attemptAtEnd(const FdVain *vain, FdAttempt *attempt, void *request)
+{
+    ssize_t n = -EINTR;
+    if (!isShut(vain->fd))
+        return FD_CALL_WAIT;
+    while (n == -EINTR)
+        n = attempt(vain->fd, vain->view->kind | FD_KIND_SHUT, request);
+    fdCallDone();
+    return n == -EAGAIN ? 0 : n;
+}
+
+/* Does a wait for it leave in the slot what it was woken by? */
+static bool isToldBySlot(const FdVain *vain)
+{
+    return (vain->view->kind & FdAdopted) != 0 && scheduleSelf() != NULL;
+}
+
+ssize_t fdCallInVain(const FdVain *vain, FdAttempt *attempt, void *request)
+{
+    if (vain->direction == FdRead && (fdCallMeetsEnd(vain->view, FdRead) || !isToldBySlot(vain))) {
+        ssize_t n = attemptAtEnd(vain, attempt, request);
+        if (n != FD_CALL_WAIT)
+            return n;
+    }
+    if (!vain->again)
+        return FD_CALL_WAIT;
+    Thread *self = scheduleEnterSelf();
+    if (self != NULL && threadIsTask(self)) /* it may come again */
+        return taskSawBusy(schedulerOf(scheduleHere())->step, vain->fd, vain->direction,
+                           vain->view);
+    int refused = self == NULL ? 0 : parkRefusal(self);
+    if (refused != 0)
+        return refused;
+    if (vain->deadline_ns != DEADLINE_NEVER && clockRead(&clockMonotonic) >= vain->deadline_ns)
+        return -ETIMEDOUT;
+    fdCallDone();
+    return FD_CALL_WAIT;
 }
 
 /* A last look where a drained stream was taken at its word. */
@@ -39,7 +88,7 @@ ssize_t fdCallUntil(int fd, FdDirection direction, size_t size, FdAttempt *attem
 {
     if (deadline_ns == DEADLINE_NEVER)
         return fdCallHere(fd, direction, size, attempt, request);
-    for (;;) {
+    for (bool again = false;; again = true) {
         FdView view = threadWaitView(fd, direction);
         bool proves = size != 0 && (view.kind & FdStream) != 0 && view.edges != 0;
         bool skips = proves && fdSlotIsDrained(view.slot, view.edges);
@@ -54,6 +103,12 @@ ssize_t fdCallUntil(int fd, FdDirection direction, size_t size, FdAttempt *attem
             continue;
         if (n != -EAGAIN)
             return n;
+        if (!skips && (again || fdCallMeetsEnd(&view, direction))) {
+            FdVain vain = {&view, deadline_ns, fd, direction, again};
+            n = fdCallInVain(&vain, attempt, request);
+            if (n != FD_CALL_WAIT)
+                return n;
+        }
         int failed = threadWaitFd(fd, direction, &view, deadline_ns);
         if (failed == -ETIMEDOUT && skips)
             return attemptLast(fd, direction, attempt, request);

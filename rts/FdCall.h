@@ -21,6 +21,17 @@
  *   takes at once.  Another process may have emptied the pipe in between, so a green thread has
  *   that call made by the blocking pool if the fd is in blocking mode: adopt what you can.
  *   Files: See Note [Files].
+ *
+ * Note [Shut for reading]
+ *   SLOT_PEER_CLOSED says that reading blocks no more.  shutdown(2) makes that true of calls that
+ *   may block; but on datagram sockets and AF_UNIX listeners, which only their own shutdown marks
+ *   so, those that do not block go on saying EAGAIN.  So whoever hears EAGAIN there, or again after
+ *   a wait that no slot knows of, asks poll(2): POLLRDHUP is that mark.  Then the attempt is made
+ *   once more, with FD_KIND_SHUT, since something may have come before the end; if it says EAGAIN
+ *   the answer is that of a call that blocks: 0, and -EINVAL for accept.
+ *   Where the mark is gone (a TCP socket that was connected anew) the kernel is asked to look
+ *   again: eventManagerWarm.  Whoever was told in vain that it is ready meets in any case what a
+ *   wait would have met: interrupts, the deadline, others who want to run.
  */
 #ifndef RTS_FD_CALL_H
 #define RTS_FD_CALL_H
@@ -35,6 +46,7 @@
 #define FD_KIND_SOCKET UINT32_C(4)  /* a socket: send, not write, so that SIGPIPE stays away */
 #define FD_KIND_FILE UINT32_C(16)   /* a file, directory or disk: See Note [Files] */
 #define FD_KIND_MEMORY UINT32_C(32) /* and a file of tmpfs or the like */
+#define FD_KIND_SHUT UINT32_C(64)   /* of one attempt: See Note [Shut for reading] */
 
 /* FdAttempt -- one try: a count, or -errno.  kind: of the fd, 0 for strangers. */
 typedef ssize_t FdAttempt(int fd, uint32_t kind, void *request);
@@ -76,12 +88,33 @@ ssize_t fdCall(int fd, FdDirection direction, size_t size, FdAttempt *attempt, v
 ssize_t fdCallUntil(int fd, FdDirection direction, size_t size, FdAttempt *attempt, void *request,
                     int64_t deadline_ns);
 
+/* fdCallMeetsEnd -- EAGAIN, though the slot says that reading blocks no more. */
+static inline bool fdCallMeetsEnd(const FdView *view, FdDirection direction)
+{
+    return direction == FdRead && view->slot != NULL &&
+           (RELAXED_LOAD(&view->slot->control) & SLOT_PEER_CLOSED) != 0;
+}
+
+/* What an attempt said EAGAIN to; again: after a wait. */
+typedef struct FdVain {
+    const FdView *view;
+    int64_t deadline_ns;
+    int fd;
+    FdDirection direction;
+    bool again;
+} FdVain;
+
+/* fdCallInVain -- the answer after all, or FD_CALL_WAIT: See Note [Shut for reading]. */
+#define FD_CALL_WAIT ((ssize_t)-4096)
+
+ssize_t fdCallInVain(const FdVain *vain, FdAttempt *attempt, void *request);
+
 /* fdCallHere -- fdCall for the frequent ones: it and `attempt` become part of the caller. */
 static inline __attribute__((always_inline)) ssize_t fdCallHere(int fd, FdDirection direction,
                                                                 size_t size, FdAttempt *attempt,
                                                                 void *request)
 {
-    for (;;) {
+    for (bool again = false;; again = true) {
         FdView view = threadWaitView(fd, direction);
         bool proves = size != 0 && (view.kind & FdStream) != 0 && view.edges != 0;
         ssize_t n = -EAGAIN;
@@ -97,6 +130,12 @@ static inline __attribute__((always_inline)) ssize_t fdCallHere(int fd, FdDirect
             continue;
         if (n != -EAGAIN)
             return n;
+        if (UNLIKELY(again || fdCallMeetsEnd(&view, direction))) {
+            FdVain vain = {&view, DEADLINE_NEVER, fd, direction, again};
+            n = fdCallInVain(&vain, attempt, request);
+            if (n != FD_CALL_WAIT)
+                return n;
+        }
         int failed = threadWaitFd(fd, direction, &view, DEADLINE_NEVER);
         if (failed < 0)
             return failed;

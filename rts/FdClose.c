@@ -10,10 +10,13 @@
  *   number since: if the kernel does not know his file any more (it says nothing of a closed fd by
  *   itself), he is woken to look again.  No flag, lock or grace period spans close(2): Linux frees
  *   the number before close returns, and another thread may open and wait on it at once.  A close
- *   that may linger (SO_LINGER) is done by the blocking pool.
- *   Calls that the kernel shall make on a number (See Note [Stream calls]) are handed over before
- *   it is closed: later it may be another file's.  Those of whoever was told are cancelled at once,
- *   so that the file does not stay open for them.
+ *   that may linger (SO_LINGER) is done by the blocking pool, where its caller may wait for that.
+ *   Calls that the kernel shall make on a number (See Note [Submissions]) are handed over before
+ *   it is closed: later it may be another file's.  Those on a stream of whoever was told are
+ *   cancelled at once, so that it does not stay open for them (See Note [Stream calls]).
+ *   Else a call on a file works on what the number is when it begins: a job of the blocking pool,
+ *   the kernel's statx, what the ring refuses.  A duplicate of the number would not do:
+ *   closing it gives up the process's locks on the file.
  *   Callbacks are registered with a manager of the registrar's choice, not with the home, so every
  *   manager that has any is asked.  It counts one before it can be found in a slot (seq_cst): who
  *   registers while the fd is being closed is found here, or has a closed number.
@@ -111,5 +114,5 @@ int closeFdWith(int (*close_fn)(int fd, void *env), void *env, int fd)
 int closeFd(int fd)
 {
     Closing closing = {.close_fn = plainClose, .fd = fd, .result = -EBADF};
-    return closeIn(&closing, scheduleSelf() != NULL && mayLinger(fd));
+    return closeIn(&closing, scheduleSelf() != NULL && scheduleMayWait() && mayLinger(fd));
 }

@@ -10,6 +10,7 @@
  *   what opening a FIFO means.  It is set afterwards.  There is no short cut for paths that are in
  *   the kernel's cache: RESOLVE_CACHED does not keep the open itself from sleeping.
  */
+#include "rts/FdCall.h"
 #include "rts/FileCall.h"
 
 #include "capability/CapabilityTable.h"
@@ -18,6 +19,7 @@
 #include <capri/file.h>
 
 #include <errno.h>
+#include <fcntl.h>
 
 int fdOpenUntil(const char *path, int flags, mode_t mode, int64_t deadline_ns)
 {
@@ -27,6 +29,9 @@ int fdOpenUntil(const char *path, int flags, mode_t mode, int64_t deadline_ns)
     int fd = (int)fileCallUntil(&request, deadline_ns); /* See Note [Opening] */
     if (fd < 0 || capabilityTableCount() == 0) /* before rtsInit: it works, but nothing is kept */
         return fd;
+    if ((flags & O_PATH) !=
+        0) /* it names a place; there is nothing to set, to wait for or to read */
+        return fdCallRegister(fd, 0);
     int failed = fdAdopt(fd);
     if (failed == 0)
         return fd;

@@ -5,7 +5,9 @@
  * Tests   testsuite/unit/FdReadTest.c, testsuite/conformance/FdCallConformance.c
  *
  * Every system call here bears MSG_DONTWAIT, so adopted and other sockets are alike.  MSG_OOB and
- * MSG_ERRQUEUE never wait in the kernel either: -EAGAIN is their answer.  See Note [Attempts].
+ * MSG_ERRQUEUE never wait in the kernel either: -EAGAIN is their answer.
+ *
+ * See Note [Attempts] and Note [Shut for reading].
  */
 #include "rts/FdCall.h"
 
@@ -36,20 +38,31 @@ typedef struct RecvMsgRequest {
 static __attribute__((noinline)) ssize_t attemptRecv(int fd, uint32_t kind, void *env)
 {
     RecvRequest *request = env;
-    (void)kind;
     if (request->from_size != NULL)
         *request->from_size = request->from_room;
     ssize_t n = recvfrom(fd, request->buffer, request->size, request->flags | MSG_DONTWAIT,
                          request->from, request->from_size);
-    return n < 0 ? -errno : n;
+    if (n >= 0)
+        return n;
+    if (errno != EAGAIN || (kind & FD_KIND_SHUT) == 0)
+        return -errno;
+    if (request->from_size != NULL) /* as a call that blocks leaves it */
+        *request->from_size = 0;
+    return 0;
 }
 
 static __attribute__((noinline)) ssize_t attemptRecvMsg(int fd, uint32_t kind, void *env)
 {
     RecvMsgRequest *request = env;
-    (void)kind;
     ssize_t n = recvmsg(fd, request->message, request->flags | MSG_DONTWAIT);
-    return n < 0 ? -errno : n;
+    if (n >= 0)
+        return n;
+    if (errno != EAGAIN || (kind & FD_KIND_SHUT) == 0)
+        return -errno;
+    request->message->msg_namelen = 0; /* as a call that blocks leaves them */
+    request->message->msg_controllen = 0;
+    request->message->msg_flags = 0;
+    return 0;
 }
 
 static bool isByteStream(int fd)

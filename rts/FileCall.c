@@ -175,26 +175,60 @@ static void runForeign(void *env)
     call->result = callPlainly(call->request);
 }
 
+/* The ring does not hold a file's position while it moves it: See Note [Files]. */
+static bool isAtPosition(const FileRequest *request)
+{
+    return (request->operation == FileRead || request->operation == FileWrite) &&
+           request->offset == FILE_POSITION;
+}
+
 static ssize_t callElsewhere(const FileRequest *request)
 {
     ForeignFile call = {request, 0};
-    if (foreignSubmit(request, &call.result) == 0)
+    if (!isAtPosition(request) && foreignSubmit(request, &call.result) == 0)
         return call.result;
     if (foreignRun(runForeign, &call) != 0)
         runForeign(&call);
     return call.result;
 }
 
+/* One part at an offset, by as many calls as it takes: the kernel moves no more than 2 GiB in one.
+ */
+static ssize_t callInPieces(const FileRequest *request, ssize_t (*call)(const FileRequest *request))
+{
+    struct iovec part = request->parts[0];
+    FileRequest piece = *request;
+    size_t done = 0, size = part.iov_len;
+    piece.parts = &part;
+    for (;;) {
+        part.iov_len = size - done < FILE_CALL_MOST ? size - done : FILE_CALL_MOST;
+        ssize_t n = call(&piece);
+        if (n > 0)
+            done += (size_t)n;
+        if (n < 0 || (size_t)n < part.iov_len || done == size)
+            return addUp(done, n < 0 ? n : 0);
+        part.iov_base = (char *)part.iov_base + n;
+        piece.offset += n;
+    }
+}
+
+/* A read or a write of one part at an offset. */
+static bool isWhole(const FileRequest *request)
+{
+    return (request->operation == FileRead || request->operation == FileWrite) &&
+           request->count == 1 && request->offset != FILE_POSITION;
+}
+
 ssize_t fileCall(const FileRequest *request)
 {
     if (scheduleSelf() == NULL)
-        return callPlainly(request);
+        return isWhole(request) ? callInPieces(request, callPlainly) : callPlainly(request);
     if (request->operation != FileRead && request->operation != FileWrite) {
         bool sleeps = request->operation == FileOpen || !isAdoptedMemory(request);
         return sleeps ? callElsewhere(request) : callPlainly(request);
     }
     ssize_t n;
-    if (request->count != 1 || request->offset == FILE_POSITION) {
+    if (!isWhole(request)) {
         n = tryNow(request);
         if (n == -EAGAIN)
             return callElsewhere(request);
@@ -205,7 +239,7 @@ ssize_t fileCall(const FileRequest *request)
         rest.parts = &part;
         n = tryAll(&rest, &part, &done);
         if (UNLIKELY(n < 0))
-            n = addUp(done, n == -EAGAIN ? callElsewhere(&rest) : n);
+            n = addUp(done, n == -EAGAIN ? callInPieces(&rest, callElsewhere) : n);
     }
     fdCallDone();
     return n;

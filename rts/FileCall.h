@@ -10,7 +10,9 @@
  *        own memory does.
  *     2. What is left goes to the kernel itself, if the back-end can hand it over (io_uring:
  *        See Note [Submissions]), else to an OS thread of the blocking pool; the green thread is
- *        parked meanwhile.
+ *        parked meanwhile.  What is read and written at the file's own position always goes to
+ *        the pool: read(2) and write(2) keep others from the position until they have moved it,
+ *        io_uring does not, so two at once would move the same bytes.
  *   Opening, fstat and fsync have no form that does not sleep: they begin with 2.  If there is no
  *   OS thread to be had at all, the call is made where it is.
  *   A plain OS thread makes the plain call.
@@ -25,7 +27,7 @@
 
 #include <stdbool.h>
 
-enum { FILE_COPY_MOST = 1 << 20 };
+enum { FILE_COPY_MOST = 1 << 20, FILE_CALL_MOST = 1 << 30 };
 
 /* fileCall -- a count, 0, an fd (FileOpen), or -E...; no deadline.  A read of one part at an offset
  * is short only at the file's end. */

@@ -41,13 +41,14 @@ static inline bool streamCallsWork(void)
 }
 
 /* streamCallFlush -- who closes a number of that kind, once those who wait for it have been told,
- * and how many these were: what they gave away means the file that it still is, and ends soon. */
+ * and how many these were: what was given away, be it of a file, means what the number still is;
+ * what those who were told gave away for a stream ends soon. */
 void streamCallFlushSlow(int fd);
 
 static inline void streamCallFlush(int fd, uint32_t kind, uint32_t told)
 {
-    if (UNLIKELY(streamCallsWork()) && (kind & FdStream) != 0)
-        streamCallFlushSlow(told == 0 ? -1 : fd);
+    if (UNLIKELY(streamCallsWork()))
+        streamCallFlushSlow(told == 0 || (kind & FdStream) == 0 ? -1 : fd);
 }
 
 /* streamCallReceive, streamCallSend -- anybody, if they work: a count, -E..., or STREAM_PLAINLY. */

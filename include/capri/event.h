@@ -39,7 +39,7 @@ typedef enum Lifetime { OneShot = 0, MultiShot = 1 } Lifetime;
 
 /* FdKey -- names one registration for ever: all zeroes name none. */
 typedef struct FdKey {
-    uint64_t unique; /* per manager, never given out again */
+    uint64_t unique; /* never given out again, by no manager of the process */
     int fd;
 } FdKey;
 
@@ -148,8 +148,8 @@ CAPRI_EXPORT int eventManagerStep(EventManager *manager, int64_t timeout_ns)
 CAPRI_EXPORT int eventManagerRun(EventManager *manager) CAPRI_NAME(eventManagerRun);
 CAPRI_EXPORT void eventManagerStop(EventManager *manager) CAPRI_NAME(eventManagerStop);
 
-/* eventManagerWake -- any OS thread, signal handlers: end the present or next sleep in
- * eventManagerStep. */
+/* eventManagerWake -- any OS thread, signal handlers: end the sleep of the present or next
+ * eventManagerStep.  A step that does not sleep uses it up as well. */
 CAPRI_EXPORT void eventManagerWake(EventManager *manager) CAPRI_NAME(eventManagerWake);
 
 /* eventManagerFd -- an fd that polls readable when a step has something to do, be it a timer: for a

@@ -29,7 +29,12 @@ extern "C" {
 CAPRI_EXPORT int fdAdopt(int fd) CAPRI_NAME(fdAdopt);
 
 /* closeFd -- everyone who waits for fd gets -EBADF and never touches the number again, then
- * close(2). Returns close's result (-EBADF if it was not open).
+ * close(2). Returns close's result (-EBADF if it was not open).  A socket that was told to linger
+ * (SO_LINGER) is closed by an OS thread of the pool while the green thread waits; in a callback, a
+ * task or a transaction, where nobody may wait, it holds up the OS thread that calls.
+ * Calls on files (capri/file.h; fdRead and its kin on a file) are not waits: they are neither ended
+ * nor waited for, so let them end first.  One that has not begun works on whatever the number means
+ * by then.
  * closeFdWith -- the same with a closing function of yours, called exactly once on this thread with
  * no lock held; its result is returned. Source: GHC.Conc.closeFdWith; differs: the order (waiters
  * first). */
@@ -46,7 +51,8 @@ CAPRI_EXPORT ssize_t fdReadv(int fd, const struct iovec *parts, int count) CAPRI
 CAPRI_EXPORT ssize_t fdWritev(int fd, const struct iovec *parts, int count) CAPRI_NAME(fdWritev);
 
 /* recv(2), send(2) and their kin; MSG_NOSIGNAL is added, MSG_DONTWAIT makes them try once
- * (-EAGAIN). */
+ * (-EAGAIN).  On a datagram socket that is shut for reading what came before is received, then 0,
+ * as a call that blocks says. */
 CAPRI_EXPORT ssize_t fdRecv(int fd, void *buffer, size_t size, int flags) CAPRI_NAME(fdRecv);
 CAPRI_EXPORT ssize_t fdSend(int fd, const void *buffer, size_t size, int flags) CAPRI_NAME(fdSend);
 CAPRI_EXPORT ssize_t fdRecvFrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *from,
@@ -101,7 +107,8 @@ CAPRI_EXPORT int fdListenMany(const struct sockaddr *address, socklen_t size, in
                               int count, int *fds) CAPRI_NAME(fdListenMany);
 
 /* fdAccept -- the next connection's fd, or -E...; -EMFILE and -ENFILE leave the connection in the
- * queue. address, size: as in accept(2), may be NULL. */
+ * queue, -EINVAL: it does not listen, or was shut down.  address, size: as in accept(2), may be
+ * NULL. */
 CAPRI_EXPORT int fdAccept(int fd, struct sockaddr *address, socklen_t *size) CAPRI_NAME(fdAccept);
 CAPRI_EXPORT int fdAcceptUntil(int fd, struct sockaddr *address, socklen_t *size,
                                int64_t deadline_ns) CAPRI_NAME(fdAcceptUntil);
@@ -114,7 +121,8 @@ CAPRI_EXPORT int fdConnect(int fd, const struct sockaddr *address, socklen_t siz
 CAPRI_EXPORT int fdConnectUntil(int fd, const struct sockaddr *address, socklen_t size,
                                 int64_t deadline_ns) CAPRI_NAME(fdConnectUntil);
 
-/* fdShutdown -- shutdown(2). */
+/* fdShutdown -- shutdown(2): whoever reads what is shut for reading gets the end, whoever accepts
+ * there -EINVAL. */
 CAPRI_EXPORT int fdShutdown(int fd, int how) CAPRI_NAME(fdShutdown);
 
 #ifdef __cplusplus

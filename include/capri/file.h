@@ -1,10 +1,12 @@
 /* capri/file.h -- files: reading, writing and opening them holds up no other green thread.
  *
  * What the page cache has, and files in memory (tmpfs, memfd_create), is copied at once, without
- * leaving the core.  Anything else is done by an
- * OS thread of a bounded pool (RtsConfig.blocking_threads) while the green thread is parked; a
- * plain OS thread makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same
- * with regular files, at the file's own position.
+ * leaving the core.  Anything else is done while the green thread is parked, by the kernel on
+ * io_uring, else by an OS thread of a bounded pool (RtsConfig.blocking_threads); a plain OS thread
+ * makes the plain call.  fdRead, fdWrite and their kin of capri/fd.h do the same with regular
+ * files, at the file's own position, and with the pool on any back-end: calls made at the same
+ * time move it one after the other, as those of read(2) and write(2) do.
+ * Close an fd once no call on it as a file is under way: see closeFd.
  * A result >= 0 is a count, a negative one -errno.  EINTR is retried inside.  A call without a
  * deadline is not cut short by a cancelled runtime: somebody may be writing into its buffer.
  */
@@ -23,9 +25,9 @@ extern "C" {
 
 struct stat;
 
-/* fdOpen -- open(2): close-on-exec is added, and what it opens is adopted (see fdAdopt).
- * Returns the fd or -E....  A FIFO opens when it has a peer; it keeps an OS thread of the pool busy
- * until then. */
+/* fdOpen -- open(2): close-on-exec is added, and what it opens is adopted (see fdAdopt), unless
+ * with O_PATH.  Returns the fd or -E....  A FIFO opens when it has a peer; it keeps an
+ * OS thread of the pool busy until then. */
 CAPRI_EXPORT int fdOpen(const char *path, int flags, mode_t mode) CAPRI_NAME(fdOpen);
 
 /* fdOpenUntil -- likewise, giving up with -ETIMEDOUT when rtsNow() reaches deadline_ns, or with

@@ -372,12 +372,14 @@ static void cancelAll(BackendState *state)
 static void closeIOUring(BackendState *state)
 {
     const Allocator *allocator = state->allocator;
-    if (state->process == getpid()) { /* else it is the parent's, and not to be touched */
+    if (state->process == getpid()) {
         spinLock(&state->lock);
         cancelAll(state);
         spinUnlock(&state->lock);
+        ringClose(&state->ring);
+    } else { /* it is the parent's, and not to be touched */
+        ringAbandon(&state->ring);
     }
-    ringClose(&state->ring);
     for (int i = 0; i < REQUEST_CHUNKS; i++)
         memoryRelease(allocator, RELAXED_LOAD(&state->chunks[i]), REQUEST_CHUNK * sizeof(Request),
                       CACHE_LINE);

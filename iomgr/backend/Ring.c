@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Younger than the headers we are built with: a sleeping ring is no IO that is waited for. */
 #define FEAT_NO_IOWAIT (1u << 17)
@@ -58,6 +59,13 @@ void ringClose(Ring *ring)
 {
     int saved = errno;
     io_uring_queue_exit(&ring->uring);
+    errno = saved;
+}
+
+void ringAbandon(Ring *ring)
+{
+    int saved = errno;
+    close(ring->uring.ring_fd);
     errno = saved;
 }
 

@@ -32,6 +32,10 @@ typedef struct Ring {
 int ringOpen(Ring *ring, uint32_t entries, uint32_t completions);
 void ringClose(Ring *ring);
 
+/* ringAbandon -- in a child that inherited it: closes the child's number.  The mappings were not
+ * inherited: where they were anything may lie by now. */
+void ringAbandon(Ring *ring);
+
 /* ringFree -- places for submissions.  ringPending -- submissions the kernel has not taken yet. */
 static inline uint32_t ringPending(const Ring *ring)
 {

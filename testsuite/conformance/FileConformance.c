@@ -287,6 +287,90 @@ GREEN_TEST(FileCall, thatSleepsIsMadeElsewhere)
     CHECK_EQ(closeFd(fd) + closeFd(made) + unlink(name), 0);
 }
 
+enum { RECORD = 100, RECORDS = 50 };
+
+typedef struct Clerk {
+    int fd;
+    char mark;
+} Clerk;
+
+static void *writeRecords(void *env)
+{
+    const Clerk *clerk = env;
+    char record[RECORD];
+    memset(record, clerk->mark, sizeof record);
+    for (int i = 0; i < RECORDS; i++)
+        CHECK_EQ(fdWrite(clerk->fd, record, sizeof record), sizeof record);
+    return NULL;
+}
+
+/* Goal: who writes at the file's own position writes over nobody; no ring makes such a call. */
+GREEN_TEST(FileCall, oneAtATimeMovesThePosition)
+{
+    char record[RECORD];
+    int fd = newFile(0), seen[2] = {0, 0};
+    uint64_t before = submitted();
+    Clerk clerks[2] = {{fd, 0}, {fd, 1}};
+    Thread *first = greenFork(writeRecords, &clerks[0]);
+    Thread *second = greenFork(writeRecords, &clerks[1]);
+    greenJoin(first);
+    greenJoin(second);
+    CHECK_EQ(submitted(), before);
+    CHECK_EQ(lseek(fd, 0, SEEK_CUR), 2 * RECORDS * RECORD);
+    CHECK_EQ(lseek(fd, 0, SEEK_SET), 0);
+    CHECK_EQ(fdFsync(fd), 0);
+    CHECK_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    before = submitted();
+    for (int i = 0; i < 2 * RECORDS; i++) {
+        CHECK_EQ(fdRead(fd, record, sizeof record), sizeof record);
+        for (int k = 1; k < RECORD; k++)
+            CHECK_EQ(record[k], record[0]);
+        seen[(int)record[0]]++;
+    }
+    CHECK_EQ(submitted(), before);
+    CHECK(seen[0] == RECORDS && seen[1] == RECORDS);
+    CHECK_EQ(closeFd(fd), 0);
+}
+
+static void *writeSecret(void *env)
+{
+    CHECK_EQ(fdPwrite(*(int *)env, "secret", 6, 0), 6);
+    return NULL;
+}
+
+static void *closeUnderCall(void *env)
+{
+    (void)env;
+    for (int adopted = 0; adopted < 2; adopted++) {
+        char bytes[7] = "";
+        int fd = newFile(0), number = fd, copy = dup(fd), other = newFile(0);
+        if (adopted != 0)
+            CHECK_EQ(fdAdopt(fd), 0);
+        Thread *thread = greenFork(writeSecret, &number);
+        while (threadStatus(thread).state == ThreadReady)
+            threadYield();
+        CHECK_EQ(closeFd(fd), 0);
+        CHECK_EQ(fcntl(other, F_DUPFD_CLOEXEC, fd), fd);
+        greenJoin(thread);
+        CHECK_EQ(pread(other, bytes, 6, 0), 0);
+        CHECK_EQ(pread(copy, bytes, 6, 0), 6);
+        CHECK_EQ(strcmp(bytes, "secret"), 0);
+        CHECK_EQ(closeFd(fd) + closeFd(copy) + closeFd(other), 0);
+    }
+    return NULL;
+}
+
+/* Goal: a call that the ring has been given keeps its file, whoever gets the number next.  On one
+ * core: nobody polls between the call and the close. */
+TEST(FileCall, thatIsUnderWayKeepsItsFile)
+{
+    RtsConfig config = {.capabilities = 1, .backend = testArg("--backend")};
+    CHECK_EQ(rtsInit(&config), 0);
+    if (capabilities.items[0]->manager.backend->submit != NULL)
+        greenJoin(greenFork(closeUnderCall, NULL));
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+}
+
 /* ---- files in memory ------------------------------------------------------------------------- */
 
 /* Each call moves 100 bytes at a place where nothing was before: no page, so nothing to be cached.

@@ -288,8 +288,28 @@ TEST(FdAwait, thePeersEndInsideTheAddIsRemembered)
     mockOnChange(manager.state, eventInside, &events);
     CHECK_EQ(park(&reader, 5, FdAdopted, FdRead), 1);
     CHECK_EQ(pthread_join(rescuer, NULL), 0);
+    mockOnChange(manager.state, NULL, NULL);
+    CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, 0, 2), 1);
+    CHECK_EQ(mockChangeCount(manager.state), 1);
+    eventManagerClose(&manager);
+}
+
+/* Goal: who has tried in vain is not told of the end: See Note [Fd slot's end]. */
+TEST(FdAwait, thePeersEndIsDoubted)
+{
+    Watcher reader;
+    openOn(&backendMock);
+    CHECK_EQ(park(&reader, 5, FdAdopted, FdRead), 0);
+    CHECK(mockDeliverFd(manager.state, 5, EventRead | EventPeerClosed));
+    CHECK_EQ(look(), 1);
     uint32_t edges = eventManagerEdges(&manager, 5, FdRead);
-    CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, edges, 1), 1);
+    CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, edges, 1), 0);
+    checkLast(2, MockModify, WatchEdge, both, 0); /* the kernel looks again, and finds no end */
+    CHECK(mockDeliverFd(manager.state, 5, EventRead));
+    CHECK_EQ(look(), 1);
+    CHECK_EQ(eventManagerEdges(&manager, 5, FdRead), edges + 1);
+    CHECK_EQ(watcherAwait(&manager, &reader, 5, FdAdopted, FdRead, edges + 1, 1), 0);
+    CHECK_EQ(mockChangeCount(manager.state), 2); /* no bit stuck */
     eventManagerClose(&manager);
 }
 

@@ -1,6 +1,8 @@
 /* FdCloseTest.c -- closeFd: waiters first, then the number; whoever gets it next is not touched. */
 #include "testsuite/support/Runtime.h"
 
+#include <capri/event.h>
+
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -253,6 +255,52 @@ static void *meetNewcomer(void *env)
 TEST(FdClose, newcomersAreNotForgotten)
 {
     runEverywhere(meetNewcomer);
+}
+
+/* ---- lingering ------------------------------------------------------------------------------- */
+
+static uint32_t lingering_closed;
+
+static int closeInCallback(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    (void)manager;
+    (void)env;
+    if ((events & EventClose) == 0 && threadSelf() != NULL) { /* a stack that could wait */
+        CHECK_EQ(closeFd(key.fd), 0);
+        lingering_closed++;
+    }
+    return 0;
+}
+
+static void *closeLingering(void *env)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 1};
+    int pair[2];
+    (void)env;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    CHECK_EQ(setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    CHECK_EQ(
+        registerFd(capabilityManager(), closeInCallback, NULL, pair[0], EventRead, MultiShot, NULL),
+        0);
+    CHECK_EQ(write(pair[1], "x", 1), 1);
+    while (lingering_closed == 0)
+        threadSafepoint();
+    CHECK_EQ(lingering_closed, 1);
+    CHECK_EQ(read(pair[1], &(char){0}, 1), -1);
+    CHECK_EQ(closeFd(pair[1]), 0);
+    return NULL;
+}
+
+/* Goal: a callback that runs on a thread's stack does not wait there for a lingering close. */
+TEST(FdClose, aCallbackDoesNotWaitForLingering)
+{
+    for (int i = 0; i < 2; i++) {
+        RtsConfig config = {.capabilities = 1, .backend = backends[i]};
+        lingering_closed = 0;
+        CHECK_EQ(rtsInit(&config), 0);
+        greenJoin(greenFork(closeLingering, NULL));
+        greenStop();
+    }
 }
 
 /* ---- closing while others come to wait ------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 enum { FILE_BYTES = 300 * 1000 };
@@ -80,6 +81,29 @@ TEST(FdPread, readsAnyPlace)
     greenStart(1);
     readPlaces(NULL); /* on a plain OS thread */
     greenStop();
+}
+
+static void *openPath(void *env)
+{
+    struct stat about, same;
+    (void)env;
+    int fd = fdOpen("/tmp", O_PATH | O_DIRECTORY, 0);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(fdStat(fd, &about), 0);
+    CHECK_EQ(stat("/tmp", &same), 0);
+    CHECK_EQ(about.st_ino, same.st_ino);
+    CHECK_EQ(fdRead(fd, buffer, 1), -EBADF);
+    CHECK_EQ(closeFd(fd), 0);
+    return NULL;
+}
+
+/* Goal: what names a place only is opened, and left as it is. */
+TEST(FdOpen, ofAPath)
+{
+    uint32_t before = fdsOpen();
+    greenRun(1, openPath, NULL);
+    CHECK_EQ(fdsOpen(), before);
 }
 
 static void *refuseBad(void *env)
@@ -291,6 +315,52 @@ TEST(FdPread, whatIsInMemoryNeedsNoPool)
     CHECK_EQ(rtsInit(&config), 0);
     greenJoin(greenFork(readWarm, NULL));
     greenStop();
+}
+
+/* ---- more than one system call moves --------------------------------------------------------- */
+
+enum { PIECE = 16 << 20 };
+static const size_t big_size = (UINT64_C(1) << 31) + PIECE;
+
+/* So many bytes in the memory of a few. */
+static char *mapBig(void)
+{
+    int memory = memfd_create("capri", MFD_CLOEXEC);
+    CHECK_EQ(ftruncate(memory, PIECE), 0);
+    char *big = mmap(NULL, big_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(big != MAP_FAILED);
+    for (size_t at = 0; at < big_size; at += PIECE)
+        CHECK_EQ(mmap(big + at, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory, 0),
+                 big + at);
+    close(memory);
+    return big;
+}
+
+/* /dev/full has zeroes without end, and does not say what it can do at once. */
+static void *readBig(void *env)
+{
+    int fd = open("/dev/full", O_RDONLY | O_CLOEXEC);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(fdPread(fd, env, big_size, 0), big_size);
+    close(fd);
+    return NULL;
+}
+
+/* Goal: less is read only at a file's end, on a green thread and on a plain OS thread. */
+TEST(FdPread, readsMoreThanOneCallDoes)
+{
+    if (testUnderValgrind())
+        SKIP("too much for valgrind");
+    const char *backends[] = {"epoll", "uring"};
+    char *big = mapBig();
+    readBig(big);
+    for (int i = 0; i < 2; i++) {
+        RtsConfig config = {.capabilities = 1, .backend = backends[i]};
+        CHECK_EQ(rtsInit(&config), 0);
+        greenJoin(greenFork(readBig, big));
+        greenStop();
+    }
+    munmap(big, big_size);
 }
 
 TEST(FdPread, withoutARuntime)

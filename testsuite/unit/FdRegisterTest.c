@@ -174,6 +174,34 @@ TEST(FdRegister, refusedToBeArmedAgain)
     eventManagerClose(&on);
 }
 
+static void unregisterRefused(EventManager *manager, Caller *caller)
+{
+    Caller *other = caller->other;
+    mockFail(manager->state, 5, -ENOMEM);
+    caller->answer = unregisterFd(manager, other->key);
+    caller->then = NULL;
+}
+
+/* Goal: who is running when the kernel refuses hears that, and not that fd was closed. */
+TEST(FdRegister, refusedWhileItIsCalled)
+{
+    for (int alone = 0; alone <= 1; alone++) {
+        Caller writer = {0}, reader = {.then = unregisterRefused, .other = &writer};
+        openOn(alone != 0);
+        CHECK_EQ(reg(&reader, EventRead, MultiShot), 0);
+        CHECK_EQ(reg(&writer, EventWrite, MultiShot), 0);
+        CHECK(mockDeliverFd(on.state, 5, EventRead));
+        look();
+        CHECK_EQ(reader.answer, 1);
+        CHECK_EQ(reader.calls, 1);
+        CHECK_EQ(reader.closes, 1);
+        CHECK_EQ(reader.close_events, EventRead | EventClose | EventError);
+        CHECK_EQ(writer.calls + writer.closes, 0);
+        CHECK_EQ(on.registered, 0);
+        eventManagerClose(&on);
+    }
+}
+
 TEST(FdRegister, goneWhenItIsArmedAgain)
 {
     const int errors[] = {-ENOENT, -EBADF, -EPERM};

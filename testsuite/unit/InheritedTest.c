@@ -8,6 +8,12 @@
 
 #include <capri/timeout.h>
 
+#ifdef CAPRI_URING
+#include "iomgr/backend/IOUring.h"
+#endif
+
+#include <sys/mman.h>
+
 static const char *const backends[] = {"epoll", "poll", "uring"};
 
 typedef struct Inherited {
@@ -118,6 +124,80 @@ TEST(Inherited, isRefusedAndFreed)
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++)
         inheritOn(backends[i]);
 }
+
+typedef struct Heir {
+    EventManager *manager;
+    const char *backend;
+} Heir;
+
+/* What the child maps may lie where the parent's ring was. */
+static void makeThenFree(void *env)
+{
+    const Heir *heir = env;
+    EventManagerConfig config = {.backend = heir->backend};
+    EventManager *own;
+    Caller caller = {0};
+    int ends[2];
+    CHECK_EQ(eventManagerNew(&config, &own), 0);
+    pipeOpen(ends);
+    CHECK_EQ(callerRegister(own, &caller, ends[0], EventRead, MultiShot), 0);
+    CHECK_EQ(eventManagerFree(heir->manager), 0);
+    byteSend(ends[1]);
+    CHECK_EQ(eventManagerStep(own, -1), 1);
+    CHECK_EQ(caller.calls, 1);
+    CHECK_EQ(eventManagerFree(own), 0);
+    pairClose(ends);
+}
+
+/* Goal: freeing the parent's leaves a manager alone that the child has made before. */
+TEST(Inherited, isFreedAfterOnesOwnWasMade)
+{
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        Heir heir = {.backend = backends[i]};
+        EventManagerConfig config = {.backend = backends[i]};
+        CHECK_EQ(eventManagerNew(&config, &heir.manager), 0);
+        expectChild(makeThenFree, &heir);
+        CHECK_EQ(eventManagerFree(heir.manager), 0);
+    }
+}
+
+#ifdef CAPRI_URING
+
+/* A page of the child's own at that address, which nobody has mapped. */
+static char *mapPage(const void *at)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *wanted = (void *)((uintptr_t)at & ~(size - 1));
+    char *page = mmap(wanted, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    CHECK_EQ(page, wanted);
+    *page = 'x';
+    return page;
+}
+
+static void freeAmongPages(void *env)
+{
+    EventManager *manager = env;
+    const struct io_uring *ring = &manager->state->ring.uring;
+    char *queue = mapPage(ring->sq.ring_ptr), *entries = mapPage(ring->sq.sqes);
+    CHECK_EQ(eventManagerFree(manager), 0);
+    CHECK_EQ(*queue, 'x');
+    CHECK_EQ(*entries, 'x');
+}
+
+/* Goal: where the parent has its queues the child's memory stays. */
+TEST(Inherited, leavesTheChildsMemory)
+{
+    EventManagerConfig config = {.backend = "uring"};
+    EventManager *manager;
+    if (ringsRefused())
+        SKIP("no rings here");
+    CHECK_EQ(eventManagerNew(&config, &manager), 0);
+    expectChild(freeAmongPages, manager);
+    CHECK_EQ(eventManagerFree(manager), 0);
+}
+
+#endif
 
 static void findItBusy(void *env)
 {

@@ -90,7 +90,7 @@ TEST(Registration, forgettingInEveryState)
                 if (state >= 2)
                     CHECK(registrationBegin(&slot, ME) == &at);
                 if (state == 3)
-                    CHECK(registrationClose(&slot) == NULL);
+                    CHECK(registrationClose(&slot, 0) == NULL);
                 CHECK_EQ(registrationForget(&slot, 8, caller, &freed), 0);
                 bool over = lifetime == OneShot; /* before it was called */
                 int expected = state < 2 ? 1 : caller == OTHER ? -EINPROGRESS : over ? 0 : 1;
@@ -122,10 +122,10 @@ TEST(Registration, closingInEveryState)
     linkIn(&waiting);
     linkIn(&selected);
     CHECK(registrationSelect(&slot, EventWrite));
-    Registration *closed = registrationClose(&slot);
+    Registration *closed = registrationClose(&slot, 0);
     CHECK(closed == &waiting && waiting.next == &selected && selected.next == NULL);
     CHECK(registrationSane(&slot));
-    CHECK(registrationClose(&slot) == NULL); /* a second close finds nobody new */
+    CHECK(registrationClose(&slot, 0) == NULL); /* a second close finds nobody new */
     CHECK(registrationFinish(&slot, &once));
     CHECK_EQ(once.state, RegistrationGone); /* it has had its one call */
     CHECK(registrationFinish(&slot, &always));

@@ -187,6 +187,47 @@ TEST(Standalone, onlyItsOwnKind)
     eventManagerClose(&shared);
 }
 
+static EventManager *makeOne(const char *backend)
+{
+    EventManagerConfig config = {.backend = backend};
+    EventManager *made;
+    CHECK_EQ(eventManagerNew(&config, &made), 0);
+    return made;
+}
+
+/* Goal: a key that another manager gave, living or gone, names nothing here. */
+TEST(Standalone, keysAreTheirManagersOwn)
+{
+    enum { MANY = 10000 };
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        EventManager *one = makeOne(backends[i]), *other = makeOne(backends[i]);
+        Caller first = {0}, second = {0}, last = {0};
+        int ends[2];
+        pipeOpen(ends);
+        CHECK_EQ(callerRegister(one, &first, ends[0], EventRead, MultiShot), 0);
+        CHECK_EQ(callerRegister(other, &second, ends[0], EventRead, MultiShot), 0);
+        CHECK_NE(first.key.unique, second.key.unique);
+        CHECK_EQ(unregisterFd(other, first.key), 0);
+        CHECK_EQ(unregisterFd(one, second.key), 0);
+        for (int round = 0; round < MANY; round++) { /* further than the numbers of `other` */
+            CHECK_EQ(callerRegister(one, &last, ends[0], EventRead, MultiShot), 0);
+            CHECK_EQ(unregisterFd(other, last.key), 0);
+            CHECK_EQ(unregisterFd(one, last.key), 1);
+        }
+        byteSend(ends[1]);
+        CHECK_EQ(eventManagerStep(other, 0), 1);
+        CHECK_EQ(second.calls, 1);
+        CHECK_EQ(eventManagerFree(other), 0);
+        other = makeOne(backends[i]);
+        CHECK_EQ(callerRegister(other, &last, ends[0], EventRead, MultiShot), 0);
+        CHECK_EQ(unregisterFd(other, second.key), 0);
+        CHECK_EQ(unregisterFd(one, first.key), 1);
+        CHECK_EQ(unregisterFd(other, last.key), 1);
+        CHECK_EQ(eventManagerFree(one) + eventManagerFree(other), 0);
+        pairClose(ends);
+    }
+}
+
 /* ---- stepping -------------------------------------------------------------------------------- */
 
 static void stepInside(EventManager *manager, Caller *caller)
@@ -236,6 +277,24 @@ static void stopIt(EventManager *manager, Caller *caller)
 {
     (void)caller;
     eventManagerStop(manager);
+}
+
+/* Goal: a wake is for the next step, be it one that does not sleep. */
+TEST(Standalone, aStepUsesUpAWake)
+{
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        EventManager *manager = makeOne(backends[i]);
+        EventManagerStats stats;
+        eventManagerWake(manager);
+        CHECK_EQ(eventManagerStep(manager, 0), 0);
+        eventManagerStats(manager, &stats);
+        CHECK_EQ(stats.wakeups, 1);
+        eventManagerWake(manager);
+        CHECK_EQ(eventManagerStep(manager, -1), 0); /* for ever, were it not for that */
+        eventManagerStats(manager, &stats);
+        CHECK_EQ(stats.wakeups, 2);
+        CHECK_EQ(eventManagerFree(manager), 0);
+    }
 }
 
 TEST(Standalone, runAndStop)
