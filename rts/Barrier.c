@@ -35,7 +35,8 @@ enum { BARRIER_LAST = 16 }; /* an attempt's answer: the caller is the last */
 
 static int attemptWait(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
-    uint32_t waiting = RELAXED_LOAD(&queue->state);
+    /* In a fork's child those who waited are lost, and the state is as they left it. */
+    uint32_t waiting = queue->first == NULL ? 0 : RELAXED_LOAD(&queue->state);
     (void)waiter;
     if (waiting + 1 < RELAXED_LOAD(&queue->spare)) {
         RELAXED_STORE(&queue->state, waiting + 1);

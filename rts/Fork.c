@@ -45,6 +45,12 @@ static struct {
     Capability *own; /* under lock: the forking green thread's, or NULL */
 } forking;
 
+/* Changed in a fork's child, before there is anybody else. */
+static struct {
+    uint32_t count;
+    uint64_t survivor;
+} forks;
+
 int64_t fork_patience_ns = FORK_PATIENCE_NS;
 
 /* Under the fork lock.  ForkBroken: nothing is held. */
@@ -170,6 +176,8 @@ static void surviveInChild(void)
     ForkWay way = forking.way;
     Capability *own = way == ForkGreen ? forking.own : NULL;
     RELAXED_STORE(&forking.lock, 0);
+    forks.count++;
+    forks.survivor = own != NULL && own->current != NULL ? ((Thread *)own->current)->id : 0;
     worldSurvive();
     if (way == ForkGreen || way == ForkOutside) {
         Capability *kept = own != NULL ? own : capabilities.items[0];
@@ -185,6 +193,16 @@ static void surviveInChild(void)
         workerForget();
         startupBreak();
     }
+}
+
+uint32_t forkCount(void)
+{
+    return forks.count;
+}
+
+uint64_t forkSurvivor(void)
+{
+    return forks.survivor;
 }
 
 static void registerHandlers(void)

@@ -32,4 +32,9 @@ extern int64_t fork_patience_ns;
 /* forkWatch -- register the handlers with the C library; once a process. */
 void forkWatch(void);
 
+/* forkCount, forkSurvivor -- how many forks this process is away from its first ancestor; the id of
+ * the green thread that the last one has left, 0: it left a plain OS thread. */
+uint32_t forkCount(void);
+uint64_t forkSurvivor(void);
+
 #endif

@@ -322,15 +322,16 @@ void interruptEndSlow(Thread *thread, uint64_t id, Capability *here)
 }
 
 /* Only what waits for no answer stays: whoever waited is gone with its stack. */
-void interruptSurvived(Thread *thread)
+void interruptSurvived(Thread *thread, bool lives)
 {
-    Interrupts word = RELAXED_LOAD(&thread->interrupts);
+    Interrupts kept = RELAXED_LOAD(&thread->interrupts) & (UNCAUGHT | INTERRUPTS_TASK);
     Interrupt *oldest = oldestOf(thread), *at = oldest, *next;
-    RELAXED_STORE(&thread->interrupts, (word & (UNCAUGHT | INTERRUPTS_TASK)) | LOCK);
+    RELAXED_STORE(&thread->interrupts, (lives ? kept : 0) | LOCK);
     for (bool more = oldest != NULL; more; at = next) {
         next = at->next;
         more = next != oldest;
-        if (at->claim == NULL)
+        RELAXED_STORE(&at->place, InterruptOwn);
+        if (lives && at->claim == NULL)
             append(thread, at);
     }
     unlockThread(thread);

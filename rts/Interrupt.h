@@ -116,8 +116,10 @@ static inline void interruptEnd(Thread *thread, uint64_t id, Capability *here)
         interruptEndSlow(thread, id, here);
 }
 
-/* interruptSurvived -- the child of a fork, on the thread that survives. */
-void interruptSurvived(Thread *thread);
+/* interruptSurvived -- the child of a fork, while all stacks are there still.  What was thrown by
+ * those who waited for that is nobody's; of the thread that lives what others own stays pending, of
+ * one that is lost nothing. */
+void interruptSurvived(Thread *thread, bool lives);
 
 /* MaskedInCall -- a masking state beside those of capri/interrupt.h.  See Note [Interrupted
  * calls]. */

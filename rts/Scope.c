@@ -11,7 +11,10 @@
  *   let go of it yet.
  *   `failure` is set once; who sets it posts to all that are there, and who adds a child later
  *   finds it.
+ *   A child that forks the process is there without its owner, whose stack is gone; the scope is
+ *   in memory of its own, says that it is lost, and stays as it is: nobody is left to end it.
  */
+#include "rts/Fork.h"
 #include "rts/Interrupt.h"
 #include "rts/Startup.h"
 
@@ -35,10 +38,18 @@ struct Scope {
     int failure;         /* under the lock; 0: none yet */
     Child *children;     /* likewise: newest first */
     Thread *owner;       /* constant; NULL: a plain OS thread */
+    uint64_t owner_id;   /* constant; 0: likewise */
+    uint32_t forks;      /* constant: forkCount when it began */
     Interrupt interrupt; /* the owner's */
     bool body_ended;     /* under the lock */
     bool posted;         /* likewise: the owner's interrupt */
 };
+
+/* Its owner has not survived a fork: See Note [Scope children]. */
+static bool isLost(const Scope *scope)
+{
+    return UNLIKELY(scope->forks != forkCount()) && scope->owner_id != forkSurvivor();
+}
 
 static void postTo(Child *child)
 {
@@ -62,6 +73,8 @@ static void endAll(Scope *scope)
 
 static void fail(Scope *scope, int failure)
 {
+    if (isLost(scope))
+        return;
     spinLock(&scope->lock);
     if (scope->failure == 0) {
         scope->failure = failure;
@@ -96,6 +109,8 @@ int scopeFork(Scope *scope, const ThreadAttributes *attributes, ScopeChildFn *fn
     Thread *thread;
     if (scope == NULL || fn == NULL)
         return -EINVAL;
+    if (isLost(scope))
+        return -ECANCELED;
     Child *child = memoryAllocate(startupAllocator(), sizeof *child, CACHE_LINE);
     if (child == NULL)
         return -ENOMEM;
@@ -168,27 +183,45 @@ static bool joinAll(Scope *scope)
     return undisturbed;
 }
 
+static int runScope(Scope *scope, ScopeFn *fn, void *env)
+{
+    int result = fn(scope, env);
+    if (result < 0)
+        fail(scope, result);
+    spinLock(&scope->lock);
+    scope->body_ended = true;
+    bool posted = scope->posted;
+    spinUnlock(&scope->lock);
+    if (posted) {
+        interruptWithdraw(scope->owner, &scope->interrupt);
+        interruptForget(scope->owner, scope);
+    }
+    bool undisturbed = joinAll(scope);
+    if (!undisturbed)
+        return -ECANCELED;
+    return scope->failure != 0 ? scope->failure : result;
+}
+
 int scopeRun(ScopeFn *fn, void *env)
 {
-    Scope scope = {.lock = SPIN_LOCK_INIT, .owner = scheduleSelf()};
+    Thread *self = scheduleSelf();
     if (fn == NULL)
         return -EINVAL;
     if (scheduleInStep(scheduleHere()))
         return -EPERM;
-    scope.interrupt = (Interrupt){.code = InterruptScope, .payload = &scope};
-    int result = fn(&scope, env);
-    if (result < 0)
-        fail(&scope, result);
-    spinLock(&scope.lock);
-    scope.body_ended = true;
-    bool posted = scope.posted;
-    spinUnlock(&scope.lock);
-    if (posted) {
-        interruptWithdraw(scope.owner, &scope.interrupt);
-        interruptForget(scope.owner, &scope);
-    }
-    bool undisturbed = joinAll(&scope);
-    if (!undisturbed)
-        return -ECANCELED;
-    return scope.failure != 0 ? scope.failure : result;
+    int entered = startupVisit();
+    if (entered != 0)
+        return entered;
+    Scope *scope = memoryAllocate(startupAllocator(), sizeof *scope, CACHE_LINE);
+    startupVisitEnd();
+    if (scope == NULL)
+        return -ENOMEM;
+    *scope = (Scope){.lock = SPIN_LOCK_INIT,
+                     .owner = self,
+                     .owner_id = self == NULL ? 0 : RELAXED_LOAD(&self->id),
+                     .forks = forkCount()};
+    scope->interrupt = (Interrupt){.code = InterruptScope, .payload = scope};
+    int result = runScope(scope, fn, env);
+    memoryRelease(startupAllocator(), scope, sizeof *scope, CACHE_LINE);
+    return result;
 }

@@ -101,14 +101,14 @@ void threadSurvived(Thread *thread)
 {
     uint64_t ended = RELAXED_LOAD(&thread->ended);
     forgetWaits(thread);
-    interruptSurvived(thread);
+    interruptSurvived(thread, true);
     RELAXED_STORE(&thread->ended, ended & (WATCH_GENERATION | WATCH_MARK));
 }
 
 bool threadLost(Thread *thread)
 {
     forgetWaits(thread);
-    RELAXED_STORE(&thread->interrupts, 0);
+    interruptSurvived(thread, false);
     if (!threadIsTask(thread) && thread->stack != NULL)
         threadSlotLost(thread->stack);
     thread->stack = NULL;

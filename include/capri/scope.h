@@ -45,7 +45,8 @@ typedef int ScopeChildFn(void *env);
  *
  * Returns  when all of them have ended: the first failure there was, by time; -ECANCELED: the
  *          caller was interrupted, or nobody failed but scopeCancel was called; else what fn
- *          returned.  -EINVAL (fn NULL), -EPERM (in a step of a task): fn was not called.
+ *          returned.  -EINVAL (fn NULL), -EPERM (in a step of a task), -ENOMEM, and on plain OS
+ *          threads -ENXIO, -ESHUTDOWN: fn was not called.
  * Promise  the first failure, or the caller being interrupted, interrupts all that still run with
  *          InterruptScope, each once; children never outlive the call.
  * Context  green threads and plain OS threads; the latter are never interrupted themselves.
@@ -54,7 +55,8 @@ typedef int ScopeChildFn(void *env);
 CAPRI_EXPORT int scopeRun(ScopeFn *fn, void *env) CAPRI_NAME(scopeRun);
 
 /* scopeFork -- run fn(env) in a new green thread of the scope; the body or a child may call it.
- * Returns 0; -ECANCELED: the scope is being ended; -ENOMEM, -EINVAL, -ENXIO, -ESHUTDOWN as
+ * Returns 0; -ECANCELED: the scope is being ended, or its owner is not in this process (a child of
+ * the scope has forked; it ends without telling anybody); -ENOMEM, -EINVAL, -ENXIO, -ESHUTDOWN as
  * threadFork.  attributes: as threadForkWith, or NULL. */
 CAPRI_EXPORT int scopeFork(Scope *scope, const ThreadAttributes *attributes, ScopeChildFn *fn,
                            void *env) CAPRI_NAME(scopeFork);

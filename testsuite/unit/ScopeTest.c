@@ -249,3 +249,17 @@ TEST(Scope, mayFailAndForkAtOnce)
     greenRun(1, storm, NULL);
     greenRun(2, storm, NULL);
 }
+
+/* Goal: no scope without a runtime. */
+static int neverBegun(Scope *scope, void *env)
+{
+    (void)scope;
+    (void)env;
+    CHECK(false);
+    return 0;
+}
+
+TEST(Scope, needsTheRuntime)
+{
+    CHECK_EQ(scopeRun(neverBegun, NULL), -ENXIO);
+}
