@@ -104,6 +104,7 @@ static void *makeAndWait(Transaction *tx, void *env)
         TQueue *queue = tqueueNewSTM(tx);
         tqueueWrite(tx, queue, env);
         CHECK_EQ(tqueueRead(tx, queue), env);
+        tqueueFreeSTM(tx, queue);
     }
     stmCheck(tx, tvarRead(tx, flag) != NULL);
     return env;
