@@ -216,6 +216,8 @@ static int64_t lookAtCall(Capability *capability, MonitorView *view, int64_t now
     int64_t age_ns = now_ns - view->called_ns;
     if (age_ns < CALL_GRACE_NS)
         return CALL_GRACE_NS - age_ns;
+    if (RELAXED_LOAD(&capability->mode) & CapabilityHalted)
+        return age_ns; /* it is held, or about to be */
     if ((age_ns >= CALL_MOST_NS || isMissed(capability)) && !spareIsExhausted()) {
         Worker *carrier = workerClaim(capability, word);
         if (carrier == NULL)

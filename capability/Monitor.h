@@ -23,8 +23,8 @@
  *   alarm    the futex word of a tick's sleep, of these bits:
  *            Slow  0 -> 1  Monitor  relaxed: it will sleep for more than MONITOR_TICK_USUAL_NS
  *                  1 -> 0  Monitor  relaxed: it got up
- *                  1 -> 0  caller   relaxed, then futex wake: a call begins.  One that begins just
- *                                   before 0 -> 1 is found at the next tick
+ *                  1 -> 0  caller   relaxed, then futex wake: a call begins, or is held no more.
+ *                                   One of just before 0 -> 1 is found at the next tick
  *            Stop  0 -> 1  stopper  seq_cst, then futex wake
  *
  * Note [Monitor and calls]
@@ -37,6 +37,9 @@
  *   CALL_USUAL_NS no sleep is long: so ticks find calls up to MONITOR_TICK_USUAL_NS late.  When one
  *   has been taken others follow: for CALL_KEEN_NS the Monitor looks every CALL_GRACE_NS, and what
  *   waits behind a call goes on some ten us after the grace.
+ *   While the world stands still nothing is taken, and looks at a call become rare like those at
+ *   one behind which nothing waits.  Who ends that, and has held calls, ends the Monitor's long
+ *   sleep as a new call does: they are looked at at once, or at the next tick.
  */
 #ifndef CAPABILITY_MONITOR_H
 #define CAPABILITY_MONITOR_H
@@ -114,7 +117,7 @@ static inline void monitorNote(void)
 void monitorNag(void (*nag)(void));
 void monitorNagEnd(void);
 
-/* monitorCalled -- a call that may last begins: it is looked for soon. */
+/* monitorCalled -- a call that may last begins, or may be taken again: it is looked for soon. */
 void monitorCalledSlow(void);
 
 static inline void monitorCalled(void)

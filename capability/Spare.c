@@ -26,8 +26,8 @@ static struct {
     uint32_t offered;            /* how many: also read outside, relaxed */
     uint32_t idle;               /* spares in a wait */
     uint32_t coming;             /* made, but not in their first wait yet */
-    uint32_t threads;            /* made here and not yet ended */
-    uint32_t most;               /* constant while open */
+    int32_t threads;             /* beyond one a capability: See Note [Spares] */
+    int32_t most;                /* constant while open */
     int64_t idle_ns;             /* likewise */
     const WorkerHooks *hooks;    /* likewise */
     bool open;
@@ -42,11 +42,13 @@ static void initCondition(void)
     pthread_condattr_destroy(&attributes);
 }
 
-static void forget(void)
+/* lent: a bound worker has what there is no other OS thread for. */
+static void forget(bool lent)
 {
     spares.oldest = spares.newest = NULL;
     RELAXED_STORE(&spares.offered, 0);
-    spares.idle = spares.coming = spares.threads = 0;
+    spares.idle = spares.coming = 0;
+    spares.threads = lent ? -1 : 0;
     RELAXED_STORE(&spare_exhausted, false);
 }
 
@@ -62,8 +64,8 @@ int spareStart(uint32_t most, uint32_t idle_ms, const WorkerHooks *hooks)
     if (most > SPARE_MOST)
         return -EINVAL;
     initCondition();
-    forget();
-    spares.most = most == 0 ? DEFAULT_MOST : most;
+    forget(false);
+    spares.most = most == 0 ? DEFAULT_MOST : (int32_t)most;
     spares.idle_ns = (int64_t)(idle_ms == 0 ? DEFAULT_IDLE_MS : idle_ms) * MS_NS;
     spares.hooks = hooks;
     spares.open = true;
@@ -87,11 +89,11 @@ void spareStop(void)
     pthread_mutex_unlock(&spares.lock);
 }
 
-void spareSurvive(void)
+void spareSurvive(bool lent)
 {
     spares.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     initCondition();
-    forget();
+    forget(lent);
     tellExhausted(); /* where there are to be none: See spareNone */
 }
 
@@ -178,8 +180,8 @@ bool spareAwait(Worker *worker)
         spares.coming--;
     }
     worker->capability = takeOffered();
-    if (worker->capability == NULL && spares.threads != 0)
-        spares.threads--; /* whoever made it: spares are those beyond one a capability */
+    if (worker->capability == NULL)
+        spares.threads--; /* whoever made it */
     tellExhausted();
     pthread_mutex_unlock(&spares.lock);
     return worker->capability != NULL;

@@ -8,6 +8,10 @@
  *   spare, and the Monitor tries again at each tick.  While the bound is reached and nobody is
  *   idle (`spare_exhausted`) no capability is taken from a call, and no call begins that might want
  *   that.
+ *   `threads` counts what the bound is for, OS threads beyond one a capability: those made here,
+ *   less all that have ended, be it one that began with a capability.  That one ends when a bound
+ *   worker has its capability for long: the count is below 0 then, and who is made later takes its
+ *   place.
  *   Everything is under one lock: what is done here takes microseconds anyway.  The lock passes the
  *   capability on: what its last carrier or its taker did happens before what the next one does.
  */
@@ -28,8 +32,8 @@ void spareNone(void);
 /* spareStop -- nobody offers any more: those that wait end; what was offered is forgotten. */
 void spareStop(void);
 
-/* spareSurvive -- child of a fork: there is none. */
-void spareSurvive(void);
+/* spareSurvive -- child of a fork: there is none.  lent: a bound worker has the one capability. */
+void spareSurvive(bool lent);
 
 /* spareOffer -- who owns `capability` and will not carry it: somebody else shall. */
 void spareOffer(Capability *capability);
@@ -54,7 +58,8 @@ static inline bool spareIsExhausted(void)
 
 /* What there is at the moment; for tests. */
 typedef struct SpareState {
-    uint32_t threads, idle, offered;
+    int32_t threads;
+    uint32_t idle, offered;
 } SpareState;
 
 SpareState spareState(void);

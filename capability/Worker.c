@@ -457,7 +457,7 @@ void workerSurvive(Worker *self, Capability *kept)
         callForget(&worker->call); /* it may have been in one, and held for the fork */
     }
     RELAXED_STORE(&call_away, 0);
-    spareSurvive();
+    spareSurvive(self != NULL && self->bound != NULL);
     if (self == NULL)
         return;
     noteClock(self); /* its OS thread has another number here */

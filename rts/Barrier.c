@@ -5,6 +5,9 @@
  * Tests   testsuite/unit/WaitGroupTest.c
  *
  * Note [Barrier]
+ *   Whether the caller is the last is asked first, without counting it: the last need not wait, and
+ *   is not interrupted.  Who is not is counted when it joins the queue, if it is not the last by
+ *   then.
  *   The last party wins the waiters one by one.  Finding one whose claim is lost (it gives up at
  *   this moment) it cannot go back on those it has won, so that one counts as having come, and
  *   hears -ETIMEDOUT or -ECANCELED all the same.
@@ -33,19 +36,25 @@ void barrierFree(Barrier *barrier)
 
 enum { BARRIER_LAST = 16 }; /* an attempt's answer: the caller is the last */
 
-static int attemptWait(WaitQueue *queue, Waiter *waiter, Woken *woken)
+static int attemptLast(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
-    /* In a fork's child those who waited are lost, and the state is as they left it. */
-    uint32_t waiting = queue->first == NULL ? 0 : RELAXED_LOAD(&queue->state);
+    if (queue->first == NULL) /* in a fork's child those who waited are lost */
+        RELAXED_STORE(&queue->state, 0);
     (void)waiter;
-    if (waiting + 1 < RELAXED_LOAD(&queue->spare)) {
-        RELAXED_STORE(&queue->state, waiting + 1);
+    if (RELAXED_LOAD(&queue->state) + 1 < RELAXED_LOAD(&queue->spare))
         return WAIT;
-    }
     RELAXED_STORE(&queue->state, 0);
     while (queue->first != NULL) /* See Note [Barrier] */
         waitQueueServe(queue, queue->first, 0, woken);
     return BARRIER_LAST;
+}
+
+static int attemptWait(WaitQueue *queue, Waiter *waiter, Woken *woken)
+{
+    int result = attemptLast(queue, waiter, woken);
+    if (result == WAIT)
+        RELAXED_STORE(&queue->state, RELAXED_LOAD(&queue->state) + 1);
+    return result;
 }
 
 static void countLeft(WaitQueue *queue, Woken *woken)
@@ -57,8 +66,14 @@ static void countLeft(WaitQueue *queue, Woken *woken)
 int barrierWaitUntil(Barrier *barrier, int64_t deadline_ns)
 {
     Waiter waiter;
-    waitQueueWaiter(&waiter, &barrier->queue, attemptWait, countLeft, 0, NULL);
-    int result = waitQueueAwait(&waiter, ThreadBlockedOnLock, deadline_ns);
+    waitQueueWaiter(&waiter, &barrier->queue, attemptLast, countLeft, 0, NULL);
+    int result = waitQueueTry(&waiter);
+    if (result == WAIT) {
+        waiter.attempt = attemptWait;
+        result = waitQueueAwait(&waiter, ThreadBlockedOnLock, deadline_ns);
+    } else {
+        waitQueueSafepoint(scheduleHere());
+    }
     return result == BARRIER_LAST ? 1 : result;
 }
 

@@ -3,9 +3,9 @@
  * Owns    Worker.bound, over; the way of a capability to a bound worker and back.
  * Before  rts/Thread.c: a fork; rts/Schedule.c: the loop has met one.
  * After   capability/Worker.c: its OS thread; capability/Spare.c: the capability afterwards.
- * Tests   testsuite/unit/BoundTest.c
+ * Tests   testsuite/unit/BoundTest.c, testsuite/conformance/StreamConformance.c
  *
- * See Note [Bound threads] and Note [Carriers].
+ * See Note [Bound threads], Note [Looks] and Note [Carriers].
  */
 #include "rts/Bound.h"
 
@@ -52,11 +52,11 @@ void boundForget(const Thread *thread)
 void boundServe(Worker *worker, Scheduler *scheduler)
 {
     Capability *capability = capabilityOf(scheduler);
-    RELAXED_STORE(&scheduler->look_at, 0); /* it leaves to the loop, however it leaves */
+    RELAXED_STORE(&scheduler->look_at, 0); /* See Note [Looks] */
     RELAXED_STORE(&capability->swap_until, 0);
     if (!scheduleRunOnly(scheduler, worker->bound))
         return;
-    worker->over = scheduler->after == AfterEnd;
+    worker->over = scheduler->after == AfterEnd && scheduler->left == worker->bound;
     workerCarry(NULL);
     spareOffer(capability);
 }

@@ -5,7 +5,8 @@
  *   carrier that takes it from a queue meets it in its loop, since its Runnable.run is boundRun: it
  *   gives its capability to the bound worker and is a spare.  That one runs the thread, and nothing
  *   else: Capability.leaves makes the thread leave to the loop when it parks, yields or ends, and
- *   the loop offers the capability to the spares.  So a turn costs two changes of OS threads.
+ *   the loop offers the capability to the spares (See Note [Looks]).  So a turn costs two changes
+ *   of OS threads.
  *   While the thread is in a call its capability may be taken like any other's; when it comes back
  *   it is queued, and its OS thread waits until the capability of whoever takes it is given.
  *   The OS thread ends with the thread.

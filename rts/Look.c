@@ -5,7 +5,7 @@
  * After   iomgr/EventManager.c: the poll that is due.   capability/Idle.c: a sleeper to wake.
  * Tests   testsuite/unit/LookTest.c, testsuite/unit/ScheduleTest.c, testsuite/path/CrossingTest.c
  *
- * See Note [Picking the next], Note [Safepoints poll] and Note [Crowds].
+ * See Note [Looks], Note [Picking the next], Note [Safepoints poll] and Note [Crowds].
  */
 #include "rts/Look.h"
 
@@ -58,10 +58,13 @@ bool lookIsSlow(const Scheduler *scheduler)
     return scheduler->mean_run_ns >= LONG_RUN_NS;
 }
 
+/* See Note [Looks]. */
 static void lookNext(Scheduler *scheduler)
 {
     Capability *capability = capabilityOf(scheduler);
-    RELAXED_STORE(&scheduler->look_at, RELAXED_LOAD(&capability->stats.switches) + 1);
+    uint64_t next = RELAXED_LOAD(&capability->stats.switches) + 1;
+    if (RELAXED_LOAD(&scheduler->look_at) > next)
+        RELAXED_STORE(&scheduler->look_at, next);
     RELAXED_STORE(&capability->swap_until, 0);
 }
 
@@ -113,6 +116,7 @@ bool lookAround(Scheduler *scheduler)
     Capability *capability = capabilityOf(scheduler);
     int64_t now = clockRead(capability->manager.clock);
     bool old_is_due = now - scheduler->last_old_ns >= OLD_EVERY_NS;
+    ASSERT(!capability->leaves); /* See Note [Looks] */
     uint64_t switches = RELAXED_LOAD(&capability->stats.switches);
     int64_t count = (int64_t)(switches - scheduler->looked_at);
     scheduler->mean_run_ns = (now - scheduler->last_look_ns) / (count > 0 ? count : 1);

@@ -1,5 +1,12 @@
 /* Look.h -- what a busy capability looks at now and then: the clock, its poll, sleepers.
  *
+ * Note [Looks]
+ *   `look_at` is the count of switches from which on a pop looks around.  Whoever wants the owner
+ *   in its loop stores 0.  Only a look, or the next step, raises it; who asks for a look soon only
+ *   lowers it, so that what is due is not put off.  While Capability.leaves is set a pop that is to
+ *   look goes to the loop instead: it stays 0, and every pop does.  So a bound thread that yields
+ *   or parks never finds somebody else for its OS thread.
+ *
  * Note [Crowds]
  *   A thread that comes back after a while finds neither its descriptor nor its frames in the near
  *   caches, and waits for ten lines of memory and a page.  So who makes a thread ready brings its
@@ -38,7 +45,7 @@ static inline void lookTakeTurns(Scheduler *scheduler)
 uint32_t lookPoll(Scheduler *scheduler);
 
 /* lookIsSlow -- threads run for long here, so a look may be far away.
- * lookSoon -- then the next one comes after one switch: something waits for a poll. */
+ * lookSoon -- then the next one comes after one switch at most: something waits for a poll. */
 bool lookIsSlow(const Scheduler *scheduler);
 void lookSoon(Scheduler *scheduler);
 

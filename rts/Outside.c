@@ -233,10 +233,14 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
     return result;
 }
 
-void outsideAwaitNobody(void)
+bool outsideAwaitNobody(int64_t deadline_ns)
 {
-    while (SEQ_CST_LOAD(&outsiders.waiting) != 0) {
+    for (;;) {
         outsideCancelAll(); /* again: one may have begun to wait since */
+        if (SEQ_CST_LOAD(&outsiders.waiting) == 0)
+            return true;
+        if (clockRead(&clockMonotonic) >= deadline_ns)
+            return false;
         sched_yield();
     }
 }

@@ -46,8 +46,8 @@ void outsideSurvive(void);
 /* outsideCancelAll -- every OS thread that waits on a list gets -ECANCELED. */
 void outsideCancelAll(void);
 
-/* outsideAwaitNobody -- shutdown, after outsideCancelAll: until no OS thread is in a wait any
- * more. */
-void outsideAwaitNobody(void);
+/* outsideAwaitNobody -- shutdown: outsideCancelAll, until no OS thread is in a wait any more, nor
+ * stays.  False: deadline_ns came first. */
+bool outsideAwaitNobody(int64_t deadline_ns);
 
 #endif

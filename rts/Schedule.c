@@ -5,7 +5,7 @@
  * Before  capability/RunQueue.c: ready work.   After  rts/context/: the thread runs again.
  * Tests   testsuite/unit/ScheduleTest.c, testsuite/path/DataPathTest.c
  *
- * See Note [Switching directly], Note [Picking the next] and Note [Safepoints poll].
+ * See Note [Switching directly], Note [Picking the next], Note [Looks] and Note [Safepoints poll].
  */
 #include "rts/Schedule.h"
 
@@ -49,6 +49,8 @@ static ALWAYS_INLINE Runnable *popNext(Scheduler *scheduler, bool yielded)
         if (UNLIKELY(capabilityIsCalledOff(capability)))
             return NULL; /* to the loop, which sees to it: See Note [Capability modes] */
         old = lookAround(scheduler) || old;
+    } else {
+        ASSERT(!capability->leaves); /* See Note [Looks] */
     }
     if (UNLIKELY((capabilityMail(capability) | scheduler->turns) != 0))
         old = lookAside(scheduler) || old;
@@ -376,6 +378,7 @@ NO_INSTRUMENT static Thread *endThread(Scheduler *scheduler, Thread *self, void 
     if (LIKELY(next != NULL)) {
         switchToThread(scheduler, &dead_sp, NULL, next);
     } else {
+        scheduler->left = capabilityOf(scheduler)->current; /* to be compared with only */
         scheduler->handed = ready;
         switchToLoop(scheduler, &dead_sp, NULL);
     }

@@ -78,7 +78,8 @@ static inline bool listedWaitIsOver(const ListedWait *wait)
  * counters. */
 typedef struct Scheduler {
     AfterSwitch after;   /* see Note [Switching directly] */
-    Thread *left;        /* the thread `after` is about (but for AfterEnd) */
+    Thread *left;        /* the thread `after` is about; AfterEnd: nobody's, and only set when that
+                            led to the loop */
     ListedWait wait;     /* AfterList; filled before the thread is left: until then nothing else
                             that could wait runs here */
     Stack *left_stack;   /* AfterEnd: the stack to give back */
@@ -87,7 +88,7 @@ typedef struct Scheduler {
     Runnable *handed;    /* what the loop is to run next, or NULL */
     int64_t last_poll_ns, last_look_ns, last_rebias_ns, last_old_ns;
     uint64_t look_at;    /* at this count of switches the clock is read again (who changes the
-                              mode stores 0, relaxed), */
+                              mode stores 0, relaxed): See Note [Looks], */
     uint64_t looked_at;  /* at this one it was read last */
     int64_t mean_run_ns; /* over the last switches: how long a thread runs */
     LoopStack *loop;     /* its carrier's; See Note [Loop stacks] */

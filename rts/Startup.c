@@ -300,16 +300,14 @@ void startupLog(const char *line)
 
 /* ---- stop ---- */
 
-/* Nobody is left who calls: end what runs by itself.  False: a call that was given up goes on. */
-static bool endServices(int64_t deadline_ns)
+/* What they fork lives, too. */
+static bool awaitNobodyInside(int64_t deadline_ns)
 {
-    outsideCancelAll();
-    outsideAwaitNobody();
-    if (!blockingPoolAwait(deadline_ns))
-        return false;
-    signalEnd();
-    processEnd();
-    threadOutsideDrain();
+    while (SEQ_CST_LOAD(&rts.inside) != 0) {
+        if (rtsNow() >= deadline_ns)
+            return false;
+        sched_yield();
+    }
     return true;
 }
 
@@ -345,6 +343,28 @@ static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
     return true;
 }
 
+/* Under the lock: 0, or -ETIMEDOUT; nothing has ended then that was not to end.  The world's lock
+ * is taken when nobody is left who calls: another's pause may have it for long. */
+static int stop(RtsShutdownMode mode, int64_t deadline_ns)
+{
+    SEQ_CST_STORE(&rts.state, RtsStopping);
+    if (!awaitNobodyInside(deadline_ns) || !drainThreads(mode, deadline_ns) ||
+        !outsideAwaitNobody(deadline_ns) || !blockingPoolAwait(deadline_ns) ||
+        !outsideAwaitNobody(deadline_ns) || !worldLockUntil(deadline_ns))
+        return -ETIMEDOUT;
+    signalEnd();
+    processEnd();
+    outsideAwaitNobody(DEADLINE_NEVER); /* none of it runs the host's code */
+    threadOutsideDrain();
+    wakerClose();
+    stopRooms(8);
+    RELAXED_STORE(&rts.wanted, 0);
+    worldUnlock();
+    SEQ_CST_STORE(&rts.state, RtsDown);
+    rts.count = 0;
+    return 0;
+}
+
 int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
 {
     int result = 0;
@@ -360,23 +380,7 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
     } else if (!stepTake()) {
         result = -EPERM;
     } else {
-        SEQ_CST_STORE(&rts.state, RtsStopping);
-        while (SEQ_CST_LOAD(&rts.inside) != 0) /* what they fork lives, too */
-            sched_yield();
-        if (!drainThreads(mode, deadline_ns) || !endServices(deadline_ns)) {
-            result = -ETIMEDOUT;
-        } else {
-            outsideCancelAll();
-            outsideAwaitNobody();
-            threadOutsideDrain();
-            wakerClose();
-            worldLock();
-            stopRooms(8);
-            RELAXED_STORE(&rts.wanted, 0);
-            worldUnlock();
-            SEQ_CST_STORE(&rts.state, RtsDown);
-            rts.count = 0;
-        }
+        result = stop(mode, deadline_ns);
     }
     pthread_mutex_unlock(&rts.lock);
     return result;

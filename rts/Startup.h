@@ -3,7 +3,8 @@
  * Note [Coming in]
  *   A plain OS thread that forks, or makes a TVar, holds the runtime up while it does so:
  *   startupEnter adds 1 to `inside` (seq_cst), then reads the state (seq_cst); shutdown stores the
- *   state (seq_cst), then waits until `inside` is 0 (seq_cst).  See Note [StoreLoad].
+ *   state (seq_cst), then waits until `inside` is 0 (seq_cst), or its deadline has come: who
+ *   changes the world waits in there for another's pause.  See Note [StoreLoad].
  *
  * Note [After a fork]
  *   rts/Fork.c leaves the child with one capability and says so here:

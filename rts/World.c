@@ -2,7 +2,7 @@
  *
  * Owns    the world's lock; when all stand still.
  * Before  rts/Startup.c, rts/Resize.c, rts/Fork.c, rts/Pause.c: a change of the whole.
- * After   capability/Halt.c: each of them.
+ * After   capability/Halt.c: each of them.   capability/Monitor.c: calls that were held.
  * Tests   testsuite/unit/WorldTest.c
  *
  * See Note [World's lock] and Note [Standing still].
@@ -11,6 +11,7 @@
 
 #include "capability/CapabilityTable.h"
 #include "capability/Idle.h"
+#include "capability/Monitor.h"
 #include "rts/Schedule.h"
 
 #include <time.h>
@@ -134,8 +135,11 @@ void worldGo(Capability *own)
         if (capabilities.items[i] != own)
             haltEnd(capabilities.items[i]);
     }
+    if (world.held == 0)
+        return;
     for (; world.held != 0; world.held &= world.held - 1)
         callDecide(&capabilities.items[__builtin_ctzll(world.held)]->carrier->call, CallFree);
+    monitorCalled(); /* See Note [Monitor and calls] */
 }
 
 /* Below the frame where the caller's registers are. */

@@ -41,7 +41,8 @@ typedef struct Barrier Barrier;
 CAPRI_EXPORT Barrier *barrierNew(uint32_t parties) CAPRI_NAME(barrierNew);
 CAPRI_EXPORT void barrierFree(Barrier *barrier) CAPRI_NAME(barrierFree);
 
-/* barrierWait -- until all parties wait.  Returns 1 to the last one to come, 0 to the others.
+/* barrierWait -- until all parties wait.  Returns 1 to the last one to come, which does not wait
+ * and is not interrupted; 0 to the others.
  * Promise  who gives up is missing: the others wait for one more. */
 CAPRI_EXPORT int barrierWait(Barrier *barrier) CAPRI_NAME(barrierWait);
 CAPRI_EXPORT int barrierWaitUntil(Barrier *barrier, int64_t deadline_ns)

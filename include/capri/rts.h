@@ -90,9 +90,10 @@ CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
  * the OS threads, free everything.
  *
  * deadline_ns  give up then (INT64_MAX: never)
- * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live and the runtime is still
- *              up (call again); -EPERM: called on a green thread, or in its foreign call, or with
- *              RtsConfig.stepped by another OS thread than the owner; -ENXIO: not running.
+ * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live, or a plain OS thread is
+ *              in a call or has paused the world: the runtime is still up (call again); -EPERM:
+ *              called on a green thread, or in its foreign call, or with RtsConfig.stepped by
+ *              another OS thread than the owner; -ENXIO: not running.
  */
 CAPRI_EXPORT int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns) CAPRI_NAME(rtsShutdown);
 

@@ -5,8 +5,10 @@
 
 #include "capability/CapabilityTable.h"
 #include "internal/SMP.h"
+#include "rts/Schedule.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -282,6 +284,50 @@ GREEN_TEST(Stream, muchComesThroughWhole)
     CHECK_EQ(done, BULK);
     greenJoin(writer);
     greenClosePair(ends);
+}
+
+/* ---- a bound thread -------------------------------------------------------------------------- */
+
+typedef struct Stranger {
+    pthread_t os_thread; /* where it must not run */
+    int fd;
+} Stranger;
+
+static void *writeElsewhere(void *env)
+{
+    const Stranger *stranger = env;
+    CHECK(!pthread_equal(stranger->os_thread, pthread_self()));
+    CHECK_EQ(fdWrite(stranger->fd, "x", 1), 1);
+    return NULL;
+}
+
+/* Where threads seem to run for long each read asks for a look soon: See rts/Look.h. */
+static void *readSlowly(void *env)
+{
+    int ends[2];
+    char byte;
+    greenTcpPair(ends);
+    Stranger stranger = {pthread_self(), ends[0]};
+    for (int i = 0; i < 20; i++) {
+        Thread *writer = greenFork(writeElsewhere, &stranger);
+        schedulerOf(scheduleHere())->mean_run_ns = INT64_MAX;
+        CHECK_EQ(fdRead(ends[1], &byte, 1), 1);
+        CHECK(pthread_equal(stranger.os_thread, pthread_self()));
+        greenJoin(writer);
+    }
+    greenClosePair(ends);
+    return env;
+}
+
+/* Goal: nobody else runs on its OS thread, whatever it asks of the scheduler. */
+TEST(Stream, aBoundReaderIsAloneOnItsOsThread)
+{
+    RtsConfig config = {.capabilities = 1, .backend = testArg("--backend")};
+    Thread *thread;
+    CHECK_EQ(rtsInit(&config), 0);
+    CHECK_EQ(threadForkOS(&thread, readSlowly, NULL), 0);
+    greenJoin(thread);
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
 }
 
 /* ---- the end of the runtime ------------------------------------------------------------------ */

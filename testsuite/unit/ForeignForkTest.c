@@ -112,3 +112,38 @@ TEST(ForeignFork, forkInsideACall)
     greenRun(1, callForking, &any);
     greenRun(2, callForking, &any);
 }
+
+/* ---- the bound ------------------------------------------------------------------------------- */
+
+static void *returnAtOnce(void *arg)
+{
+    return arg;
+}
+
+static void *callAtOnce(void *env)
+{
+    CHECK_EQ(foreignCall(returnAtOnce, NULL, NULL), 0);
+    return env;
+}
+
+static void *forkAndPark(void *env)
+{
+    pid_t child = forkFlushed();
+    if (child == 0) {
+        greenJoin(greenFork(callAtOnce, NULL));
+        _exit(CODE);
+    }
+    expectExit(child, CODE);
+    return env;
+}
+
+/* The child's only OS thread is a bound one: who carries its capability next is no spare. */
+TEST(ForeignFork, aBoundThreadsChildMakesCalls)
+{
+    RtsConfig config = {.capabilities = 1, .foreign_threads = 1};
+    Thread *thread;
+    CHECK_EQ(rtsInit(&config), 0);
+    CHECK_EQ(threadForkOS(&thread, forkAndPark, NULL), 0);
+    greenJoin(thread);
+    greenStop();
+}

@@ -1,4 +1,5 @@
-/* LookTest.c -- whose turn it is when events have come. */
+/* LookTest.c -- whose turn it is when events have come; when the next look is. */
+#include "rts/Look.h"
 #include "testsuite/support/Runtime.h"
 
 #include <unistd.h>
@@ -57,4 +58,25 @@ TEST(Look, eventsRunInTheOrderOfArrival)
 {
     for (int round = 0; round < 20; round++)
         greenRun(1, serveInOrder, NULL);
+}
+
+/* Who submits where threads run for long asks for a look soon: never for a later one than others
+ * have. */
+static void *submitSlowly(void *env)
+{
+    Scheduler *scheduler = schedulerOf(scheduleHere());
+    uint64_t switches = capabilityOf(scheduler)->stats.switches;
+    scheduler->mean_run_ns = INT64_MAX;
+    RELAXED_STORE(&scheduler->look_at, UINT64_MAX);
+    lookSoon(scheduler);
+    CHECK_EQ(scheduler->look_at, switches + 1);
+    RELAXED_STORE(&scheduler->look_at, 0); /* the world is to stand still */
+    lookSoon(scheduler);
+    CHECK_EQ(scheduler->look_at, 0);
+    return env;
+}
+
+TEST(Look, isNotPutOff)
+{
+    greenRun(1, submitSlowly, NULL);
 }

@@ -418,6 +418,25 @@ TEST(Monitor, takesFromALongCallInAnyCase)
     endCall(true);
 }
 
+/* While the world stands still nothing can be taken. */
+TEST(Monitor, looksSeldomAtACallThatIsHeld)
+{
+    beginCall();
+    capabilityPush(capabilities.items[0], &items[0]);
+    capabilities.items[0]->mode = CapabilityHalted;
+    look(0);
+    CHECK(callClaim(&calling->call, callLook(&calling->call)));
+    callDecide(&calling->call, CallHeld);
+    CHECK_EQ(look(CALL_GRACE_NS), CALL_GRACE_NS); /* each time its age has doubled, as always */
+    CHECK_EQ(look(2 * CALL_MOST_NS), 2 * CALL_MOST_NS + CALL_GRACE_NS);
+    CHECK_EQ(look(CALL_MOST_NS), 3 * CALL_MOST_NS + CALL_GRACE_NS);
+    CHECK_EQ(monitor.taken, 0);
+    capabilities.items[0]->mode = CapabilityEnabled;
+    callDecide(&calling->call, CallFree);
+    look(1);
+    endCall(true);
+}
+
 /* One call after the other is no long one. */
 TEST(Monitor, tellsCallsApart)
 {

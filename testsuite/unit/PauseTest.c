@@ -2,6 +2,7 @@
 #include "rts/Pause.h"
 
 #include "capability/CapabilityTable.h"
+#include "capability/Monitor.h"
 #include "capability/Sleep.h"
 #include "rts/Foreign.h"
 #include "rts/World.h"
@@ -330,6 +331,32 @@ TEST(Pause, aBlockingCallDoesNotDelayIt)
     CHECK_EQ(rtsResume(), 0);
     greenJoin(thread);
     CHECK_EQ(SEQ_CST_LOAD(&call.back), 1);
+    greenStop();
+}
+
+static void *callHere(void *env)
+{
+    CHECK_EQ(foreignCall(runAwayHere, env, NULL), 0);
+    return NULL;
+}
+
+/* Goal: what waits behind a call that was held does so no longer than without the pause.  Method:
+ * the Monitor's OS thread is gone, so only the end of the pause can end its long sleep. */
+TEST(Pause, itsEndHasHeldCallsLookedAt)
+{
+    Call call = {0};
+    greenStart(1);
+    monitorStop();
+    Thread *thread = greenFork(callHere, &call);
+    while (SEQ_CST_LOAD(&call.entered) == 0)
+        sched_yield();
+    RELAXED_STORE(&monitor.alarm, MonitorSlow);
+    CHECK_EQ(rtsPause(later()), 0);
+    CHECK_EQ(RELAXED_LOAD(&monitor.alarm), MonitorSlow);
+    CHECK_EQ(rtsResume(), 0);
+    CHECK_EQ(RELAXED_LOAD(&monitor.alarm), 0);
+    SEQ_CST_STORE(&call.leave, 1);
+    greenJoin(thread);
     greenStop();
 }
 

@@ -10,8 +10,9 @@
 
 enum { OFFERS = 50 };
 
-static uint32_t loops, started; /* workers add */
-static uint32_t start_fails;    /* so many starts from now on */
+static uint32_t loops, started, ended; /* workers add */
+static uint32_t start_fails;           /* so many starts from now on */
+static uint32_t held;                  /* they keep what they carry */
 
 static int startHook(Worker *worker)
 {
@@ -31,13 +32,21 @@ static void loseHook(Worker *worker)
     CHECK_EQ(worker->capability->carrier, worker);
     workerCarry(NULL);
     ADD_SEQ_CST(&loops, 1);
+    while (SEQ_CST_LOAD(&held) != 0)
+        usleep(100);
 }
 
-static const WorkerHooks hooks = {startHook, loseHook, NULL};
+static void endHook(Worker *worker)
+{
+    (void)worker;
+    ADD_SEQ_CST(&ended, 1);
+}
+
+static const WorkerHooks hooks = {startHook, loseHook, endHook};
 
 static void begin(uint32_t most, uint32_t idle_ms)
 {
-    loops = started = 0;
+    loops = started = ended = 0;
     CHECK_EQ(capabilityTableStart(1, NULL, NULL, NULL), 0);
     CHECK_EQ(spareStart(most, idle_ms, &hooks), 0);
 }
@@ -77,6 +86,22 @@ TEST(Spare, endsWhenIdle)
     while (spareState().threads != 0)
         usleep(100);
     offerOnce(2);
+    end();
+}
+
+/* A bound worker has the capability for so long that its first OS thread, a spare meanwhile, ends.
+ * Whoever comes for it later takes that one's place: there is room for one more. */
+TEST(Spare, countsThoseBeyondOneACapability)
+{
+    begin(1, 1);
+    CHECK_EQ(workerStartAll(&hooks), 0);
+    while (SEQ_CST_LOAD(&ended) == 0)
+        usleep(100);
+    SEQ_CST_STORE(&held, 1);
+    offerOnce(2);
+    CHECK_EQ(spareState().threads, 0);
+    CHECK(!spareIsExhausted());
+    SEQ_CST_STORE(&held, 0);
     end();
 }
 

@@ -1,9 +1,11 @@
 /* StartupTest.c -- start and stop: in order, again and again, and when everything fails. */
 #include "rts/Startup.h"
 
+#include "rts/Outside.h"
 #include "testsuite/support/Runtime.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -208,6 +210,60 @@ TEST(Startup, givesUpAtTheDeadlineAndGoesOn)
     CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
     CHECK_EQ(ended, 1);
     greenStart(1);
+    greenStop();
+}
+
+/* It does not wait beyond its deadline, and the runtime stays up. */
+static void giveUpOnce(void)
+{
+    int64_t deadline_ns = rtsNow() + MS_NS;
+    CHECK_EQ(rtsShutdown(Drain, deadline_ns), -ETIMEDOUT);
+    CHECK_GE(rtsNow(), deadline_ns);
+    CHECK_EQ(capabilityCount(), 1);
+}
+
+static uint32_t paused, resuming;
+
+static void *pauseForLong(void *env)
+{
+    CHECK_EQ(rtsPause(INT64_MAX), 0);
+    SEQ_CST_STORE(&paused, 1);
+    while (SEQ_CST_LOAD(&resuming) == 0)
+        sched_yield();
+    CHECK_EQ(rtsResume(), 0);
+    return env;
+}
+
+TEST(Startup, givesUpBesideAPause)
+{
+    const int number = SIGUSR1;
+    SignalWatch *watch;
+    greenStart(1);
+    CHECK_EQ(signalWatch(&number, 1, &watch), 0);
+    paused = resuming = 0;
+    pthread_t pauser = osFork(pauseForLong, NULL);
+    while (SEQ_CST_LOAD(&paused) == 0)
+        sched_yield();
+    giveUpOnce();
+    giveUpOnce();
+    signalRelease(watch); /* still there */
+    SEQ_CST_STORE(&resuming, 1);
+    osJoin(pauser);
+    greenStop();
+}
+
+/* Who resizes is inside until a pause is over; who is in a transaction stays for that long. */
+TEST(Startup, givesUpBesideCallsOfOthers)
+{
+    greenStart(1);
+    CHECK_EQ(startupEnter(), 0);
+    giveUpOnce();
+    startupLeave();
+    greenStop();
+    greenStart(1);
+    outsideStay();
+    giveUpOnce();
+    outsideStayOver();
     greenStop();
 }
 

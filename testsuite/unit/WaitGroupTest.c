@@ -134,6 +134,43 @@ static void *missOne(void *env)
     return NULL;
 }
 
+static void *throwSeven(void *env)
+{
+    CHECK_EQ(threadThrowTo(env, 7, NULL), 0);
+    return NULL;
+}
+
+/* What can be done at once is done, whatever is pending. */
+static void *comeLastInterrupted(void *env)
+{
+    int64_t deadline_ns = *(const int64_t *)env;
+    Barrier *barrier = barrierNew(2);
+    int code = 0;
+    Thread *other = greenFork(awaitBarrier, barrier);
+    greenUntil(other, ThreadBlockedOnLock);
+    MaskingState before = threadMask();
+    Thread *thrower = greenFork(throwSeven, threadSelf());
+    greenUntil(thrower, ThreadBlockedOnThrowTo);
+    CHECK_EQ(barrierWaitUntil(barrier, deadline_ns), 1);
+    CHECK_EQ(barrierWaitUntil(barrier, deadline_ns), -ECANCELED); /* now it would wait */
+    CHECK_EQ(threadCaught(&code, NULL), 1);
+    CHECK_EQ(code, 7);
+    CHECK_EQ(threadRestore(before), 0);
+    greenJoin(thrower);
+    CHECK_EQ((intptr_t)greenJoin(other), 0);
+    barrierFree(barrier);
+    return NULL;
+}
+
+TEST(Barrier, theLastIsNotInterrupted)
+{
+    int64_t never = INT64_MAX, later = rtsNow() + INT64_C(3600) * 1000 * MS_NS;
+    for (uint32_t count = 1; count <= 2; count++) {
+        greenRun(count, comeLastInterrupted, &never);
+        greenRun(count, comeLastInterrupted, &later);
+    }
+}
+
 TEST(Barrier, letsAllThroughTogether)
 {
     raceOn(1);
