@@ -10,8 +10,12 @@ local capri = require "capri"
 local members = {} -- channel of lines -> name
 
 local function tell(line)
+    local there = {}
     for lines in pairs(members) do
-        if not lines:offer(line) then -- it does not read what it is sent
+        there[#there + 1] = lines
+    end
+    for _, lines in ipairs(there) do -- offer may let others run, who come and go
+        if members[lines] and not lines:offer(line) then -- it does not read what it is sent
             members[lines] = nil
             lines:close()
         end
