@@ -41,6 +41,7 @@ local function converse(socket, lines)
     local line = socket:read("l")
     while line do
         tell(name .. ": " .. line)
+        coroutine.yield() -- to those who deliver it: the next line may be here already
         line = socket:read("l")
     end
     tell("* " .. name .. " has left")
@@ -52,11 +53,12 @@ local function serve(connection)
     local writer = capri.spawn(deliver, socket, lines)
     local ok, why = pcall(converse, socket, lines)
     members[lines] = nil
-    if not ok then
-        socket:write("* the room is closing\r\n") -- interrupted: there is time to say so
+    if why == "interrupted" then
+        socket:write("* the room is closing\r\n") -- there is time to say so
     end
     lines:close()
     writer:join()
+    assert(ok or why == "interrupted", why)
 end
 
 local listener = assert(capri.listen("127.0.0.1", math.tointeger(tonumber((...) or 7008))))

@@ -100,6 +100,10 @@ local bert = enter("bert")
 assert(anna:read("l") == "* bert is here")
 anna:write("hello\n")
 assert(anna:read("l") == "anna: hello" and bert:read("l") == "anna: hello")
+local much = {} -- more than waits for anybody, at once
+for i = 1, 300 do much[i] = i end
+anna:write(table.concat(much, "\n"), "\n")
+for i = 1, 300 do assert(bert:read("l") == "anna: " .. i and anna:read("l") == "anna: " .. i) end
 bert:close()
 assert(anna:read("l") == "* bert has left")
 print("inside")
