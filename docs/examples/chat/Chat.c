@@ -1,10 +1,11 @@
 /* Chat.c -- a chat server: a thread for each connection, a room that is an MVar, Chans for what is
  * said; it ends in order on SIGINT or SIGTERM.
  *
- *     chat [--port N] [--capabilities N] [--check CLIENTS]
+ *     chat [--port N] [--capabilities N] [--check CLIENTS | --rude CLIENTS]
  *
  * A client's first line is its name (telnet 127.0.0.1 7008); what follows is told to everybody.
  * --check: on a port of its own, with clients of its own; exits with 1 if they heard it wrong.
+ * --rude: likewise, with clients that speak and do not read.
  *
  * not-under: qemu tsan
  * ThreadSanitizer puts off a signal handler while its OS thread sleeps.
@@ -27,7 +28,7 @@
 
 typedef struct Chat {
     uint16_t port;
-    int check, listener, wrong; /* check: how many clients, 0: none */
+    int check, rude, listener, wrong; /* check, rude: how many clients, 0: none */
 } Chat;
 
 static void *serveOne(void *env)
@@ -53,7 +54,8 @@ static void *acceptAll(void *env)
 static void *runCheck(void *env)
 {
     Chat *chat = env;
-    chat->wrong = checkRun(chat->port, chat->check);
+    chat->wrong =
+        chat->check != 0 ? checkRun(chat->port, chat->check) : checkRude(chat->port, chat->rude);
     return NULL;
 }
 
@@ -78,7 +80,7 @@ static int serveUntil(Chat *chat, SignalWatch *watch)
     int failed = threadFork(&acceptor, acceptAll, chat);
     if (failed != 0)
         return failed;
-    if (chat->check != 0)
+    if (chat->check != 0 || chat->rude != 0)
         failed = threadFork(&checker, runCheck, chat);
     if (failed == 0)
         failed = signalWait(watch, NULL);
@@ -127,8 +129,10 @@ int main(int argc, char **argv)
             config.capabilities = (uint32_t)value;
         else if (strcmp(argv[i], "--check") == 0)
             chat.check = value;
+        else if (strcmp(argv[i], "--rude") == 0)
+            chat.rude = value;
     }
-    if (chat.check != 0)
+    if (chat.check != 0 || chat.rude != 0)
         chat.port = 0; /* any */
 #ifdef CAPRI_WITH_JEMALLOC
     config.allocator = jemallocAllocator();

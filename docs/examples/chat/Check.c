@@ -12,7 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SAYINGS = 20 };
+enum {
+    SAYINGS = 20,
+    RUDE_BUFFER = 2048, /* bytes that the kernel keeps for who does not read */
+    RUDE_SECONDS = 5    /* until he has to be sent away */
+};
 
 typedef struct Client {
     int number, fd;
@@ -89,13 +93,18 @@ static void *runClient(void *env)
     return NULL;
 }
 
+static void setServer(uint16_t port)
+{
+    server = (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
 int checkRun(uint16_t port, int count)
 {
     Client *all = calloc((size_t)count, sizeof *all);
     Thread **threads = calloc((size_t)count, sizeof(Thread *));
     int wrong = 0;
-    server = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    setServer(port);
     clients = count;
     all_in = barrierNew((uint32_t)count);
     all_said = barrierNew((uint32_t)count + 1);
@@ -116,5 +125,46 @@ int checkRun(uint16_t port, int count)
     free(threads);
     free(all);
     printf("%d clients, %d sayings each: %d wrong\n", count, SAYINGS, wrong);
+    return wrong;
+}
+
+static WaitGroup *rude_ones, *others; /* all of them; all but one, until they are sent away */
+
+/* Each is too slow for what the others say, so they send each other away, many at the same time. */
+static void *beRude(void *env)
+{
+    int fd = fdSocket(AF_INET, SOCK_STREAM, 0), size = RUDE_BUFFER;
+    int64_t last = rtsNow() + INT64_C(1000000000) * RUDE_SECONDS;
+    char line[LINE_MOST];
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = '\n';
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    ssize_t n = fdConnect(fd, (struct sockaddr *)&server, sizeof server);
+    while (n >= 0 && rtsNow() < last && waitGroupWaitUntil(others, rtsNow()) != 0)
+        n = fdWriteAllUntil(fd, line, sizeof line, last);
+    if (n < 0)
+        waitGroupDone(others);
+    waitGroupDone(rude_ones);
+    return env; /* the last one stays connected: he is to be sent away in the end */
+}
+
+int checkRude(uint16_t port, int count)
+{
+    setServer(port);
+    rude_ones = waitGroupNew();
+    others = waitGroupNew();
+    if (waitGroupAdd(rude_ones, (uint32_t)count) != 0 ||
+        waitGroupAdd(others, (uint32_t)count - 1) != 0)
+        abort();
+    for (int i = 0; i < count; i++) {
+        if (threadFork(NULL, beRude, NULL) != 0)
+            abort();
+    }
+    waitGroupWait(rude_ones);
+    int wrong = waitGroupWaitUntil(others, rtsNow()) != 0;
+    kill(getpid(), SIGINT);
+    printf("%d clients that do not read: %s\n", count, wrong ? "wrong" : "sent away");
+    waitGroupFree(rude_ones);
+    waitGroupFree(others);
     return wrong;
 }

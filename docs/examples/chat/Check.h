@@ -9,4 +9,8 @@
  * wrong.  Returns when the server has begun to end. */
 int checkRun(uint16_t port, int count);
 
+/* checkRude -- `count` clients speak and do not read, until all of them but one were sent away;
+ * then a SIGINT.  0, or 1: more are still there. */
+int checkRude(uint16_t port, int count);
+
 #endif

@@ -4,7 +4,9 @@
  * Each member has a Chan of lines, which a thread of its own writes to its connection: whoever
  * speaks waits for nobody's network.  Its QSem has a unit for each line that may still wait there.
  * Who is to go is killed: the thread that reads for him, which then kills the one that writes.
- * Killing waits until it is done, so it is never done with the room in one's hands.
+ * Killing waits until it is done, so it is never done with the room in one's hands.  Of two who
+ * kill each other only one does it: the other one is over, and what it could not do is left to the
+ * next line.
  */
 #include "Room.h"
 
@@ -25,7 +27,8 @@ struct Member { /* on the stack of the thread that serves it */
     Member *next;
     int connection;
     Thread *reader;       /* a handle: until it has left the room */
-    bool told;            /* that it is over */
+    bool told;            /* somebody is about to kill it, or has */
+    bool ended;           /* likewise, by killAll */
     char name[NAME_MOST]; /* empty: not told yet */
     Chan *lines;          /* malloc'ed; NULL: it is over */
     QSem *left;
@@ -77,19 +80,13 @@ static bool tellOne(const Member *member, const char *text)
     return true;
 }
 
-static void killReader(Thread *reader)
+/* How many are too slow, and handles of them. */
+static int tellAll(const char *text, Thread *slow[SLOW_MOST])
 {
-    threadKill(reader);
-    threadRelease(reader);
-}
-
-void roomTell(const char *text)
-{
-    Thread *slow[SLOW_MOST];
     int count = 0;
     Room *here = takeRoom();
     if (here == NULL)
-        return;
+        return 0;
     for (Member *member = here->first; member != NULL; member = member->next) {
         bool reads = member->name[0] == '\0' || tellOne(member, text);
         if (reads || member->told || member->reader == threadSelf() || count == SLOW_MOST)
@@ -98,8 +95,34 @@ void roomTell(const char *text)
         slow[count++] = threadRetain(member->reader);
     }
     mvarPut(room, here);
-    while (count > 0)
-        killReader(slow[--count]);
+    return count;
+}
+
+/* It was not killed: whoever speaks next may. */
+static void forgive(const Thread *reader)
+{
+    Room *here = takeRoom();
+    if (here == NULL)
+        return;
+    for (Member *member = here->first; member != NULL; member = member->next) {
+        if (member->reader == reader)
+            member->told = false;
+    }
+    mvarPut(room, here);
+}
+
+bool roomTell(const char *text)
+{
+    Thread *slow[SLOW_MOST];
+    bool interrupted = false;
+    for (int count = tellAll(text, slow); count > 0;) {
+        Thread *reader = slow[--count];
+        interrupted = interrupted || threadKill(reader) != 0;
+        if (interrupted)
+            forgive(reader);
+        threadRelease(reader);
+    }
+    return !interrupted;
 }
 
 static void *deliver(void *env)
@@ -154,11 +177,11 @@ static void leave(const Member *member)
     waitGroupDone(served);
 }
 
-static void tellOf(const Member *member, const char *format, const char *text)
+static bool tellOf(const Member *member, const char *format, const char *text)
 {
     char line[LINE_MOST + NAME_MOST + 16];
     snprintf(line, sizeof line, format, member->name, text);
-    roomTell(line);
+    return roomTell(line);
 }
 
 static void converse(Member *member)
@@ -168,9 +191,9 @@ static void converse(Member *member)
     if (!lineRead(&reader, line) || line[0] == '\0')
         return;
     name(member, line);
-    tellOf(member, "* %s is here%s", "");
-    while (lineRead(&reader, line))
-        tellOf(member, "%s: %s", line);
+    bool goes_on = tellOf(member, "* %s is here%s", "");
+    while (goes_on && threadAllowInterrupt() == 0 && lineRead(&reader, line))
+        goes_on = tellOf(member, "%s: %s", line);
     tellOf(member, "* %s has left%s", "");
 }
 
@@ -194,7 +217,7 @@ static void serveMember(Member *member)
 void roomServe(int connection)
 {
     Member member = {.connection = connection, .lines = chanNew(), .left = qsemNew(QUEUE_MOST)};
-    threadMask(); /* killed only where it waits */
+    threadMask(); /* killed only where it waits, and between two lines: it may never have to wait */
     if (member.lines != NULL && member.left != NULL && join(&member)) {
         serveMember(&member);
         leave(&member);
@@ -218,19 +241,21 @@ static void closeDoors(void)
     mvarPut(room, here);
 }
 
+/* Who was told may be one of those who were not killed. */
 static void killAll(void)
 {
     for (Room *here; (here = takeRoom()) != NULL;) {
         Member *member = here->first;
-        while (member != NULL && member->told)
+        while (member != NULL && member->ended)
             member = member->next;
         Thread *reader = member == NULL ? NULL : threadRetain(member->reader);
         if (member != NULL)
-            member->told = true;
+            member->ended = true;
         mvarPut(room, here);
         if (reader == NULL)
             return;
-        killReader(reader);
+        threadKill(reader);
+        threadRelease(reader);
     }
 }
 

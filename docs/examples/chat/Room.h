@@ -18,8 +18,9 @@ void roomClose(void);
  * thread of its own writes to it.  Closes the connection. */
 void roomServe(int connection);
 
-/* roomTell -- a line to everybody: the text, cut to LINE_MOST. */
-void roomTell(const char *text);
+/* roomTell -- a line to everybody: the text, cut to LINE_MOST.  Who is too slow is sent away.
+ * False: the caller was interrupted, and is to end. */
+bool roomTell(const char *text);
 
 /* roomEnd -- no more connections are served: say so, end the ones that are, wait for their
  * threads. */

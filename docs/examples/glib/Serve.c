@@ -10,6 +10,7 @@
 
 #include <capri/capri.h>
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { TICK_MS = 100, TICKS_PER_LINE = 10, ROUNDS = 20, SIZE = 512 };
+enum { TICK_MS = 100, TICKS_PER_LINE = 10, ROUNDS = 20, SIZE = 512, RETRY_US = 10 * 1000 };
 
 static struct {
     int listener;
@@ -44,9 +45,12 @@ static void *echo(void *env)
 static void *acceptAll(void *env)
 {
     int fd;
-    while ((fd = fdAccept(state.listener, NULL, NULL)) >= 0)
-        if (threadFork(NULL, echo, (void *)(intptr_t)fd) != 0)
+    while ((fd = fdAccept(state.listener, NULL, NULL)) != -EBADF && fd != -ECANCELED) {
+        if (fd < 0)
+            threadDelay(RETRY_US); /* out of fds, say: those that are there go on */
+        else if (threadFork(NULL, echo, (void *)(intptr_t)fd) != 0)
             closeFd(fd);
+    }
     closeFd(state.listener);
     return env;
 }

@@ -78,43 +78,62 @@ Channel *channelRetain(Channel *channel)
     return channel;
 }
 
-void channelRelease(Channel *channel)
+/* With the lock. */
+static void unlinkIt(Channel *channel)
+{
+    if (channel->next != NULL)
+        channel->next->prev = channel->prev;
+    if (channel->prev != NULL)
+        channel->prev->next = channel->next;
+    else
+        first = channel->next;
+}
+
+void channelDrop(Channel *channel, Channel **dropped)
 {
     pthread_mutex_lock(&lock);
     bool last = --channel->references == 0;
-    if (last) {
-        if (channel->next != NULL)
-            channel->next->prev = channel->prev;
-        if (channel->prev != NULL)
-            channel->prev->next = channel->next;
-        else
-            first = channel->next;
-    }
+    if (last)
+        unlinkIt(channel);
     pthread_mutex_unlock(&lock);
     if (!last)
         return;
-    for (Message *message; (message = empty(channel)) != NULL;)
-        messageFree(message); /* which may release other channels */
-    endQueue(channel);
-    free(channel);
+    channel->next = *dropped;
+    *dropped = channel;
+}
+
+void channelFree(Channel *dropped)
+{
+    while (dropped != NULL) {
+        Channel *channel = dropped;
+        dropped = channel->next;
+        for (Message *message; (message = empty(channel)) != NULL;)
+            messageDrop(message, &dropped);
+        endQueue(channel);
+        free(channel);
+    }
+}
+
+void channelRelease(Channel *channel)
+{
+    Channel *dropped = NULL;
+    channelDrop(channel, &dropped);
+    channelFree(dropped);
 }
 
 void channelEndAll(void)
 {
-    for (;;) {
-        Message *message = NULL;
-        pthread_mutex_lock(&lock);
-        Channel *channel = first;
-        while (channel != NULL && message == NULL) {
-            message = empty(channel);
-            if (message == NULL) {
-                endQueue(channel);
-                channel = channel->next;
-            }
-        }
-        pthread_mutex_unlock(&lock);
-        if (message == NULL)
-            return;
+    Message *all = NULL;
+    pthread_mutex_lock(&lock);
+    for (Channel *channel = first; channel != NULL; channel = channel->next) {
+        for (Message *message; (message = empty(channel)) != NULL; all = message)
+            message->next = all;
+        endQueue(channel);
+    }
+    pthread_mutex_unlock(&lock);
+    while (all != NULL) {
+        Message *message = all;
+        all = message->next;
         messageFree(message);
     }
 }

@@ -6,7 +6,8 @@
  * values, or nil, "closed" when the channel is closed and empty; channel:close().
  * `for value in channel.receive, channel do` reads all.
  *
- * A channel belongs to no state: states refer to it, and messages that speak of it do.
+ * A channel belongs to no state: states refer to it, and messages that speak of it do.  References
+ * are counted: one that holds a message that speaks of itself is not freed before the program ends.
  */
 #ifndef CAPRI_LUA_CHANNEL_H
 #define CAPRI_LUA_CHANNEL_H
@@ -22,9 +23,13 @@
 typedef struct Channel Channel;
 
 /* channelRetain -- one more reference; returns channel.   channelRelease -- the last one frees it,
- * with what is in it. */
+ * with what is in it.
+ * channelDrop -- likewise, but puts it onto a list that channelFree frees: what is in a channel may
+ * be another one, and so on without end. */
 Channel *channelRetain(Channel *channel);
 void channelRelease(Channel *channel);
+void channelDrop(Channel *channel, Channel **dropped);
+void channelFree(Channel *dropped);
 
 /* channelEndAll -- the runtime is about to go: what is in them is freed; they are but names. */
 void channelEndAll(void);

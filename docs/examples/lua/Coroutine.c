@@ -259,6 +259,7 @@ static TaskVerdict step(TaskContext *context, void *env)
     it->arguments = 0;
     it->pending = PendingNone;
     it->state->current = it;
+    it->inside = it->L;
     tickerEnter(it->capability, it->L);
     int status = lua_resume(it->L, NULL, arguments, &results);
     tickerLeave(it->capability);
@@ -266,7 +267,7 @@ static TaskVerdict step(TaskContext *context, void *env)
     if (status != LUA_YIELD || it->pending == PendingCut)
         return end(it, status);
     lua_pop(it->L, results);
-    return it->pending == PendingNone ? TaskYield : TaskBlocked;
+    return it->pending == PendingWait ? TaskBlocked : TaskYield;
 }
 
 int coroutineStart(Coroutine *it)
@@ -340,11 +341,16 @@ int coroutineAwait(lua_State *L, Coroutine *it, int recorded, lua_KContext conte
     return lua_yieldk(L, 0, context, next);
 }
 
-int coroutineWoken(lua_State *L, Coroutine *it)
+static void takeWaiter(lua_State *L, Coroutine *it)
 {
     if (it->waiter != L || it->pending != PendingNone)
-        return luaL_error(L, resumed_oddly);
+        luaL_error(L, resumed_oddly);
     it->waiter = NULL;
+}
+
+int coroutineWoken(lua_State *L, Coroutine *it)
+{
+    takeWaiter(L, it);
     if (it->status != -ECANCELED && it->status != -ETIMEDOUT)
         return it->status;
     if (it->status == -ECANCELED)
@@ -358,6 +364,34 @@ void coroutineOver(lua_State *L)
     int failed = coroutineWoken(L, coroutineCurrent(L));
     if (failed != 0)
         luaL_error(L, "cannot wait: %s", strerror(-failed));
+}
+
+static int goOnReturning(lua_State *L, int status, lua_KContext results)
+{
+    Coroutine *it = coroutineCurrent(L);
+    (void)status;
+    takeWaiter(L, it);
+    if (mustTick(it))
+        lua_sethook(L, coroutineTick, LUA_MASKCOUNT, 1);
+    return (int)results;
+}
+
+void coroutineTurn(lua_State *L, lua_KContext context, lua_KFunction next)
+{
+    Coroutine *it = stateHere(L)->current;
+    if (it == NULL || !taskMustYield(it->context))
+        return;
+    if (it->inside != L || it->pending != PendingNone || it->walls != 0 || !lua_isyieldable(L))
+        return;
+    it->pending = PendingTurn;
+    it->waiter = L;
+    lua_yieldk(L, 0, context, next);
+}
+
+int coroutineReturn(lua_State *L, int results)
+{
+    coroutineTurn(L, results, goOnReturning);
+    return results;
 }
 
 bool coroutineIsNotice(lua_State *L, int index)

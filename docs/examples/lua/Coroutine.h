@@ -13,6 +13,9 @@
  *   meanwhile.  Nested.c refuses that, but code that has kept Lua's own functions does not ask it.
  *   So the continuation looks whether the wait that is over is its own (`waiter`), and what the
  *   task's wait refers to is kept by the registry as well (coroutineKeep).
+ *   A function that need not wait gives way all the same when the time slice is over, before it
+ *   returns: who always finds something to read would keep the state for itself.  Not below a
+ *   resume that Nested.c does not know, which would take that for a value.
  *   A C function on the stack that Lua cannot yield across (table.sort, string.gsub, a finalizer)
  *   is told from a place to wait in before anything is recorded: coroutineHere.
  *
@@ -47,6 +50,7 @@ enum { InterruptEnd = 1, InterruptCut = 2 };
 typedef enum Pending {
     PendingNone,
     PendingWait, /* a wait was recorded, by a function that has yielded */
+    PendingTurn, /* others have theirs before a function that need not wait returns */
     PendingCut   /* it is cut off in the middle of Lua code */
 } Pending;
 
@@ -60,6 +64,7 @@ typedef struct Coroutine {
     void *value;          /* of the wait that is over */
     int status;
     lua_State *waiter;        /* whose function waits, or is to ask how it went; only compared */
+    lua_State *inside;        /* in a step: L, or who is nested in it, as far as Nested.c knows */
     struct Coroutine *joined; /* NULL, or whose end it waits for: a reference */
     int kept;                 /* where in the registry is what the wait refers to; 0: nowhere yet */
     void **found;             /* NULL, or where in that goes the value of a wait that succeeds */
@@ -100,6 +105,12 @@ Coroutine *coroutineHere(lua_State *L);
  * caller returns its result. */
 int coroutineAwait(lua_State *L, Coroutine *it, int recorded, lua_KContext context,
                    lua_KFunction next);
+
+/* coroutineTurn -- a function goes on without having waited: if its time slice is over others have
+ * their turn first, then `next` goes on, and this does not return.   May be called anywhere.
+ * coroutineReturn -- likewise, before it returns `results`: the caller returns its result. */
+void coroutineTurn(lua_State *L, lua_KContext context, lua_KFunction next);
+int coroutineReturn(lua_State *L, int results);
 
 /* coroutineKeep -- the value at `index` is kept from the collector until the task's wait is over,
  * whatever becomes of L. */

@@ -23,12 +23,15 @@ typedef struct Message {
     struct Channel **channels; /* that it speaks of, by number: each a reference */
     size_t channel_count;
     int values;
+    struct Message *next; /* of a list that its owner makes */
 } Message;
 
 /* messageMake -- of the `count` values from `first` (an absolute index) on; raises where something
- * cannot be copied.   messageFree -- NULL is ignored. */
+ * cannot be copied.   messageFree -- NULL is ignored.
+ * messageDrop -- likewise; the channels go where channelDrop puts them. */
 Message *messageMake(lua_State *L, int first, int count);
 void messageFree(Message *message);
+void messageDrop(Message *message, struct Channel **dropped);
 
 /* messageTake -- push what it holds, and free it, also where that raises (of memory that there is
  * not, it may stay); how many. */

@@ -20,15 +20,22 @@ typedef struct Writer {
 
 static const char box_name[] = "capri.message.made";
 
-void messageFree(Message *message)
+void messageDrop(Message *message, Channel **dropped)
 {
     if (message == NULL)
         return;
     for (size_t i = 0; i < message->channel_count; i++)
-        channelRelease(message->channels[i]);
+        channelDrop(message->channels[i], dropped);
     free(message->channels);
     free(message->bytes);
     free(message);
+}
+
+void messageFree(Message *message)
+{
+    Channel *dropped = NULL;
+    messageDrop(message, &dropped);
+    channelFree(dropped);
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */

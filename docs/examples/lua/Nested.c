@@ -127,10 +127,14 @@ static int resumeInner(lua_State *L, int arguments, lua_KContext kind, int64_t d
                                                        : pushError(L, inner, kind);
     }
     uint32_t wall = lua_isyieldable(L) ? 0 : 1;
+    lua_State *inside = it->inside;
     it->walls += wall;
+    if (inside == L)
+        it->inside = inner;
     tickerSwitch(state->capability, inner);
     int status = lua_resume(inner, L, arguments, &results);
     tickerSwitch(state->capability, L);
+    it->inside = inside;
     it->walls -= wall;
     if (status == LUA_YIELD && it->pending != PendingNone) {
         lua_pop(inner, results);

@@ -174,12 +174,12 @@ int selectNow(lua_State *L, Case one)
 {
     int results = 0, found = tryNow(L, &one, &results);
     if (found == 1)
-        return results;
+        return coroutineReturn(L, results);
     messageFree(one.message);
     if (found != -EAGAIN)
         return luaL_error(L, "cannot use the channel: %s", strerror(-found));
     lua_pushboolean(L, 0);
-    return 1;
+    return coroutineReturn(L, 1);
 }
 
 /* The channel is at 1. */
@@ -187,7 +187,7 @@ int selectOne(lua_State *L, Case one)
 {
     int results = 0, failed = tryNow(L, &one, &results);
     if (failed == 1)
-        return results;
+        return coroutineReturn(L, results);
     Choice *choice = pushChoice(L, 1, true);
     one.patient = true;
     choice->cases[0] = one;
@@ -260,7 +260,7 @@ static int selectMany(lua_State *L)
     last->last = true;
     if (quick && stmAtomically(tryFrom, choice->cases, &found) == 0 && found != NULL) {
         lua_pushinteger(L, (lua_Integer)((Case *)found - choice->cases) + 1);
-        return 1 + pushOutcome(L, found, false);
+        return coroutineReturn(L, 1 + pushOutcome(L, found, false));
     }
     last->patient = true;
     return await(L, choice, count + 1);

@@ -236,7 +236,7 @@ static int readWanted(lua_State *L, const Wanted *wanted, size_t searched, lua_K
     for (;;) {
         int kept = socket->rest == NULL ? 0 : takeKept(L, socket, wanted, &searched);
         if (kept != 0)
-            return kept > 0 ? kept : coroutineFail(L, kept);
+            return coroutineReturn(L, kept > 0 ? kept : coroutineFail(L, kept));
         ssize_t n = fdRead(socket->fd, stateHere(L)->scratch, SCRATCH_SIZE);
         if (n == -EAGAIN) {
             Coroutine *it = coroutineHere(L);
@@ -244,10 +244,11 @@ static int readWanted(lua_State *L, const Wanted *wanted, size_t searched, lua_K
                                   (lua_KContext)searched, next);
         }
         if (n == 0)
-            return pushLast(L, socket, wanted);
+            return coroutineReturn(L, pushLast(L, socket, wanted));
         int results = n < 0 ? (int)n : takeReceived(L, socket, wanted, (size_t)n);
         if (results != 0)
-            return results > 0 ? results : coroutineFail(L, results);
+            return coroutineReturn(L, results > 0 ? results : coroutineFail(L, results));
+        coroutineTurn(L, (lua_KContext)searched, next);
     }
 }
 
@@ -299,11 +300,13 @@ static int goOnWriting(lua_State *L, int status, lua_KContext done)
                                   goOnWriting);
         }
         if (n < 0)
-            return coroutineFail(L, (int)n);
+            return coroutineReturn(L, coroutineFail(L, (int)n));
         at += (size_t)n;
+        if (at < size)
+            coroutineTurn(L, (lua_KContext)at, goOnWriting);
     }
     lua_settop(L, 1);
-    return 1;
+    return coroutineReturn(L, 1);
 }
 
 static int writeIt(lua_State *L)
@@ -334,10 +337,10 @@ static int goOnAccepting(lua_State *L, int status, lua_KContext context)
                               goOnAccepting);
     }
     if (fd < 0)
-        return coroutineFail(L, fd);
+        return coroutineReturn(L, coroutineFail(L, fd));
     socket->fd = fd;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    return 1;
+    return coroutineReturn(L, 1);
 }
 
 static int acceptOne(lua_State *L)

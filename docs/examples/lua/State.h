@@ -8,8 +8,9 @@
  *   call meanwhile.  The others are closed by the thread that ran them all, when every coroutine
  *   has ended.
  *   A function that is called while no step runs (`current` is NULL: in a finalizer of lua_close,
- *   in the state of a capri.call, before capri.run) may not wait, and says so
- *   (coroutineCurrent, coroutineHere), also where there would be nothing to wait for.
+ *   in the state of a capri.call, before capri.run) may not wait, and says so (coroutineCurrent,
+ *   coroutineHere): sockets also where there would be nothing to wait for, since an fd would block;
+ *   a channel's send, offer and receive only where they would have to wait.
  */
 #ifndef CAPRI_LUA_STATE_H
 #define CAPRI_LUA_STATE_H

@@ -7,9 +7,9 @@
  *   step of the same coroutine has run since the last tick, and if so sets a hook for the next
  *   instruction, which is what lua_sethook may be called for by a signal handler.  The hook lets
  *   due events in, and is where an interrupt or a time limit reaches a loop that never waits.  It
- *   does not let others of the same state run: between two waits a coroutine has its state for
- *   itself, as Lua programs are used to; a long computation calls coroutine.yield.  One that does
- *   so before each tick is told at the begin of its steps (mustTick).
+ *   does not let others of the same state run: between two calls that may wait a coroutine has its
+ *   state for itself, as Lua programs are used to; a long computation calls coroutine.yield.  One
+ *   that does so before each tick is told at the begin of its steps (mustTick).
  *   The handler runs on the OS thread that runs the step, so that the two need no atomics; a signal
  *   that comes late, on an OS thread that has lost the capability, is dropped.
  */

@@ -10,8 +10,12 @@ local capri = require "capri"
 local members = {} -- channel of lines -> name
 
 local function tell(line)
+    local there = {}
     for lines in pairs(members) do
-        if not lines:offer(line) then -- it does not read what it is sent
+        there[#there + 1] = lines
+    end
+    for _, lines in ipairs(there) do -- offer may let others run, who come and go
+        if members[lines] and not lines:offer(line) then -- it does not read what it is sent
             members[lines] = nil
             lines:close()
         end
@@ -37,6 +41,7 @@ local function converse(socket, lines)
     local line = socket:read("l")
     while line do
         tell(name .. ": " .. line)
+        coroutine.yield() -- to those who deliver it: the next line may be here already
         line = socket:read("l")
     end
     tell("* " .. name .. " has left")
@@ -48,11 +53,12 @@ local function serve(connection)
     local writer = capri.spawn(deliver, socket, lines)
     local ok, why = pcall(converse, socket, lines)
     members[lines] = nil
-    if not ok then
-        socket:write("* the room is closing\r\n") -- interrupted: there is time to say so
+    if why == "interrupted" then
+        socket:write("* the room is closing\r\n") -- there is time to say so
     end
     lines:close()
     writer:join()
+    assert(ok or why == "interrupted", why)
 end
 
 local listener = assert(capri.listen("127.0.0.1", math.tointeger(tonumber((...) or 7008))))

@@ -327,6 +327,39 @@ check("generators that wait", function()
     assert(ok == nil and why == "timeout", why)
 end)
 
+check("who never has to wait gives way", function()
+    local channel, client, server = capri.channel(1), pair()
+    local function inner(fn)
+        return function() coroutine.wrap(fn)() end
+    end
+    local function exchange()
+        assert(channel:offer("it") and not channel:offer("no") and channel:receive() == "it")
+    end
+    local function choose()
+        assert(capri.select({channel, "it"}) == 1 and select(2, capri.select(channel)) == "it")
+    end
+    local function talk()
+        assert(client:write("one\ntwo\n") == client and server:read("l") == "one")
+        assert(server:read_until("\n") == "two\n")
+    end
+    for _, fn in ipairs {exchange, choose, talk, inner(exchange), inner(inner(talk))} do
+        local slept, last = false, capri.now() + 5
+        local sleeper = capri.spawn(function() capri.sleep(0.001) slept = true end)
+        while not slept and capri.now() < last do fn() end
+        assert(slept and sleeper:join())
+    end
+    local loop = capri.spawn_on(capri.cpus(), inner(function()
+        while true do exchange() end
+    end))
+    capri.sleep(0.05)
+    loop:kill()
+    local _, why = loop:join()
+    assert(why == "interrupted", why)
+    local ok
+    ok, why = capri.timeout(0.05, inner(function() while true do talk() end end))
+    assert(ok == nil and why == "timeout", why)
+end)
+
 check("no wait where Lua cannot leave", function()
     local function less(a, b)
         capri.sleep(0.001)

@@ -51,6 +51,27 @@ timeout -s KILL 60 "$program" --cpus 2 "$folder/quiet.lua" >"$folder/out" 2>"$fo
 [ "$(grep -c "no coroutine.*no coroutine" "$folder/out")" = 2 ] ||
     complain "a finalizer was not told that it cannot wait"
 
+echo 'local capri = require "capri"
+kept = {}
+for i = 1, 40000 do
+    kept[i] = capri.channel(1)
+    kept[i]:send(i)
+end' >"$folder/many.lua"
+(ulimit -t 3 && exec "$program" --cpus 1 "$folder/many.lua") ||
+    complain "much that is left in channels takes long to free"
+
+echo 'local capri = require "capri"
+local outer = capri.channel(1)
+for _ = 1, 40000 do
+    local channel = capri.channel(1)
+    channel:send(outer)
+    outer = channel
+end
+outer = nil
+collectgarbage()' >"$folder/chain.lua"
+(ulimit -s 1024 && exec "$program" --cpus 1 "$folder/chain.lua") ||
+    complain "a channel in a channel in a channel takes too much stack to free"
+
 # ---- servers, over all states
 
 start http "$program" --cpus 2 "$scripts/http.lua" 0
@@ -100,6 +121,10 @@ local bert = enter("bert")
 assert(anna:read("l") == "* bert is here")
 anna:write("hello\n")
 assert(anna:read("l") == "anna: hello" and bert:read("l") == "anna: hello")
+local much = {} -- more than waits for anybody, at once
+for i = 1, 300 do much[i] = i end
+anna:write(table.concat(much, "\n"), "\n")
+for i = 1, 300 do assert(bert:read("l") == "anna: " .. i and anna:read("l") == "anna: " .. i) end
 bert:close()
 assert(anna:read("l") == "* bert has left")
 print("inside")

@@ -83,6 +83,24 @@ check("Lua's own functions resume what waits", function()
     assert(outer:join() and got.ok ~= nil)
 end)
 
+check("who does not have to wait does not yield to Lua's own functions", function()
+    local channel, last = capri.channel(), capri.now() + 0.05
+    capri.spawn(function() while capri.now() < last do coroutine.yield() end end)
+    local inner = coroutine.create(function()
+        while capri.now() < last do
+            channel:send("it")
+            assert(channel:receive() == "it")
+        end
+        return "done"
+    end)
+    local ok, what = own_resume(inner)
+    assert(ok and what == "done", what)
+    table.sort({2, 1}, function() -- nor where Lua cannot leave
+        last = capri.now() + 0.05
+        while capri.now() < last do assert(channel:offer(1) and channel:receive() == 1) end
+    end)
+end)
+
 check("Lua's own functions close what waits", function()
     local inner, channel, got, outer = waiter()
     pcall(own_close, inner)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BUFFER_SIZE = 512, PATIENCE_S = 30, ROUNDS = 20 };
+enum { BUFFER_SIZE = 512, PATIENCE_S = 30, ROUNDS = 20, RETRY_US = 10 * 1000 };
 
 typedef struct Connection {
     int fd;
@@ -75,8 +75,12 @@ static TaskVerdict acceptAll(TaskContext *context, void *env)
             taskWaitRead(context, listener);
             return TaskBlocked;
         }
-        if (fd < 0)
+        if (fd == -EBADF || fd == -ECANCELED)
             return TaskDone;
+        if (fd < 0) { /* out of fds, say: those that are there go on */
+            taskWaitDelay(context, RETRY_US);
+            return TaskBlocked;
+        }
         Connection *connection = calloc(1, sizeof *connection);
         if (connection == NULL) {
             closeFd(fd);

@@ -8,6 +8,7 @@
 #include "Channel.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,13 @@ static int64_t numberAt(const Machine *it, const Instruction *now, int which)
     return valueNumber(valueAt(it, now, which));
 }
 
+/* What no fd can be is -1: calls say -EBADF. */
+static int fdAt(const Machine *it, const Instruction *now, int which)
+{
+    int64_t number = numberAt(it, now, which);
+    return number >= 0 && number <= INT_MAX ? (int)number : -1;
+}
+
 static Object *objectAt(const Machine *it, const Instruction *now, int which)
 {
     return valueObject(valueAt(it, now, which));
@@ -50,11 +58,11 @@ static int giveNumber(Machine *it, const Instruction *now, int64_t number)
 }
 
 /* A new object; its first Values are the operands.  NULL: out of memory. */
-static Object *make(Machine *it, const Instruction *now, Kind kind, uint32_t size)
+static Object *make(Machine *it, const Instruction *now, Kind kind, uint64_t size)
 {
-    if (heapReserve(&it->area, objectSpace(kind, size)) != 0)
+    if (size > UINT32_MAX || heapReserve(&it->area, objectSpace(kind, (uint32_t)size)) != 0)
         return NULL;
-    Object *object = heapNew(&it->area, kind, size);
+    Object *object = heapNew(&it->area, kind, (uint32_t)size);
     for (int i = 0; kind != KindBytes && i < now->count; i++)
         objectValues(object)[i] = valueAt(it, now, i);
     return object;
@@ -62,7 +70,7 @@ static Object *make(Machine *it, const Instruction *now, Kind kind, uint32_t siz
 
 static int giveBytes(Machine *it, const Instruction *now, const char *bytes, size_t size)
 {
-    Object *object = make(it, now, KindBytes, (uint32_t)size);
+    Object *object = make(it, now, KindBytes, size);
     if (object == NULL)
         return machineFail(it, now, no_memory);
     memcpy(objectBytes(object), bytes, size);
@@ -192,7 +200,7 @@ static int runSize(Machine *it, const Instruction *now)
 static int runJoin(Machine *it, const Instruction *now)
 {
     uint32_t left = objectAt(it, now, 0)->size, right = objectAt(it, now, 1)->size;
-    Object *joined = make(it, now, KindBytes, left + right);
+    Object *joined = make(it, now, KindBytes, (uint64_t)left + right);
     if (joined == NULL)
         return machineFail(it, now, no_memory);
     memcpy(objectBytes(joined), objectBytes(objectAt(it, now, 0)), left);
@@ -226,12 +234,20 @@ static int runArgument(Machine *it, const Instruction *now)
 
 /* ---- what waits ------------------------------------------------------------------------------ */
 
+/* For ever is long enough. */
+static int64_t microseconds(int64_t milliseconds)
+{
+    if (milliseconds > INT64_MAX / US_PER_MS)
+        return INT64_MAX;
+    return milliseconds < 0 ? 0 : milliseconds * US_PER_MS;
+}
+
 static int runSleep(Machine *it, const Instruction *now)
 {
     Frame *frame = machineFrame(it);
     if (frame->progress == 0) {
         frame->progress = valueOfNumber(1);
-        taskWaitDelay(it->context, numberAt(it, now, 0) * US_PER_MS);
+        taskWaitDelay(it->context, microseconds(numberAt(it, now, 0)));
         return TaskBlocked;
     }
     frame->progress = 0;
@@ -284,7 +300,7 @@ static int awaitWrite(Machine *it, int fd, int64_t progress)
 static int runRead(Machine *it, const Instruction *now)
 {
     char buffer[READ_MOST];
-    int fd = (int)numberAt(it, now, 0);
+    int fd = fdAt(it, now, 0);
     ssize_t n = fdRead(fd, buffer, sizeof buffer);
     if (n == -EAGAIN)
         return awaitRead(it, fd);
@@ -295,7 +311,7 @@ static int runRead(Machine *it, const Instruction *now)
  * moves the bytes under the kernel's hands. */
 static int runWrite(Machine *it, const Instruction *now)
 {
-    int fd = (int)numberAt(it, now, 0);
+    int fd = fdAt(it, now, 0);
     Object *bytes = objectAt(it, now, 1);
     size_t done = (size_t)valueNumber(machineFrame(it)->progress);
     while (done < bytes->size) {
@@ -312,7 +328,7 @@ static int runWrite(Machine *it, const Instruction *now)
 
 static int runClose(Machine *it, const Instruction *now)
 {
-    return giveNumber(it, now, closeFd((int)numberAt(it, now, 0)) == 0);
+    return giveNumber(it, now, closeFd(fdAt(it, now, 0)) == 0);
 }
 
 /* ---- sockets: nothing instead of an fd that cannot be had ------------------------------------ */
@@ -324,6 +340,11 @@ static struct sockaddr_in loopback(int64_t port)
                                 .sin_port = htons((uint16_t)port)};
 }
 
+static bool isPort(int64_t number)
+{
+    return number >= 0 && number <= UINT16_MAX;
+}
+
 static int giveFd(Machine *it, const Instruction *now, int fd)
 {
     return machineGive(it, now, fd < 0 ? 0 : valueOfNumber(fd));
@@ -332,6 +353,8 @@ static int giveFd(Machine *it, const Instruction *now, int fd)
 static int runListen(Machine *it, const Instruction *now)
 {
     struct sockaddr_in address = loopback(numberAt(it, now, 0));
+    if (!isPort(numberAt(it, now, 0)))
+        return giveFd(it, now, -EINVAL);
     return giveFd(it, now, fdListen((struct sockaddr *)&address, sizeof address, BACKLOG));
 }
 
@@ -339,13 +362,13 @@ static int runPort(Machine *it, const Instruction *now)
 {
     struct sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
-    getsockname((int)numberAt(it, now, 0), (struct sockaddr *)&address, &size);
+    getsockname(fdAt(it, now, 0), (struct sockaddr *)&address, &size);
     return giveNumber(it, now, ntohs(address.sin_port));
 }
 
 static int runAccept(Machine *it, const Instruction *now)
 {
-    int listener = (int)numberAt(it, now, 0);
+    int listener = fdAt(it, now, 0);
     int fd = fdAccept(listener, NULL, NULL);
     return fd == -EAGAIN ? awaitRead(it, listener) : giveFd(it, now, fd);
 }
@@ -355,6 +378,8 @@ static int runConnect(Machine *it, const Instruction *now)
 {
     struct sockaddr_in address = loopback(numberAt(it, now, 0));
     Frame *frame = machineFrame(it);
+    if (!isPort(numberAt(it, now, 0)))
+        return giveFd(it, now, -EINVAL);
     bool begun = frame->progress != 0;
     int fd = begun ? (int)valueNumber(frame->progress) : fdSocket(AF_INET, SOCK_STREAM, 0);
     int result = fd < 0 ? fd : fdConnect(fd, (struct sockaddr *)&address, sizeof address);

@@ -65,4 +65,49 @@ printf 'fn main\nx = "text"\nwhile 1\nx = join x x\nend\nend\n' >"$folder/grow.v
 "$program" --heap 4 "$folder/grow.vm" >"$folder/out" 2>"$folder/err" &&
     complain "more than fits into the heap has fitted"
 grep -q "join: out of memory" "$folder/err" || complain "did not say that it was out of memory"
+
+# ---- numbers that are none of what is asked for
+
+cat >"$folder/odd.vm" <<'VM'
+fn expect what result
+    if result
+        what = join what " with an odd number\n"
+        write 2 what
+    end
+end
+fn nap long
+    sleep long
+    write 2 "slept\n"
+end
+fn main
+    result = read 4294967296
+    expect "read" result
+    result = write 4294967298 "oops\n"
+    expect "written" result
+    result = close 4294967296
+    expect "closed" result
+    result = listen 65536
+    expect "listening" result
+    result = connect -65536
+    expect "connected" result
+    result = accept -1
+    expect "accepted" result
+    spawn nap 9223372036854776
+    spawn nap 4000000000000000000
+    nap -4000000000000000000
+    write 1 "tried"
+end
+VM
+"$program" "$folder/odd.vm" <<<"some input" >"$folder/out" 2>"$folder/err" &
+running=$!
+for _ in {1..200}; do
+    grep -q tried "$folder/out" && break
+    sleep 0.02
+done
+sleep 0.05 # more than one nap is over?
+kill "$running"
+wait "$running" 2>/dev/null
+running=""
+grep -q tried "$folder/out" && [ "$(cat "$folder/err")" = slept ] ||
+    complain "odd numbers were taken for others"
 echo "all as it should be"
