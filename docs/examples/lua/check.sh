@@ -100,6 +100,46 @@ LUA
 "$program" --cpus 2 "$folder/client.lua" "$http_port" 40 2>"$folder/err" | grep -q served ||
     complain "http.lua has not answered"
 
+cat >"$folder/odd.lua" <<'LUA'
+local capri = require "capri"
+local port = math.tointeger(tonumber((...)))
+local function answers(request)
+    local socket <close> = assert(capri.connect("127.0.0.1", port))
+    local ok, all = capri.timeout(2, function()
+        if not socket:write(request) then return "not read" end
+        socket:shutdown()
+        return socket:read("a") or "reset"
+    end)
+    return ok and all or "not closed"
+end
+local function expect(count, request, ...)
+    local all = answers(request)
+    local _, got = all:gsub("HTTP/1%.1 %d", "")
+    for _, pattern in ipairs {"", ...} do
+        assert(got == count and all:find(pattern), ("%q: %q"):format(request:sub(1, 80), all))
+    end
+end
+local function more(request) -- who is not closed answers once more
+    return request .. "nonsense\r\n\r\n"
+end
+local get, gone = "GET / HTTP/1.%d\r\n%s: %s\r\n\r\n", "\r\nConnection: close\r\n"
+for _, field in ipairs {"CONNECTION", "connection", "Connection"} do
+    expect(1, more(get:format(1, field, "Close")), "^HTTP/1.1 200 ", gone)
+    expect(2, more(get:format(1, field, "x")), "^HTTP/1.1 200 .*HTTP/1.1 400 ")
+    expect(2, more(get:format(0, field, "KEEP-Alive")), "\r\nConnection: keep%-alive\r\n.* 400 ")
+end
+expect(1, "HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n", "^HTTP/1.1 200 .*" .. gone .. "\r\n$")
+expect(1, get:format(1, "Content-Length", "18") .. "GET / HTTP/1.1\r\n\r\n", "^HTTP/1.1 400 ")
+expect(2, more(get:format(1, "content-length", "0")), "^HTTP/1.1 200 ")
+expect(1, more(get:format(1, "transfer-encoding", "chunked")), "^HTTP/1.1 400 ")
+expect(1, get:format(1, "x", ("x"):rep(20000)), "^HTTP/1.1 431 ", gone)
+expect(1, "POST / HTTP/1.1\r\nContent-Length: 4000000\r\n\r\n" .. ("x"):rep(4000000),
+    "^HTTP/1.1 501 ", gone)
+print("as it should be")
+LUA
+"$program" "$folder/odd.lua" "$http_port" 2>"$folder/err" | grep -q "as it should be" ||
+    complain "http.lua has not answered an odd request"
+
 start proxy "$program" --cpus 2 "$scripts/proxy.lua" 0 "$http_port"
 "$program" --cpus 2 "$folder/client.lua" "$port" 10 2>"$folder/err" | grep -q served ||
     complain "nothing came through proxy.lua"

@@ -9,39 +9,55 @@ local capri = require "capri"
 local body = "<!DOCTYPE html>\n<title>Capri</title>\n<h1>Capri</h1>\n<p>One green thread for each " ..
     "connection, written as if every call blocked. None of them ever does.\n"
 local head = "HTTP/1.1 %s\r\nContent-Type: text/html\r\nContent-Length: %d\r\n%s\r\n"
-local page = head:format("200 OK", #body, "") .. body
-local last_page = head:format("200 OK", #body, "Connection: close\r\n") .. body
-local bare_page = head:format("200 OK", #body, "")
-local nonsense = head:format("400 Bad Request", 0, "Connection: close\r\n")
+local closing, staying = "Connection: close\r\n", "Connection: keep-alive\r\n"
+local pages = {} -- by what they say of the connection, and method
+for _, connection in ipairs {"", closing, staying} do
+    local bare = head:format("200 OK", #body, connection)
+    pages[connection] = {GET = bare .. body, HEAD = bare}
+end
 
--- Does its field Connection say this?  Most requests have none: a plain look is enough.
-local function says(request, what)
-    return request:find("onnection:", 1, true) and request:find("\r\n[Cc]onnection: *" .. what)
+-- What becomes of the connection; fields: the request in lower case.  Most have no such field: a
+-- plain look is enough.
+local function connectionOf(minor, fields)
+    local wish = fields:find("connection:", 1, true) and fields:match("\r\nconnection:([^\r]*)") or ""
+    if minor == "0" then
+        return wish:find("keep-alive", 1, true) and staying or closing
+    end
+    return wish:find("close", 1, true) and closing or ""
+end
+
+local function hasBody(fields)
+    return fields:find("transfer-encoding:", 1, true) or fields:find("content-length:", 1, true)
+        and not fields:find("\r\ncontent%-length:%s*0+%s*\r\n")
+end
+
+-- What still comes is read for a second: closing before would take the answer back.
+local function refuse(socket, status)
+    socket:write(head:format(status, 0, closing))
+    socket:shutdown()
+    capri.timeout(1, function()
+        repeat until not socket:read()
+    end)
 end
 
 -- One connection, request by request.
 local function serve(connection)
     local socket <close> = connection
-    while true do
-        local request = socket:read_until("\r\n\r\n", 8192)
-        if request == nil then
-            return
+    local kept
+    repeat
+        local request, why = socket:read_until("\r\n\r\n", 8192)
+        if not request then
+            return why and refuse(socket, "431 Request Header Fields Too Large")
         end
         local method, minor = request:match("^(%u+) %S+ HTTP/1%.(%d)\r\n")
-        local keep = minor == "1" and not says(request, "close")
-            or minor == "0" and says(request, "[Kk]eep%-[Aa]live")
-        if method == "GET" then
-            socket:write(keep and page or last_page)
-        elseif method == "HEAD" then
-            socket:write(bare_page)
-        else
-            socket:write(nonsense)
-            return
+        local fields = request:lower()
+        kept = connectionOf(minor, fields)
+        local page = pages[kept][method or ""]
+        if not page or hasBody(fields) then
+            return refuse(socket, method and not page and "501 Not Implemented" or "400 Bad Request")
         end
-        if not keep then
-            return
-        end
-    end
+        socket:write(page)
+    until kept == closing
 end
 
 local function accept(listener)
