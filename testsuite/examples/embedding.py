@@ -7,7 +7,8 @@ Installs the build below a temporary prefix ($P; $CAPRI is the source), then tak
 in turn:
     a program or file, whose first line names it (/* count.c */, # hello.vm), is written down;
     an excerpt (/* vm/Heap.c */) must stand in that file of docs/examples, word for word;
-    after each "$ command" must come what the page shows below it.
+    after each "$ command" must come what the page shows below it; a block that wants a
+    library which is not here (--libs capri NAME) is left out.
 Exit 1 and the difference at the first that is not so; 77 without cc or pkg-config.
 """
 import argparse
@@ -19,6 +20,7 @@ import sys
 import tempfile
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+LIBRARY = re.compile(r"--libs capri ([\w.-]+)")
 NAME = re.compile(r"^(?:/\* (\S+) \*/|# (\S+\.(?:vm|txt)))\n")
 MARK = "==== embedding ===="
 
@@ -72,6 +74,11 @@ class Shell:
         return -1, lines
 
 
+def is_possible(text):
+    return all(subprocess.run(["pkg-config", "--exists", library]).returncode == 0
+               for library in LIBRARY.findall(text))
+
+
 def run_block(shell, line, text):
     for command, wanted in commands(text):
         status, got = shell.run(command)
@@ -84,7 +91,9 @@ def follow(page, source, folder, shell):
     done = {"written": 0, "excerpts": 0, "run": 0}
     for line, language, text in blocks(page):
         name, rest = named(text)
-        if language == "console":
+        if language == "console" and not is_possible(text):
+            print(f"docs/Embedding.md:{line}: left out")
+        elif language == "console":
             run_block(shell, line, text)
             done["run"] += 1
         elif name is not None and "/" in name:

@@ -3,9 +3,10 @@
  * Note [What is copied]
  *   nil, booleans, numbers and strings; tables with all that is in them, of any shape, but without
  *   a metatable; channels, which both states then share; functions of Lua, with the values that
- *   they use from outside (each function gets copies of its own).  Functions of the libraries and
- *   loaded modules are not copied but found again on the other side by their names.  What stays in
- *   its state, and is an error here: sockets, coroutines, other userdata, tables with a metatable.
+ *   they use from outside (each function gets copies of its own, also of what two share).
+ *   Functions of the libraries and loaded modules are not copied but found again on the other side
+ *   by their names.  What stays in its state, and is an error here: sockets, coroutines, other
+ *   userdata, tables with a metatable.
  */
 #ifndef CAPRI_LUA_MESSAGE_H
 #define CAPRI_LUA_MESSAGE_H

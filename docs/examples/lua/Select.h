@@ -2,8 +2,8 @@
  *
  * In Lua: capri.select(case, ...) returns the number of the first case that is there, and for a
  * channel its message's values.  A case is a channel (its next message; no values: it is closed and
- * empty), a socket (something to read, or to accept), a coroutine's handle (it has ended), a number
- * of seconds, or a table {channel, value, ...} (these values are sent).
+ * empty, or the message has none), a socket (something to read, or to accept), a coroutine's handle
+ * (it has ended), a number of seconds, or a table {channel, value, ...} (these values are sent).
  */
 #ifndef CAPRI_LUA_SELECT_H
 #define CAPRI_LUA_SELECT_H

@@ -144,6 +144,8 @@ start proxy "$program" --cpus 2 "$scripts/proxy.lua" 0 "$http_port"
 "$program" --cpus 2 "$folder/client.lua" "$port" 10 2>"$folder/err" | grep -q served ||
     complain "nothing came through proxy.lua"
 stop "$started" proxy.lua
+"$program" "$scripts/proxy.lua" 0 2>"$folder/err" && complain "proxy.lua goes nowhere"
+grep -q "usage:" "$folder/err" || complain "proxy.lua has not told its usage"
 stop "$http" http.lua
 
 start chat "$program" "$scripts/chat.lua" 0

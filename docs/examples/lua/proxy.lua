@@ -5,6 +5,11 @@
 local capri = require "capri"
 
 local port, to_port, to_host = ...
+port, to_port = math.tointeger(tonumber(port)), math.tointeger(tonumber(to_port))
+if not port or not to_port then
+    io.stderr:write("usage: capri-lua proxy.lua port to_port [to_host]\n")
+    os.exit(2)
+end
 to_host = to_host or "127.0.0.1"
 
 -- All that comes from one end goes to the other; then its end, too.
@@ -17,7 +22,7 @@ end
 
 local function serve(connection)
     local client <close> = connection
-    local answer, why = capri.connect(to_host, math.tointeger(tonumber(to_port)))
+    local answer, why = capri.connect(to_host, to_port)
     if not answer then
         io.stderr:write("proxy: ", why, "\n")
         return
@@ -28,7 +33,7 @@ local function serve(connection)
     back:join()
 end
 
-local listener = assert(capri.listen("127.0.0.1", math.tointeger(tonumber(port or 0))))
+local listener = assert(capri.listen("127.0.0.1", port))
 print("proxy on 127.0.0.1:" .. listener:port())
 io.stdout:flush()
 while true do
