@@ -2,8 +2,8 @@
  *
  * Opacity: a reader that would loop for ever if x and y ever differed.  Livelock: two that each
  * read what the other writes.  A million of each, however long it takes.  Skew: of two guards one
- * stays.  Long: a reader of many variables beside short writers.  Crowd: a thousand waiters, each
- * on a variable of its own, while one thread sets and another interrupts.
+ * stays.  Long: a reader of many variables beside short writers, once at least.  Crowd: a thousand
+ * waiters, each on a variable of its own, while one thread sets and another interrupts.
  */
 #include "rts/stm/STM.h"
 #include "testsuite/support/Runtime.h"
