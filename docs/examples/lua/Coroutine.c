@@ -253,14 +253,15 @@ static TaskVerdict step(TaskContext *context, void *env)
     }
     if (it->cut && (it->pending != PendingWait || it->status != 0))
         return end(it, LUA_YIELD);
-    if (mustTick(it))
-        lua_sethook(it->L, coroutineTick, LUA_MASKCOUNT, 1);
+    bool must_tick = mustTick(it);
     int results = 0, arguments = it->arguments;
     it->arguments = 0;
     it->pending = PendingNone;
     it->state->current = it;
     it->inside = it->L;
     tickerEnter(it->capability, it->L);
+    if (must_tick)
+        tickerTick(it->capability, it->L);
     int status = lua_resume(it->L, NULL, arguments, &results);
     tickerLeave(it->capability);
     it->state->current = NULL;
@@ -372,7 +373,7 @@ static int goOnReturning(lua_State *L, int status, lua_KContext results)
     (void)status;
     takeWaiter(L, it);
     if (mustTick(it))
-        lua_sethook(L, coroutineTick, LUA_MASKCOUNT, 1);
+        tickerTick(it->capability, L);
     return (int)results;
 }
 
@@ -415,7 +416,10 @@ void coroutineTick(lua_State *L, lua_Debug *about)
     (void)about;
     State *state = stateFind(L);
     Coroutine *it = state == NULL ? NULL : state->current;
-    lua_sethook(L, NULL, 0, 0);
+    if (state == NULL)
+        lua_sethook(L, NULL, 0, 0);
+    else
+        tickerTaken(state->capability, L);
     if (it == NULL || it->pending != PendingNone)
         return;
     const char *notice = it->deadline_ns <= rtsNow() ? timed_out : NULL;

@@ -20,6 +20,9 @@ enum { TICK_MS = 10, TICK_SIGNAL = SIGVTALRM };
 typedef struct Ticker {
     lua_State *volatile running; /* NULL: no Lua code */
     volatile uint32_t steps, seen;
+    lua_State *volatile ticked; /* NULL, or whose own hook is here until its tick comes */
+    lua_Hook hook;
+    int mask, count;
     pthread_t owner; /* whose processor time the timer measures */
     bool tried;      /* the owner has one, if it could be had */
     bool timed;
@@ -28,6 +31,31 @@ typedef struct Ticker {
 
 static Ticker tickers[CAPABILITIES_MOST];
 static lua_Hook tick_hook;
+
+/* Its next instruction is a tick.  The signal handler may come in between, and do the same. */
+static void setHook(Ticker *it, lua_State *L)
+{
+    lua_Hook own = lua_gethook(L);
+    if (own == tick_hook)
+        return;
+    if (own != NULL) {
+        it->hook = own;
+        it->mask = lua_gethookmask(L);
+        it->count = lua_gethookcount(L);
+        it->ticked = L;
+    }
+    lua_sethook(L, tick_hook, LUA_MASKCOUNT, 1);
+}
+
+/* Another thread is about to run: a tick that has not come gives its place back. */
+static void withdraw(Ticker *it)
+{
+    lua_State *L = it->ticked;
+    it->running = NULL; /* the signal handler does nothing meanwhile */
+    if (L != NULL && lua_gethook(L) == tick_hook)
+        lua_sethook(L, it->hook, it->mask, it->count);
+    it->ticked = NULL;
+}
 
 static void tick(int number, siginfo_t *info, void *context)
 {
@@ -40,7 +68,7 @@ static void tick(int number, siginfo_t *info, void *context)
         return;
     lua_State *L = it->running;
     if (L != NULL && it->steps == it->seen)
-        lua_sethook(L, tick_hook, LUA_MASKCOUNT, 1);
+        setHook(it, L);
     it->seen = it->steps;
 }
 
@@ -100,10 +128,25 @@ void tickerEnter(uint32_t capability, lua_State *L)
 
 void tickerSwitch(uint32_t capability, lua_State *L)
 {
+    withdraw(&tickers[capability]);
     tickers[capability].running = L;
 }
 
 void tickerLeave(uint32_t capability)
 {
-    tickers[capability].running = NULL;
+    withdraw(&tickers[capability]);
+}
+
+void tickerTick(uint32_t capability, lua_State *L)
+{
+    setHook(&tickers[capability], L);
+}
+
+void tickerTaken(uint32_t capability, lua_State *L)
+{
+    Ticker *it = &tickers[capability];
+    bool kept = it->ticked == L;
+    if (kept)
+        it->ticked = NULL;
+    lua_sethook(L, kept ? it->hook : NULL, kept ? it->mask : 0, kept ? it->count : 0);
 }

@@ -10,6 +10,8 @@
  *   does not let others of the same state run: between two calls that may wait a coroutine has its
  *   state for itself, as Lua programs are used to; a long computation calls coroutine.yield.  One
  *   that does so before each tick is told at the begin of its steps (mustTick).
+ *   A hook of the script's own (debug.sethook) is put back by the tick, or when the thread is left
+ *   before that; what it counts begins anew.
  *   The handler runs on the OS thread that runs the step, so that the two need no atomics; a signal
  *   that comes late, on an OS thread that has lost the capability, is dropped.
  */
@@ -29,5 +31,10 @@ void tickerEnd(void);
 void tickerEnter(uint32_t capability, lua_State *L);
 void tickerSwitch(uint32_t capability, lua_State *L);
 void tickerLeave(uint32_t capability);
+
+/* tickerTick -- the thread that runs: its next instruction is a tick.
+ * tickerTaken -- in the hook: this was it; the script's own hook, if it has one, is back. */
+void tickerTick(uint32_t capability, lua_State *L);
+void tickerTaken(uint32_t capability, lua_State *L);
 
 #endif

@@ -360,6 +360,30 @@ check("who never has to wait gives way", function()
     assert(ok == nil and why == "timeout", why)
 end)
 
+check("a hook of the script's own stays", function()
+    local count = 0
+    local function hook() count = count + 1 end
+    local function loop(seconds)
+        local last = capri.now() + seconds
+        debug.sethook(hook, "", 1000)
+        while capri.now() < last do end
+    end
+    local function stays()
+        local own, _, every = debug.gethook()
+        debug.sethook()
+        return own == hook and every == 1000 and count > 0
+    end
+    loop(0.05)
+    assert(stays())
+    local ok, why = capri.timeout(0.01, loop, 3600)
+    assert(ok == nil and why == "timeout" and stays())
+    coroutine.wrap(function()
+        loop(0.03)
+        coroutine.wrap(function() loop(0.03) assert(stays()) end)()
+        assert(stays())
+    end)()
+end)
+
 check("no wait where Lua cannot leave", function()
     local function less(a, b)
         capri.sleep(0.001)
