@@ -349,8 +349,8 @@ static void *readBig(void *env)
 /* Goal: less is read only at a file's end, on a green thread and on a plain OS thread. */
 TEST(FdPread, readsMoreThanOneCallDoes)
 {
-    if (testUnderValgrind())
-        SKIP("too much for valgrind");
+    if (testUnderValgrind() || UNDER_TSAN)
+        SKIP("too much for a shadow of memory");
     const char *backends[] = {"epoll", "uring"};
     char *big = mapBig();
     readBig(big);

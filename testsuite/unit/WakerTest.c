@@ -163,7 +163,7 @@ TEST(Waker, onePutIsOneWakeUpAtMost)
         while (SEQ_CST_LOAD(&only->sleep) != IdleAsleep)
             sched_yield();
         uint64_t woken = RELAXED_LOAD(&only->stats.wakes_sent) - wakes;
-        CHECK_LE(woken, 2); /* 0: it was just getting up by itself */
+        CHECK_LE(woken, 2);      /* 0: it was just getting up by itself */
         mvarTryTake(mvar, NULL); /* the second, if it came alone */
     }
     uint64_t all = RELAXED_LOAD(&only->stats.wakes_sent) - before;
