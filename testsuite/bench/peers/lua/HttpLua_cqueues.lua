@@ -9,31 +9,7 @@ local socket = require "cqueues.socket"
 
 local REQUEST_MOST = 8192
 
-local body = "<!DOCTYPE html>\n<title>Capri</title>\n<h1>Capri</h1>\n<p>One green thread for each " ..
-    "connection, written as if every call blocked. None of them ever does.\n"
-local head = "HTTP/1.1 %s\r\nContent-Type: text/html\r\nContent-Length: %d\r\n%s\r\n"
-local page = head:format("200 OK", #body, "") .. body
-local last_page = head:format("200 OK", #body, "Connection: close\r\n") .. body
-local bare_page = head:format("200 OK", #body, "")
-local nonsense = head:format("400 Bad Request", 0, "Connection: close\r\n")
-
--- Does its field Connection say this?  Most requests have none: a plain look is enough.
-local function says(request, what)
-    return request:find("onnection:", 1, true) and request:find("\r\n[Cc]onnection: *" .. what)
-end
-
--- The answer, and whether another request may follow.
-local function answer(request)
-    local method, minor = request:match("^(%u+) %S+ HTTP/1%.(%d)\r\n")
-    local keep = minor == "1" and not says(request, "close")
-        or minor == "0" and says(request, "[Kk]eep%-[Aa]live")
-    if method == "GET" then
-        return keep and page or last_page, keep
-    elseif method == "HEAD" then
-        return bare_page, keep
-    end
-    return nonsense, false
-end
+local answer = dofile(arg[0]:match("^(.*/)") .. "lib/HttpAnswer.lua")
 
 local function converse(client)
     local kept = ""
