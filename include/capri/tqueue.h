@@ -63,7 +63,9 @@ CAPRI_EXPORT int tqueueIsEmptyStatus(Transaction *tx, TQueue *queue, bool *empty
 
 typedef struct TBQueue TBQueue;
 
-/* tbqueueNew -- one that holds up to `capacity` values; 0: it can never be written.
+/* tbqueueNew -- one that holds up to `capacity` values; 0: it can never be written.  It takes an
+ * eighth of a byte for each at once, 72 bytes for each of 64 when the first of them is used, and
+ * nothing while values pass; so where there is no bound take a TQueue.
  * tbqueueWrite, tbqueueUnGet -- retry while it is full: what is put back counts.
  * tbqueueFlush -- gives the room back.   tbqueueLength -- how many are in it.   All else as above.
  * Source  Control.Concurrent.STM.TBQueue */

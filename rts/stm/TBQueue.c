@@ -1,13 +1,16 @@
 /* TBQueue.c -- a bounded queue inside of transactions.
  *
- * Owns    nothing but two counts beside a TQueue.
- * After   rts/stm/TQueue.c.
- * Tests   testsuite/unit/TQueueTest.c
+ * Owns    its segments.
+ * After   rts/stm/Status.c.
+ * Tests   testsuite/unit/TBQueueTest.c, testsuite/stress/QueueStorm.c
  *
- * Note [Two counts]
- *   Room is counted twice: `room` is what writers have left, `freed` what readers have made since
- *   writers last took it over.  So they disturb each other only when the writers' is used up.
- *   length = capacity - room - freed.
+ * Note [Ring of slots]
+ *   A slot is a variable: VACANT, or a value.  `first` is the number of the slot that is read next,
+ *   `last` of the one that is written next; the queue is full while that one is not VACANT, empty
+ *   while the first is.  So a reader and a writer meet only in a slot, and only when the queue is
+ *   empty or full, and nothing is made or freed for a value.
+ *   Slots come in segments, made when one of them is first looked at, by whoever looks; that is no
+ *   part of the transaction, for a slot that nobody has written says what no slot says.
  *
  * See Note [Twins].
  */
@@ -15,24 +18,77 @@
 
 #include "rts/stm/Container.h"
 
+enum { SEGMENT_SLOTS = 64 };
+
+typedef struct Segment {
+    TVar *slots[SEGMENT_SLOTS]; /* constant; NULL beyond the queue's last */
+} Segment;
+
 struct TBQueue {
-    TQueue *queue;      /* constant */
-    TVar *room, *freed; /* constant; See Note [Two counts] */
-    size_t capacity;    /* constant */
+    TVar *first, *last;  /* constant; See Note [Ring of slots] */
+    size_t capacity;     /* constant */
+    size_t slots;        /* constant: as many, but one if the capacity is 0 */
+    Segment *segments[]; /* anyone, NULL -> Segment (release) */
 };
 
-static int readCount(Transaction *tx, TVar *count, size_t *value)
+static char vacant_slot;
+#define VACANT ((void *)&vacant_slot)
+
+/* ---- segments ---- */
+
+static size_t segmentCount(size_t slots)
 {
-    void *word;
-    STM_TRY(tvarReadStatus(tx, count, &word));
-    *value = (uintptr_t)word;
-    return 0;
+    return (slots + SEGMENT_SLOTS - 1) / SEGMENT_SLOTS;
 }
 
-static int writeCount(Transaction *tx, TVar *count, size_t value)
+static size_t bytesOf(size_t slots)
 {
-    return tvarWriteStatus(tx, count, (void *)(uintptr_t)value);
+    return sizeof(TBQueue) + segmentCount(slots) * sizeof(Segment *);
 }
+
+static void freeSegment(Segment *segment)
+{
+    if (segment == NULL)
+        return;
+    for (int i = 0; i < SEGMENT_SLOTS; i++)
+        tvarFree(segment->slots[i]);
+    memoryRelease(startupAllocator(), segment, sizeof *segment, sizeof(void *));
+}
+
+static Segment *newSegment(size_t slots)
+{
+    Segment *segment = memoryAllocateZeroed(startupAllocator(), sizeof *segment, sizeof(void *));
+    if (segment == NULL)
+        return NULL;
+    for (size_t i = 0; i < slots && i < SEGMENT_SLOTS; i++) {
+        segment->slots[i] = tvarNew(VACANT);
+        if (segment->slots[i] == NULL) {
+            freeSegment(segment);
+            return NULL;
+        }
+    }
+    return segment;
+}
+
+static __attribute__((noinline)) Segment *makeSegment(TBQueue *queue, size_t number)
+{
+    Segment *made = newSegment(queue->slots - number * SEGMENT_SLOTS), *there = NULL;
+    if (made == NULL || CAS_ACQ_REL(&queue->segments[number], &there, made))
+        return made;
+    freeSegment(made);
+    return there;
+}
+
+/* NULL: out of memory. */
+static TVar *slotAt(TBQueue *queue, size_t index)
+{
+    Segment *segment = ACQUIRE_LOAD(&queue->segments[index / SEGMENT_SLOTS]);
+    if (UNLIKELY(segment == NULL))
+        segment = makeSegment(queue, index / SEGMENT_SLOTS);
+    return segment == NULL ? NULL : segment->slots[index % SEGMENT_SLOTS];
+}
+
+/* ---- making and freeing ---- */
 
 static void freeQueue(void *queue)
 {
@@ -43,24 +99,26 @@ void tbqueueFree(TBQueue *queue)
 {
     if (queue == NULL)
         return;
-    tqueueFree(queue->queue);
-    tvarFree(queue->room);
-    tvarFree(queue->freed);
-    memoryRelease(startupAllocator(), queue, sizeof *queue, sizeof(void *));
+    for (size_t i = 0; i < segmentCount(queue->slots); i++)
+        freeSegment(ACQUIRE_LOAD(&queue->segments[i]));
+    tvarFree(queue->first);
+    tvarFree(queue->last);
+    memoryRelease(startupAllocator(), queue, bytesOf(queue->slots), sizeof(void *));
 }
 
 TBQueue *tbqueueNew(size_t capacity)
 {
-    TQueue *inner = tqueueNew();
-    if (inner == NULL)
+    size_t slots = capacity == 0 ? 1 : capacity;
+    if (slots > SIZE_MAX / sizeof(TVar *))
         return NULL;
-    TBQueue *queue = memoryAllocate(startupAllocator(), sizeof *queue, sizeof(void *));
-    if (queue == NULL) {
-        tqueueFree(inner);
+    TBQueue *queue = memoryAllocateZeroed(startupAllocator(), bytesOf(slots), sizeof(void *));
+    if (queue == NULL)
         return NULL;
-    }
-    *queue = (TBQueue){inner, tvarNew((void *)(uintptr_t)capacity), tvarNew(NULL), capacity};
-    if (queue->room == NULL || queue->freed == NULL) {
+    queue->capacity = capacity;
+    queue->slots = slots;
+    queue->first = tvarNew(NULL);
+    queue->last = tvarNew(NULL);
+    if (queue->first == NULL || queue->last == NULL) {
         tbqueueFree(queue);
         return NULL;
     }
@@ -78,47 +136,92 @@ int tbqueueFreeStatus(Transaction *tx, TBQueue *queue)
     return containerFreeLater(tx, queue, freeQueue);
 }
 
+/* ---- places ---- */
+
+typedef struct Place {
+    size_t index;
+    TVar *slot;
+    void *value; /* what is in it: VACANT, or a value */
+} Place;
+
+static int lookAt(Transaction *tx, TBQueue *queue, size_t index, Place *place)
+{
+    place->index = index;
+    place->slot = slotAt(queue, index);
+    if (UNLIKELY(place->slot == NULL))
+        return transactionEnd(tx, FateNoMemory);
+    return tvarReadStatus(tx, place->slot, &place->value);
+}
+
+static int readEnd(Transaction *tx, TVar *end, size_t *index)
+{
+    void *word;
+    STM_TRY(tvarReadStatus(tx, end, &word));
+    *index = (uintptr_t)word;
+    return 0;
+}
+
+static int writeEnd(Transaction *tx, TVar *end, size_t index)
+{
+    return tvarWriteStatus(tx, end, (void *)(uintptr_t)index);
+}
+
+static int lookAtEnd(Transaction *tx, TBQueue *queue, TVar *end, Place *place)
+{
+    size_t index;
+    STM_TRY(readEnd(tx, end, &index));
+    return lookAt(tx, queue, index, place);
+}
+
+static bool mayFill(const TBQueue *queue, const Place *place)
+{
+    return place->value == VACANT && queue->capacity != 0;
+}
+
+static size_t indexAfter(const TBQueue *queue, size_t index)
+{
+    return index + 1 == queue->slots ? 0 : index + 1;
+}
+
+static size_t indexBefore(const TBQueue *queue, size_t index)
+{
+    return index == 0 ? queue->slots - 1 : index - 1;
+}
+
+/* ---- by statuses ---- */
+
 int tbqueueWriteStatus(Transaction *tx, TBQueue *queue, void *value)
 {
-    size_t room;
-    STM_TRY(readCount(tx, queue->room, &room));
-    if (room == 0) {
-        STM_TRY(readCount(tx, queue->freed, &room));
-        STM_TRY(containerRetryUnless(tx, room != 0));
-        STM_TRY(writeCount(tx, queue->freed, 0));
-    }
-    STM_TRY(writeCount(tx, queue->room, room - 1));
-    return tqueueWriteStatus(tx, queue->queue, value);
+    Place place;
+    STM_TRY(lookAtEnd(tx, queue, queue->last, &place));
+    STM_TRY(containerRetryUnless(tx, mayFill(queue, &place)));
+    STM_TRY(tvarWriteStatus(tx, place.slot, value));
+    return writeEnd(tx, queue->last, indexAfter(queue, place.index));
 }
 
-/* A reader's call: the readers' count first. */
 int tbqueueUnGetStatus(Transaction *tx, TBQueue *queue, void *value)
 {
-    TVar *count = queue->freed;
-    size_t room;
-    STM_TRY(readCount(tx, count, &room));
-    if (room == 0) {
-        count = queue->room;
-        STM_TRY(readCount(tx, count, &room));
-    }
-    STM_TRY(containerRetryUnless(tx, room != 0));
-    STM_TRY(writeCount(tx, count, room - 1));
-    return tqueueUnGetStatus(tx, queue->queue, value);
-}
-
-static int addFreed(Transaction *tx, TBQueue *queue, size_t count)
-{
-    size_t freed;
-    if (count == 0)
-        return 0;
-    STM_TRY(readCount(tx, queue->freed, &freed));
-    return writeCount(tx, queue->freed, freed + count);
+    size_t first;
+    Place place;
+    STM_TRY(readEnd(tx, queue->first, &first));
+    STM_TRY(lookAt(tx, queue, indexBefore(queue, first), &place));
+    STM_TRY(containerRetryUnless(tx, mayFill(queue, &place)));
+    STM_TRY(tvarWriteStatus(tx, place.slot, value));
+    return writeEnd(tx, queue->first, place.index);
 }
 
 int tbqueueTryReadStatus(Transaction *tx, TBQueue *queue, void **value, bool *found)
 {
-    STM_TRY(tqueueTryReadStatus(tx, queue->queue, value, found));
-    return addFreed(tx, queue, *found ? 1 : 0);
+    Place place;
+    *found = false;
+    STM_TRY(lookAtEnd(tx, queue, queue->first, &place));
+    if (place.value == VACANT)
+        return 0;
+    STM_TRY(tvarWriteStatus(tx, place.slot, VACANT));
+    STM_TRY(writeEnd(tx, queue->first, indexAfter(queue, place.index)));
+    *value = place.value;
+    *found = true;
+    return 0;
 }
 
 int tbqueueReadStatus(Transaction *tx, TBQueue *queue, void **value)
@@ -128,44 +231,73 @@ int tbqueueReadStatus(Transaction *tx, TBQueue *queue, void **value)
     return containerRetryUnless(tx, found);
 }
 
-int tbqueuePeekStatus(Transaction *tx, TBQueue *queue, void **value)
-{
-    return tqueuePeekStatus(tx, queue->queue, value);
-}
-
 int tbqueueTryPeekStatus(Transaction *tx, TBQueue *queue, void **value, bool *found)
 {
-    return tqueueTryPeekStatus(tx, queue->queue, value, found);
+    Place place;
+    *found = false;
+    STM_TRY(lookAtEnd(tx, queue, queue->first, &place));
+    if (place.value == VACANT)
+        return 0;
+    *value = place.value;
+    *found = true;
+    return 0;
+}
+
+int tbqueuePeekStatus(Transaction *tx, TBQueue *queue, void **value)
+{
+    bool found;
+    STM_TRY(tbqueueTryPeekStatus(tx, queue, value, &found));
+    return containerRetryUnless(tx, found);
 }
 
 int tbqueueFlushStatus(Transaction *tx, TBQueue *queue, void **values, size_t most, size_t *count)
 {
-    STM_TRY(tqueueFlushStatus(tx, queue->queue, values, most, count));
-    return addFreed(tx, queue, *count);
+    Place place;
+    size_t first, taken = 0;
+    *count = 0;
+    STM_TRY(readEnd(tx, queue->first, &first));
+    while (taken < most) {
+        STM_TRY(lookAt(tx, queue, first, &place));
+        if (place.value == VACANT)
+            break;
+        STM_TRY(tvarWriteStatus(tx, place.slot, VACANT));
+        values[taken++] = place.value;
+        first = indexAfter(queue, first);
+    }
+    if (taken != 0)
+        STM_TRY(writeEnd(tx, queue->first, first));
+    *count = taken;
+    return 0;
 }
 
 int tbqueueIsEmptyStatus(Transaction *tx, TBQueue *queue, bool *empty)
 {
-    return tqueueIsEmptyStatus(tx, queue->queue, empty);
-}
-
-int tbqueueLengthStatus(Transaction *tx, TBQueue *queue, size_t *length)
-{
-    size_t room, freed;
-    STM_TRY(readCount(tx, queue->room, &room));
-    STM_TRY(readCount(tx, queue->freed, &freed));
-    *length = queue->capacity - room - freed;
+    Place place;
+    *empty = false;
+    STM_TRY(lookAtEnd(tx, queue, queue->first, &place));
+    *empty = place.value == VACANT;
     return 0;
 }
 
 int tbqueueIsFullStatus(Transaction *tx, TBQueue *queue, bool *full)
 {
-    size_t room;
+    Place place;
     *full = false;
-    STM_TRY(readCount(tx, queue->room, &room));
-    if (room == 0)
-        STM_TRY(readCount(tx, queue->freed, &room));
-    *full = room == 0;
+    STM_TRY(lookAtEnd(tx, queue, queue->last, &place));
+    *full = !mayFill(queue, &place);
+    return 0;
+}
+
+int tbqueueLengthStatus(Transaction *tx, TBQueue *queue, size_t *length)
+{
+    Place first;
+    size_t last;
+    STM_TRY(lookAtEnd(tx, queue, queue->first, &first));
+    STM_TRY(readEnd(tx, queue->last, &last));
+    if (first.value == VACANT)
+        *length = 0;
+    else
+        *length = last > first.index ? last - first.index : queue->slots - first.index + last;
     return 0;
 }
 

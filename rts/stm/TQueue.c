@@ -1,7 +1,7 @@
 /* TQueue.c -- a queue inside of transactions.
  *
  * Owns    the items of its queues.
- * Before  rts/stm/TBQueue.c.   After  rts/stm/Status.c.
+ * After   rts/stm/Status.c.
  * Tests   testsuite/unit/TQueueTest.c, testsuite/stress/QueueStorm.c
  *
  * Note [Queue of holes]
