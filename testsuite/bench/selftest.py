@@ -294,6 +294,14 @@ def test_table_agrees():
                 f"{work.title()}: no {name} in Rows.md")
 
 
+def test_servers_have_rounds():
+    """Who is judged by a few per cent of a server's rate takes part in 15 rounds."""
+    works, _ = rows.read_rows()
+    for work in works:
+        if work.row in (8, 9, 10, 18, 22):
+            assert work.rounds >= (3 if work.how == "calls" else 15), f"{work.title()}: few rounds"
+
+
 def test_peers_have_rows():
     """No program of a peer is forgotten."""
     works, _ = rows.read_rows()
@@ -354,7 +362,7 @@ def test_measuring():
 
 def test_ways():
     works = rows.read_rows()[0]
-    skynet, bank = (next(work for work in works if work.row == row) for row in (7, 33))
+    skynet, ring, bank = (next(work for work in works if work.row == row) for row in (7, 5, 33))
     equal(skynet.names, {"skynet", "skynet_rss"})  # neither is a way of the other
     told = {"skynet": (5.0, "ms"), "skynet_et": (4.0, "ms"), "skynet_rss": (9.0, "MiB")}
     equal(measure.sort_figures(skynet, "raw", told),
@@ -362,6 +370,11 @@ def test_ways():
     equal(measure.sort_figures(skynet, "go", {"skynet": (5.0, "ms")}), {"skynet": {"go": 5.0}})
     refused(Failure, "skynet_rss", measure.sort_figures, skynet, OURS, {"skynet": (5.0, "ms")})
     refused(Failure, "skynet", measure.sort_figures, skynet, "go", {})
+    equal(measure.sort_figures(ring, "go", {"ring": (5.0, "ns")}),  # for ring_box as well
+          {"ring": {"go": 5.0}, "ring_box": {"go": 5.0}})
+    equal(measure.sort_figures(ring, OURS, {"ring": (5.0, "ns"), "ring_box": (6.0, "ns")}),
+          {"ring": {OURS: 5.0}, "ring_box": {OURS: 6.0}})
+    refused(Failure, "ring_box", measure.sort_figures, ring, OURS, {"ring": (5.0, "ns")})
     equal(measure.sort_figures(bank, "ghc", {"bank": (5.0, "ns"), "bank_disjoint": (4.0, "ns")}),
           {"bank": {"ghc": 5.0}})  # row 34's
     figure = rows.Figure("f", "ns", "lower", None)
