@@ -10,7 +10,8 @@
 One line per figure, its cells apart by tabs: row, name, ours, peers, ratio to the best of them,
 target, "ok" or "short", and what was compared: the middle of the bootstrap interval of its median,
 the interval, the rounds.  Every figure is a median of rounds, every ratio the median of the ratios
-of each round; nothing is kept from another run.  What is going on goes to standard error.
+of each round; nothing is kept from another run.  What is going on goes to standard error.  Exit 1
+where a figure is without ours, or without the peer that judges it.
 """
 import argparse
 import os
@@ -83,12 +84,12 @@ def measure(works, reference, options):
             yield done[-1]
 
     verdicts = table.print_table(results(), versions, same, output)
-    counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in ("ok", "short", "missing")]
-    output(f"# {', '.join(counts)}")
+    counts, lost = table.count_verdicts(verdicts)
+    output(f"# {counts}")
     say(f"this table: {output.path.relative_to(ROOT)}")
     if options.plot:
         say(f"drawn: {plot.draw(done, head[:2])}")
-    return 1 if "missing" in verdicts else 0
+    return 1 if lost else 0
 
 
 def main():

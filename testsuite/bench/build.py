@@ -1,6 +1,7 @@
 """build.py -- builds the programs that rows need; says of each that cannot be had why not."""
 import concurrent.futures
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -38,14 +39,14 @@ def execute(command, folder=ROOT, environment=None):
 
 
 def is_fresh(program):
-    """Is the binary newer than its source and everything that it might include?"""
+    """Is the binary newer than all that it might be made of, and than this file, which says how?"""
     if not program.binary.exists():
         return False
     built = program.binary.stat().st_mtime
-    shared = [path for folder in (program.source.parent, HERE / "peers/c")
-              for path in folder.iterdir() if path.suffix in (".h", ".hpp")
-              or path.name == f"Bench{program.source.suffix}"]
-    return all(path.stat().st_mtime <= built for path in (program.source, *shared))
+    made_of = [path for folder in (program.source.parent, HERE / "peers/c")
+               for path in folder.iterdir() if path.suffix in (".h", ".hpp")
+               or path.stem in ("Bench", program.source.stem)]
+    return all(path.stat().st_mtime <= built for path in (*made_of, pathlib.Path(__file__)))
 
 
 # ---- Ours and the peers in C: CMake --------------------------------------------------------------

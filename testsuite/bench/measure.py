@@ -1,4 +1,6 @@
 """measure.py -- runs a work round by round, A B C A B C, and keeps what each program told."""
+import os
+import subprocess
 import time
 
 import process
@@ -15,6 +17,8 @@ HOW = {
     "calls": server.run_calls,
 }
 SERVERS = {"wrk", "idle", "calls"}
+# What a program that fails, or that ends while it is watched, may lead to here.
+FAULTS = (process.Failure, OSError, subprocess.SubprocessError, LookupError, ValueError)
 
 
 # Ours allocates from jemalloc; Rust's programs often do, and are up to a tenth faster on two cores;
@@ -38,30 +42,31 @@ def measure_once(work, program, cores):
     if program.peer == OURS and work.backend:
         command += ["--backend", work.backend]
     arguments = [int(word) for word in work.arguments]
-    return sort_figures(work.figures, program.peer, HOW[work.how](command, cores, *arguments))
+    return sort_figures(work, program.peer, HOW[work.how](command, cores, *arguments))
 
 
-def sort_figures(figures, peer, told):
-    """A peer may lack a figure; FIGURE_WAY is another way of its to do FIGURE: peer_way's."""
+def sort_figures(work, peer, told):
+    """A peer may lack a figure; FIGURE_WAY, which is no figure, is another way of its to do FIGURE:
+    peer_way's."""
     values = {}
-    names = {figure.name for figure in figures}
-    for figure in figures:
-        ways = {name: peer + name[len(figure.name):] for name in told
-                if name == figure.name or (name.startswith(figure.name + "_")
-                                           and name not in names)}
+    for figure in work.figures:
+        wanted = figure.name if peer == OURS else figure.told or figure.name
+        ways = {name: peer + name[len(wanted):] for name in told
+                if name == wanted or (name.startswith(wanted + "_") and name not in work.names)}
         for name, shown in ways.items():
             value, unit = told[name]
             if unit != figure.unit:
                 raise process.Failure(f"tells {name} in {unit}, not in {figure.unit}")
             values.setdefault(figure.name, {})[shown] = value
-        if figure.name not in ways and (peer == OURS or not told):
-            raise process.Failure(f"does not tell {figure.name}")
+        if wanted not in ways and (peer == OURS or not told):
+            raise process.Failure(f"does not tell {wanted}")
     return values
 
 
 def measure_prices(missing):
-    """What the kernel and the machine cost: {name: (value, unit)}."""
-    return {} if PRICES in missing else process.run([PRICES.binary, "--cores", 2], 2)
+    """What the kernel and the machine cost: {name: (value, unit)}; some need a second core."""
+    cores = min(2, len(os.sched_getaffinity(0)))
+    return {} if PRICES in missing else process.run([PRICES.binary, "--cores", cores], cores)
 
 
 class Result:
@@ -101,9 +106,10 @@ def run_round(result, number, programs, cores):
             values = measure_once(result.work, program, cores)
             result.add(number, values)
             shown[program.peer] = sample.show(values.get(figure, {}).get(program.peer))
-        except process.Failure as failure:
-            result.drop(program.peer, str(failure))
-            shown[program.peer] = f"FAILED ({failure})"
+        except FAULTS as fault:
+            why = str(fault) if isinstance(fault, process.Failure) else repr(fault)
+            result.drop(program.peer, why)
+            shown[program.peer] = f"FAILED ({why})"
         durations_s[program.peer] = time.monotonic() - begin
     told = ", ".join(f"{peer} {text} [{durations_s[peer]:.1f} s]" for peer, text in shown.items())
     say(f"  round {number + 1}: {figure}: {told}")

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import resource
+import select
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ from rows import ROOT
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 RUN_LIMIT_S = 120
+READY_LIMIT_S = 60
 STOP_LIMIT_S = 10
 
 
@@ -154,11 +156,13 @@ WATCH_S = 10
 SETTLE_S = 1.0  # GHC collects garbage when it has been idle for 0.3 s
 
 
-def await_ready(process):
-    line = process.stdout.readline()
-    if line.strip() != "ready":
-        process.wait(STOP_LIMIT_S)
-        raise Failure(f"not ready but '{line.strip()}': {last_line(process.stderr.read())}")
+def await_ready(process, limit_s=READY_LIMIT_S):
+    """Until it has printed "ready", its first line, which it prints at once."""
+    told, _, _ = select.select([process.stdout], [], [], limit_s)
+    line = process.stdout.readline().strip() if told else ""
+    if line != "ready":
+        stop(process)
+        raise Failure(f"not ready but '{line}': {last_line(process.stderr.read())}")
 
 
 def watch(command, cores):

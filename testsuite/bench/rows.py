@@ -24,7 +24,8 @@ PEERS_OF = {"PipeChainCallbacks": "PipeChain"}  # the same work by their one mea
 BORROWED = {("HttpLua", "raw"): "Http"}  # another row's program: what the kernel leaves to be won
 PLAIN_NAMES = {"go", "ghc", "tokio"}  # their programs are called like the row's, without a suffix
 
-Figure = collections.namedtuple("Figure", "name unit better target")
+# told: what the peers call it, if not the same: another way of ours to do what theirs do.
+Figure = collections.namedtuple("Figure", "name unit better target told", defaults=[None])
 
 
 class Program(collections.namedtuple("Program", "name peer language source binary")):
@@ -52,13 +53,14 @@ class Work:
         self.cores = int(cells["cores"])
         self.rounds = int(cells["rounds"])
         self.seconds = float(cells["seconds"])
-        self.peers = cells["peers"].split()
+        self.peers = [peer for peer in cells["peers"].split() if peer != "-"]
         self.figures = []
+        self.names = set()  # of all figures of its program, of other rows, too
 
     def always(self):
         """Who takes part in every round: ours, and the peers that the targets name."""
-        named = {figure.target.needs() for figure in self.figures if figure.target}
-        return {OURS} | (named - {None})
+        named = {figure.target.peer for figure in self.figures if figure.target}
+        return {OURS} | (named & set(self.peers))
 
     def programs(self):
         return [find_program(self.program, name) for name in (OURS, *self.peers)]
@@ -111,11 +113,15 @@ def parse_rows(text):
         full = {column: cell or above[column] for column, cell in zip(head, cells)}
         if not works or any(full[key] != above[key] for key in keys):
             works.append(Work(full))
-        figure = Figure(full["figure"], full["unit"], full["better"],
-                        target.parse_target(full["target"]))
+        figure_name, _, told = full["figure"].partition("=")
+        figure = Figure(figure_name, full["unit"], full["better"],
+                        target.parse_target(full["target"]), told or None)
         check_figure(works[-1], figure)
         works[-1].figures.append(figure)
         above = full
+    for work in works:
+        work.names = {figure.name for other in works if other.program == work.program
+                      for figure in other.figures}
     return works, machine
 
 

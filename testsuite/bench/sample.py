@@ -49,17 +49,19 @@ def plan_rounds(durations_s, always, rounds, most_s, enough=15, few=3, slow_s=2.
     """(how many rounds, {name: the rounds it takes part in}) after the first round's durations.
 
     Those in `always` take part in every round, the others as well, unless they are slow or rounds
-    are many: then in `few`, spread over the whole.  The rounds shall end within most_s seconds, but
-    not before there are `few`, or all that were asked for where that is `enough` or more.
+    are many: then in `few`, spread over the whole, or in the first alone where there is no time for
+    more.  The rounds shall end within most_s seconds, but not before there are `few`, or all that
+    were asked for where that is `enough` or more.
     """
     seldom = {name for name, duration_s in durations_s.items()
               if name not in always and (duration_s > slow_s or rounds >= enough)}
     often_s = sum(duration_s for name, duration_s in durations_s.items() if name not in seldom)
     seldom_s = sum(durations_s[name] for name in seldom)
-    count = int((most_s - few * seldom_s) / often_s) if often_s > 0 else few
     least = rounds if rounds >= enough else min(few, rounds)
+    times = few if least * often_s + few * seldom_s <= most_s else 1
+    count = int((most_s - times * seldom_s) / often_s) if often_s > 0 else few
     count = max(least, min(count, rounds))
-    spread = {0, count // 2, count - 1} if count >= few else set(range(count))
+    spread = {0, count // 2, count - 1} if times == few else {0}
     return count, {name: spread if name in seldom else set(range(count)) for name in durations_s}
 
 

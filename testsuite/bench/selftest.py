@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import unittest.mock
 
 import growth
 import machine
@@ -103,8 +104,12 @@ def test_rounds():
     equal((count, parts["ghc"], parts["st"]), (7, {0, 3, 6}, set(range(7))))
     count, parts = sample.plan_rounds({OURS: 9.0, "st": 1.0}, {OURS}, 9, 20)
     equal((count, parts[OURS]), (3, {0, 1, 2}))  # no fewer, however slow
-    count, parts = sample.plan_rounds({OURS: 2.0, "raw": 2.0, "go": 2.0}, {OURS, "raw"}, 15, 10)
-    equal((count, len(parts["raw"]), parts["go"]), (15, 15, {0, 7, 14}))
+    for most_s, some in [(70, {0, 7, 14}), (10, {0})]:  # all rounds, however long; the others fewer
+        count, parts = sample.plan_rounds({OURS: 2.0, "raw": 2.0, "go": 2.0}, {OURS, "raw"}, 15,
+                                          most_s)
+        equal((count, len(parts["raw"]), parts["go"]), (15, 15, some))
+    count, parts = sample.plan_rounds({OURS: 1.0, "st": 1.0, "ghc": 9.0}, {OURS, "st"}, 9, 25)
+    equal((count, parts["ghc"]), (8, {0}))
     equal(sample.plan_rounds({OURS: 0.1}, {OURS}, 7, 60), (7, {OURS: set(range(7))}))
     equal(sample.plan_rounds({OURS: 10.0}, {OURS}, 1, 60), (1, {OURS: {0}}))
     equal(sample.plan_rounds({}, {OURS}, 7, 60), (3, {}))
@@ -122,7 +127,8 @@ def test_growth():
     equal(growth.grow(lower, {1: 10.0, 2: 5.0, 4: 20.0}), {1: 1.0, 2: 2.0, 4: 0.5})
     equal(growth.grow(higher, {1: 10.0, 2: 18.0}), {1: 1.0, 2: 1.8})
     equal(growth.grow(higher, {2: 18.0}), {})
-    equal([work.row for work in growth.choose(rows.read_rows()[0])], [4, 5, 6, 7, 8, 9, 11])
+    chosen = growth.choose(rows.read_rows()[0])
+    equal([work.row for work in chosen], [4, 5, 6, 7, 8, 9, 11, 27, 33, 34])
 
 
 # ---- What programs, wrk, perf, strace and /proc say ----------------------------------------------
@@ -197,6 +203,14 @@ def test_families():
         assert process.rss_mib(shell.pid) > 0
 
 
+def test_ready():
+    for script, limit_s, part in [("echo out of luck >&2", 30, "out of luck"),
+                                  ("echo hello", 30, "'hello'"), ("sleep 60", 0.1, "no message")]:
+        with process.running(["sh", "-c", script], 1, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE) as shell:
+            refused(Failure, part, process.await_ready, shell, limit_s)
+
+
 def test_scripts():
     ours, luv, c = (rows.find_program(name, peer) for name, peer in [
         ("HttpLua", OURS), ("HttpLua", "luv"), ("Http", OURS)])
@@ -248,12 +262,15 @@ def test_rows():
           ["row 2 Yield 1c", "row 2 Yield 2c", "row 8 Http wrk 64 2c"])
     equal([[figure.name for figure in work.figures] for work in works],
           [["yield", "worst"], ["yield"], ["rate"]])
-    equal([work.always() for work in works], [{OURS}, {OURS}, {OURS, "raw"}])
+    equal([work.always() for work in works], [{OURS, "st"}, {OURS}, {OURS, "raw"}])
     equal([work.row for work in rows.select(works, "8, 2")], [2, 2, 8])
     equal(len(rows.select(works, "  ")), 3)
     refused(ValueError, "no such row: 3", rows.select, works, "2 3")
     named = rows.parse_rows(tsv("2|Yield|run|1|9|50|st|yield|ns|lower|<= 1.1 x ours_apart"))[0]
     equal(named[0].figures[0].target.needs(), "ours_apart")
+    equal(named[0].always(), {OURS})
+    (alone,), _ = rows.parse_rows(tsv("2|Yield|run|1|9|50|-|yield_apart=yield|ns|lower|-"))
+    equal((alone.peers, alone.figures[0].name, alone.figures[0].told), ([], "yield_apart", "yield"))
     for target_text, part in [("<= 6 us", "in us"), ("<= 2 x ghc", "ghc"), ("<= 6", "not a t"),
                               (">= 6 ns", "wrong way"), ("<= 6 ns (tokio 2)", "tokio")]:
         refused(ValueError, part, rows.parse_rows,
@@ -267,14 +284,22 @@ def test_table_agrees():
     told = {}
     for line in (rows.HERE / "Rows.md").read_text().splitlines():
         if match := re.match(r"\| (\d+) \| (\w+) \|", line):
-            told[int(match.group(1))] = line
-    equal(sorted({work.row for work in works}), sorted(told))
+            told[(int(match.group(1)), match.group(2))] = line
+    equal(sorted({(work.row, work.program) for work in works}), sorted(told))
     for work in works:
-        assert f"| {work.program} |" in told[work.row], f"{work.title()}: another program"
+        line = told[(work.row, work.program)]
         for figure in work.figures:
             name = re.sub(r"_c\d+$", "", figure.name)
-            same = "the same" in told[work.row]
-            assert same or f"`{name}" in told[work.row], f"{work.title()}: no {name} in Rows.md"
+            assert "the same |" in line or "the same, and" in line or f"`{name}" in line, (
+                f"{work.title()}: no {name} in Rows.md")
+
+
+def test_servers_have_rounds():
+    """Who is judged by a few per cent of a server's rate takes part in 15 rounds."""
+    works, _ = rows.read_rows()
+    for work in works:
+        if work.row in (8, 9, 10, 18, 22):
+            assert work.rounds >= (3 if work.how == "calls" else 15), f"{work.title()}: few rounds"
 
 
 def test_peers_have_rows():
@@ -316,6 +341,9 @@ def test_measuring():
         equal(result.rounds, {"fake": {OURS: {0: 5.0, 1: 5.0, 2: 5.0}}})
         equal(result.missing, {"tbb": "no program", "st": "exit 3: out of luck",
                                "go": "tells fake in us, not in ns"})
+        with unittest.mock.patch.dict(measure.HOW, run=lambda *_: [][0]):
+            result = fake_work(folder, "<= 6 ns", ours="")
+        assert "IndexError" in result.missing[OURS], result.missing
         result = fake_work(folder, "<= 6 ns", ours="echo other 5 ns", st="echo fake 4 ns")
         equal(result.missing, {OURS: "does not tell fake"})
         equal(table.line_of(result, result.work.figures[0], {}, True)[1], "missing")
@@ -333,14 +361,22 @@ def test_measuring():
 
 
 def test_ways():
-    figures = rows.read_rows()[0][9].figures  # skynet and skynet_rss, of which neither is a way
-    equal([figure.name for figure in figures], ["skynet", "skynet_rss"])
+    works = rows.read_rows()[0]
+    skynet, ring, bank = (next(work for work in works if work.row == row) for row in (7, 5, 33))
+    equal(skynet.names, {"skynet", "skynet_rss"})  # neither is a way of the other
     told = {"skynet": (5.0, "ms"), "skynet_et": (4.0, "ms"), "skynet_rss": (9.0, "MiB")}
-    equal(measure.sort_figures(figures, "raw", told),
+    equal(measure.sort_figures(skynet, "raw", told),
           {"skynet": {"raw": 5.0, "raw_et": 4.0}, "skynet_rss": {"raw": 9.0}})
-    equal(measure.sort_figures(figures, "go", {"skynet": (5.0, "ms")}), {"skynet": {"go": 5.0}})
-    refused(Failure, "skynet_rss", measure.sort_figures, figures, OURS, {"skynet": (5.0, "ms")})
-    refused(Failure, "skynet", measure.sort_figures, figures, "go", {})
+    equal(measure.sort_figures(skynet, "go", {"skynet": (5.0, "ms")}), {"skynet": {"go": 5.0}})
+    refused(Failure, "skynet_rss", measure.sort_figures, skynet, OURS, {"skynet": (5.0, "ms")})
+    refused(Failure, "skynet", measure.sort_figures, skynet, "go", {})
+    equal(measure.sort_figures(ring, "go", {"ring": (5.0, "ns")}),  # for ring_box as well
+          {"ring": {"go": 5.0}, "ring_box": {"go": 5.0}})
+    equal(measure.sort_figures(ring, OURS, {"ring": (5.0, "ns"), "ring_box": (6.0, "ns")}),
+          {"ring": {OURS: 5.0}, "ring_box": {OURS: 6.0}})
+    refused(Failure, "ring_box", measure.sort_figures, ring, OURS, {"ring": (5.0, "ns")})
+    equal(measure.sort_figures(bank, "ghc", {"bank": (5.0, "ns"), "bank_disjoint": (4.0, "ns")}),
+          {"bank": {"ghc": 5.0}})  # row 34's
     figure = rows.Figure("f", "ns", "lower", None)
     by_peer = {OURS: {0: 2.0}, "ours_way": {0: 1.0}, "raw": {0: 5.0}, "raw_et": {0: 4.0}}
     equal(table.compare_best(figure, by_peer, {"raw": "7"}), "0.5 x raw_et 7")
@@ -360,6 +396,10 @@ def test_verdicts():
     equal(table.compare_best(figure, by_peer, {}), "1.25 x floor")
     equal(table.compare_best(figure, {**by_peer, "go": {0: 10.0}}, {}), "0.5 x go")
     equal(table.compare_best(figure, {OURS: {0: 5.0}}, {}), "-")
+    equal(table.count_verdicts(["ok", "-", "ok", "short"]),
+          ("2 ok, 1 short, 0 missing, 0 without the peer that judges", 0))
+    equal(table.count_verdicts(["ok", "no raw", "missing", "no ours_way"]),
+          ("1 ok, 0 short, 1 missing, 2 without the peer that judges", 3))
 
 
 def run():

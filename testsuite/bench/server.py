@@ -18,7 +18,7 @@ IDLE = 10000
 START_LIMIT_S = 10
 WARM_S = 0.3
 MEASURE_S = 1.5
-STRACE_S = 4
+COUNT_S = 3
 UNITS_US = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 6e7}
 
 # Below the ports that connections come from; each server has one that none had before it.
@@ -165,8 +165,13 @@ def greet(port, connections, cores):
         return connections
 
 
-def count_calls(command, cores, client, folder):
+def count_calls(command, cores, client):
     """({system call: count}, requests) of one server's life; client(port) tells the requests."""
+    with tempfile.TemporaryDirectory() as name:
+        return count_calls_in(pathlib.Path(name), command, cores, client)
+
+
+def count_calls_in(folder, command, cores, client):
     summary, pid_file = folder / "summary", folder / "pid"
     counter = (["perf", "stat", "-x,", "-o", summary, "-e", ",".join(perf_events()), "--"]
                if perf_counts() else ["strace", "-f", "-c", "-o", summary])
@@ -177,8 +182,10 @@ def count_calls(command, cores, client, folder):
         await_server(tracer, port)
         requests = client(port)
         subprocess.run(["kill", pid_file.read_text().strip()], check=False)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             tracer.wait(process.STOP_LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise Failure("does not end, its calls are not counted") from error
     parse = parse_perf if perf_counts() else parse_strace
     return parse(summary.read_text()), requests
 
@@ -222,12 +229,10 @@ def calls_per_request(short, long):
 def run_calls(command, cores, *connections):
     """Row 18."""
     figures = {}
-    with tempfile.TemporaryDirectory() as name:
-        for count in connections:
-            short = count_calls(command, cores, lambda port, count=count: greet(port, count, cores),
-                                pathlib.Path(name))
-            long = count_calls(command, cores, lambda port, count=count: load(
-                port, count, STRACE_S, cores)["requests"], pathlib.Path(name))
-            for kind, calls in calls_per_request(short, long).items():
-                figures[f"{kind}_c{count}"] = (calls, "calls")
+    for count in connections:
+        short = count_calls(command, cores, lambda port, count=count: greet(port, count, cores))
+        long = count_calls(command, cores, lambda port, count=count: load(
+            port, count, COUNT_S, cores)["requests"])
+        for kind, calls in calls_per_request(short, long).items():
+            figures[f"{kind}_c{count}"] = (calls, "calls")
     return figures

@@ -57,6 +57,15 @@ def line_of(result, figure, versions, is_reference):
     return cells, verdict
 
 
+def count_verdicts(verdicts):
+    """(a line that counts them, how many figures are without a judgement that they should have)."""
+    alone = [verdict for verdict in verdicts if verdict.startswith("no ")]
+    counts = {name: verdicts.count(name) for name in ("ok", "short", "missing")}
+    counts["without the peer that judges"] = len(alone)
+    return (", ".join(f"{count} {name}" for name, count in counts.items()),
+            counts["missing"] + len(alone))
+
+
 def print_table(results, versions, is_reference, output):
     """Prints each figure's line as soon as results gives it; returns the verdicts."""
     verdicts = []

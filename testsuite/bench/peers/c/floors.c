@@ -233,6 +233,16 @@ typedef struct Pair {
     uint32_t turns;
 } Pair;
 
+/* The first two cores that this process may use; -1 stays where there is no second one. */
+static void findCores(int cores[2])
+{
+    cpu_set_t set;
+    demand(sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");
+    for (int core = 0, found = 0; core < CPU_SETSIZE && found < 2; core++)
+        if (CPU_ISSET((unsigned)core, &set))
+            cores[found++] = core;
+}
+
 static void pinTo(int core)
 {
     cpu_set_t set;
@@ -289,11 +299,11 @@ static void printHandOver(const char *name, int core, bool spin, uint32_t turns)
     printPerUnit(name, best_ns, 1000);
 }
 
-/* A sleeper on the other core: what its waker pays, and when it runs. */
-static void printWake(void)
+/* A sleeper on another core: what its waker pays, and when it runs. */
+static void printWake(int core)
 {
     static uint64_t call_ns[WAKES], delay_ns[WAKES];
-    Pair pair = {.core = 1, .turns = 2 * WAKES};
+    Pair pair = {.core = core, .turns = 2 * WAKES};
     pthread_t thread;
     if (pthread_create(&thread, NULL, answer, &pair) != 0)
         error(1, 0, "pthread_create");
@@ -317,18 +327,16 @@ static void printWake(void)
 int main(int count, char **words)
 {
     parseCores(count, words, 1024);
-    cpu_set_t set;
-    demand(sched_getaffinity(0, sizeof set, &set), "sched_getaffinity");
-    bool two = CPU_ISSET(0, &set) && CPU_ISSET(1, &set);
+    int cores[2] = {-1, -1};
+    findCores(cores);
     openAll();
     printPrices();
     printMemory();
-    if (two)
-        pinTo(0);
-    printHandOver("futex_switch", 0, false, 20 * 1000);
-    if (!two)
+    pinTo(cores[0]);
+    printHandOver("futex_switch", cores[0], false, 20 * 1000);
+    if (cores[1] < 0)
         return 0; /* bound to one core: what follows needs two */
-    printHandOver("line_hand_over", 1, true, 100 * 1000);
-    printWake();
+    printHandOver("line_hand_over", cores[1], true, 100 * 1000);
+    printWake(cores[1]);
     return 0;
 }

@@ -1,7 +1,8 @@
 /* Bench.hpp -- what the C++ peers share: arguments, clock, repetition, Boost.Fiber's schedulers.
  *
- * On one core fibers run under Boost.Fiber's default, round robin on the calling thread.  For more
- * each program names the algorithm that is faster for it.  An idle thread sleeps, it does not spin.
+ * On one core fibers run under Boost.Fiber's default, round robin on the calling thread.  On more
+ * the threads share their work, which is faster here than that they steal it.  An idle thread
+ * sleeps, it does not spin.
  */
 #pragma once
 #include <boost/fiber/all.hpp>
@@ -52,40 +53,30 @@ double bestMs(Round round)
     return best_ms;
 }
 
-struct WorkStealing {
-    static void use(std::uint32_t threads)
-    {
-        boost::fibers::use_scheduling_algorithm<boost::fibers::algo::work_stealing>(threads, true);
-    }
-};
-
-struct SharedWork {
-    static void use(std::uint32_t)
-    {
-        boost::fibers::use_scheduling_algorithm<boost::fibers::algo::shared_work>(true);
-    }
-};
+inline void shareWork()
+{
+    boost::fibers::use_scheduling_algorithm<boost::fibers::algo::shared_work>(true);
+}
 
 /* Calls `body` on the calling thread; it and `cores` - 1 more run the fibers that `body` starts. */
-template <typename Algorithm, typename Body>
+template <typename Body>
 void runOnCores(int cores, Body body)
 {
     if (cores <= 1) {
         body();
         return;
     }
-    auto threads = static_cast<std::uint32_t>(cores);
     boost::fibers::mutex mutex;
     boost::fibers::condition_variable over;
     bool is_over = false;
     std::vector<std::thread> helpers;
-    for (std::uint32_t i = 1; i < threads; i++)
+    for (int i = 1; i < cores; i++)
         helpers.emplace_back([&] { // it runs others' fibers while its own main fiber waits
-            Algorithm::use(threads);
+            shareWork();
             std::unique_lock<boost::fibers::mutex> lock(mutex);
             over.wait(lock, [&] { return is_over; });
         });
-    Algorithm::use(threads);
+    shareWork();
     body();
     {
         std::unique_lock<boost::fibers::mutex> lock(mutex);

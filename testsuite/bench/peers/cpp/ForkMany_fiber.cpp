@@ -41,7 +41,7 @@ void report(Stacks stacks, long rounds)
 int main(int argc, char **argv)
 {
     int cores = bench::argument(argc, argv, "--cores", 1);
-    bench::runOnCores<bench::SharedWork>(cores, [=] {
+    bench::runOnCores(cores, [=] {
         if (cores == 1)
             report(fibers::pooled_fixedsize_stack(STACK_BYTES), 1000);
         else

@@ -5,7 +5,7 @@
 -- kernel's: every program runs in a thread forked here.
 module Bench
   ( Options, option, benchMain, benchMainRts
-  , clockNs, cpuNs, timeNs, bestMs
+  , clockNs, cpuNs, timeNs, rateNs, bestMs
   , Counter, newCounter, counterSet, counterDown, nextRandom, microsecond
   , report, percentile, peakRssMiB, rssBytes
   ) where
@@ -80,6 +80,19 @@ timeNs body = do
   body
   end <- clockNs
   return (fromIntegral (end - begin))
+
+-- | What each of @count@ pieces of work takes in ns: they are done again and again for half a
+-- second, however much one time differs from another, after once to warm up.
+rateNs :: Int -> (Int -> IO ()) -> IO Double
+rateNs count work = work count >> clockNs >>= repeatFrom 1
+  where
+    repeatFrom :: Int -> Word64 -> IO Double
+    repeatFrom times begin = do
+      work count
+      passed <- subtract begin <$> clockNs
+      if passed < 500000000
+        then repeatFrom (times + 1) begin
+        else return (fromIntegral passed / fromIntegral (times * count))
 
 -- | The best of @runs@ in ms, after one to warm up.
 bestMs :: Int -> IO () -> IO Double

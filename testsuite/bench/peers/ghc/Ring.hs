@@ -1,8 +1,8 @@
 {-# LANGUAGE BangPatterns #-}
 -- Ring.hs -- row 5: 503 threads in a ring of MVars pass a number that counts down; ns per hop.
 --
--- Half a second's worth of hops: on two cores one can be a hundred times slower, when the
--- threads are spread over two capabilities that wake each other in turn.
+-- On two cores a hop can be a hundred times slower, when the threads are spread over two
+-- capabilities that wake each other in turn.
 module Main (main) where
 
 import Bench
@@ -26,9 +26,5 @@ main = benchMain $ \_ -> do
   done <- newEmptyMVar
   cells <- replicateM members newEmptyMVar
   zipWithM_ (\from to -> forkIO (member done from to)) cells (tail cells ++ [head cells])
-  let passToken n = putMVar (head cells) n >> takeMVar done
-      warm = 100000
-  warmNs <- timeNs (passToken warm)
-  let hops = max 1000 (round (fromIntegral warm * 5e8 / warmNs))
-  ns <- timeNs (passToken hops)
-  report "ring" (ns / fromIntegral hops) "ns"
+  ns <- rateNs 20000 (\hops -> putMVar (head cells) hops >> takeMVar done)
+  report "ring" ns "ns"

@@ -5,7 +5,8 @@
 -- The writer is this program again, as a process of its own: a thread of the same process that
 -- runs Haskell code holds a capability, also when it is bound (forkOS), and while it spins the
 -- reader may wait for just that one.  The writer sends its clock through its standard output,
--- and is told of each receipt through its standard input, after the reader's look at the clock.
+-- and is told of each receipt through its standard input, after the reader's look at the clock;
+-- it waits for that only where it spins.
 module Main (main) where
 
 import Bench
@@ -35,17 +36,15 @@ writeClocks = alloca $ \clock -> do
   let send = do
         clockNs >>= poke clock
         throwErrnoIfMinus1_ "write" (c_write stdOutput clock 8)
-      received = c_read stdInput clock 1
+      awaitReceipt = spinUntil ((== 1) <$> c_read stdInput clock 1)
   setFdOption stdInput NonBlockingRead True
-  replicateM_ (warm + idle) $ do
-    _ <- c_usleep 500
-    send
-    spinUntil ((== 1) <$> received)
+  replicateM_ (warm + idle) (c_usleep 500 >> send)
+  replicateM_ (warm + idle) awaitReceipt
   replicateM_ (warm + spinning) $ do
     begin <- clockNs
     spinUntil ((>= begin + 3000) <$> clockNs)
     send
-    spinUntil ((== 1) <$> received)
+    awaitReceipt
 
 -- | Take @count@ events; their delays in us.
 readDelays :: Fd -> Fd -> Int -> IO [Double]

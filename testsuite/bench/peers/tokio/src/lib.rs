@@ -13,9 +13,10 @@ use std::future::Future;
 use std::io::Error;
 use std::os::raw::{c_int, c_uint};
 use std::os::unix::io::{FromRawFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 
 /// The whole number that follows `name` on the command line, or `otherwise`.
 pub fn argument(name: &str, otherwise: usize) -> usize {
@@ -127,6 +128,27 @@ impl Tally {
 
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// A word that one task waits for and another fills, and what wakes the first: `Notify` is the
+/// lightest of Tokio's ways for one task to wait for another.
+#[derive(Default)]
+#[repr(align(64))]
+pub struct Cell {
+    number: AtomicUsize, // written before the notification, read after it
+    filled: Notify,
+}
+
+impl Cell {
+    pub fn put(&self, number: usize) {
+        self.number.store(number, Relaxed);
+        self.filled.notify_one();
+    }
+
+    pub async fn take(&self) -> usize {
+        self.filled.notified().await;
+        self.number.load(Relaxed)
     }
 }
 

@@ -1,35 +1,14 @@
 //! Row 5 in Tokio: 503 tasks in a ring pass one number, less one at each hop.
 //!
-//! A cell is an atomic word and a `Notify`, the lightest of Tokio's ways for one task to wait for
-//! another.  A channel of one (`mpsc::channel(1)`) takes a third longer on one core and twice as
-//! long on two; a oneshot channel would have to be allocated for every hop.
-use peers::{builder, cores, ns_each, run};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+//! A channel of one (`mpsc::channel(1)`) in the place of the cell takes a third longer on one core
+//! and twice as long on two; a oneshot channel would have to be allocated for every hop.
+use peers::{builder, cores, ns_each, run, Cell};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::{spawn, sync::Notify};
+use tokio::spawn;
 
 const TASKS: usize = 503;
 const HOPS: usize = 2_000_000;
-
-#[derive(Default)]
-#[repr(align(64))]
-struct Cell {
-    number: AtomicUsize, // written before the notification, read after it
-    filled: Notify,
-}
-
-impl Cell {
-    fn put(&self, number: usize) {
-        self.number.store(number, Relaxed);
-        self.filled.notify_one();
-    }
-
-    async fn take(&self) -> usize {
-        self.filled.notified().await;
-        self.number.load(Relaxed)
-    }
-}
 
 /// Passes the number on until it is 0, the last time as 0 itself, to end the others too.
 async fn pass_on(ring: Arc<Vec<Cell>>, own: usize) {

@@ -26,18 +26,16 @@ async fn receive(source: std::fs::File, messages: usize, received: Arc<AtomicU64
     delays
 }
 
-/// Sends as many messages with `pause` before each, and gives their delays.
-fn round(messages: usize, pause: fn()) -> Vec<u64> {
+/// Sends as many messages with `pause` before each, which is told how many were sent before it and
+/// how many have been received, and gives their delays.
+fn round(messages: usize, pause: fn(u64, &AtomicU64)) -> Vec<u64> {
     let runtime = builder(cores()).enable_io().build().expect("no runtime");
     let (source, mut target) = pipe();
     let received = Arc::new(AtomicU64::new(0));
     let task = runtime.spawn(receive(source, messages + WARM_UP, received.clone()));
     let sender = std::thread::spawn(move || {
-        for message in 0..messages + WARM_UP {
-            while received.load(Acquire) < message as u64 {
-                std::hint::spin_loop();
-            }
-            pause();
+        for sent in 0..messages + WARM_UP {
+            pause(sent as u64, &received);
             target.write_all(&now_ns().to_ne_bytes()).expect("write");
         }
     });
@@ -46,7 +44,14 @@ fn round(messages: usize, pause: fn()) -> Vec<u64> {
     delays[WARM_UP..].to_vec()
 }
 
-fn spin() {
+fn sleep(_: u64, _: &AtomicU64) {
+    std::thread::sleep(IDLE_PAUSE);
+}
+
+fn spin(sent: u64, received: &AtomicU64) {
+    while received.load(Acquire) < sent {
+        std::hint::spin_loop();
+    }
     let start = now_ns();
     while now_ns() - start < SPINNING_PAUSE_NS {
         std::hint::spin_loop();
@@ -54,7 +59,7 @@ fn spin() {
 }
 
 fn main() {
-    print_p50_p99("idle", &mut round(IDLE, || std::thread::sleep(IDLE_PAUSE)));
+    print_p50_p99("idle", &mut round(IDLE, sleep));
     let spinning = percentile(&mut round(SPINNING, spin), 0.50);
     println!("spinning_p50 {:.2} us", spinning as f64 / 1e3);
 }
