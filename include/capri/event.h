@@ -46,7 +46,8 @@ typedef struct FdKey {
 /* FdCallback -- fd is ready for what `events` says.
  *
  * manager  where it was registered; it may register, unregister and close there, itself too
- * events   those of EventRead and EventWrite that were asked for and hold, and the reasons
+ * events   those of EventRead and EventWrite that were asked for and hold, and the reasons.  On
+ *          io_uring: that held when the kernel looked, which may be before the step
  * Returns  >= 0; a negative result is counted (EventManagerStats.failures) and stops nothing
  * Context  whoever found the event: the thread in eventManagerStep; under capabilities a
  *          capability's OS thread, perhaps on a green thread's stack (a few KiB).  It delays all
