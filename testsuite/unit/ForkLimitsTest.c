@@ -70,6 +70,24 @@ static void *forkBesideARunaway(void *env)
     return env;
 }
 
+static void *forkHere(void *env)
+{
+    (void)env;
+    return (void *)(intptr_t)forkFlushed();
+}
+
+static void *forkInALimitBesideARunaway(void *env)
+{
+    void *child = NULL;
+    CHECK_EQ(timeoutRun(INT64_C(60000000), forkHere, NULL, &child), 0);
+    if (child == NULL) {
+        checkBroken();
+        _exit(CODE);
+    }
+    expectExit((pid_t)(intptr_t)child, CODE);
+    return env;
+}
+
 static void *returnBesideARunaway(void *env)
 {
     *(pid_t *)env = forkFlushed();
@@ -88,6 +106,7 @@ TEST(Fork, besideARunawayTheChildIsBrokenAndTheParentIsNot)
         sched_yield();
     CHECK_EQ(capabilitySetCount(1), 0); /* so that nothing else is pinned beside it */
     greenJoin(greenFork(forkBesideARunaway, NULL));
+    greenJoin(greenFork(forkInALimitBesideARunaway, NULL));
     greenJoin(greenFork(returnBesideARunaway, &child));
     expectExit(child, EXIT_FAILURE);
     child = forkFlushed();
