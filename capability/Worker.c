@@ -54,7 +54,7 @@ static uint64_t worker_os_threads; /* anyone: relaxed add */
 typedef enum WorkerState {
     WorkerFree = 0,
     WorkerRuns,
-    WorkerEnded /* its OS thread touches nothing of ours any more, and wants to be joined */
+    WorkerEnded /* its OS thread is a plain one that ends, and wants to be joined */
 } WorkerState;
 
 static struct {
@@ -89,6 +89,14 @@ NOT_INLINED void workerCarry(Capability *capability)
 
 /* ---- Slots. ---- */
 
+/* Under the lock.  One that has ended may have destructors of thread-local values to run, which
+ * wait for anything: nobody waits for it here. */
+static bool isFree(const Worker *worker)
+{
+    return worker->state == WorkerFree ||
+           (worker->state == WorkerEnded && pthread_tryjoin_np(worker->thread, NULL) == 0);
+}
+
 /* A slot for a new OS thread, NULL: all are taken. */
 static Worker *takeSlot(void)
 {
@@ -96,10 +104,8 @@ static Worker *takeSlot(void)
     pthread_mutex_lock(&workers.lock);
     for (uint32_t i = 0; i < WORKER_MOST && found == NULL; i++) {
         Worker *worker = &workers.items[i];
-        if (worker->state == WorkerRuns)
+        if (!isFree(worker))
             continue;
-        if (worker->state == WorkerEnded) /* it is past its last lock: this takes no time */
-            pthread_join(worker->thread, NULL);
         worker->state = WorkerRuns;
         worker->begun = false; /* `self` is still who had it before */
         if (i >= workers.used)
