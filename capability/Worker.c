@@ -29,6 +29,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* See Note [Worker capability]. */
+#ifdef __clang__
+#define NOT_INLINED __attribute__((noinline))
+#else
+#define NOT_INLINED __attribute__((noinline, noclone))
+#endif
+
 enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1, SECOND_NS = 1000 * 1000 * 1000 };
 
 /* Written by its own OS thread, read by workerCapability. */
@@ -40,10 +47,14 @@ static __thread void *worker_outside;
 /* Its own OS thread only, a signal handler there too: See workerAway. */
 static __thread Worker *worker_away;
 
+/* Its own OS thread only: 0 until it is asked. */
+static __thread uint64_t worker_os_thread;
+static uint64_t worker_os_threads; /* anyone: relaxed add */
+
 typedef enum WorkerState {
     WorkerFree = 0,
     WorkerRuns,
-    WorkerEnded /* its OS thread touches nothing of ours any more, and wants to be joined */
+    WorkerEnded /* its OS thread is a plain one that ends, and wants to be joined */
 } WorkerState;
 
 static struct {
@@ -62,25 +73,14 @@ static struct {
 } gathering = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 #if !defined(__x86_64__) || defined(SMP_MODEL)
-#ifdef __clang__
-__attribute__((noinline))
-#else
-__attribute__((noinline, noclone))
-#endif
-Capability *
-workerCapability(void) /* See Note [Worker capability] */
+NOT_INLINED Capability *workerCapability(void)
 {
     Capability *capability = worker_capability;
     __asm__ volatile("" : "+r"(capability)::"memory");
     return capability;
 }
 
-#ifdef __clang__
-__attribute__((noinline))
-#else
-__attribute__((noinline, noclone))
-#endif
-void workerCarry(Capability *capability)
+NOT_INLINED void workerCarry(Capability *capability)
 {
     worker_capability = capability;
     __asm__ volatile("" ::: "memory");
@@ -89,6 +89,14 @@ void workerCarry(Capability *capability)
 
 /* ---- Slots. ---- */
 
+/* Under the lock.  One that has ended may have destructors of thread-local values to run, which
+ * wait for anything: nobody waits for it here. */
+static bool isFree(const Worker *worker)
+{
+    return worker->state == WorkerFree ||
+           (worker->state == WorkerEnded && pthread_tryjoin_np(worker->thread, NULL) == 0);
+}
+
 /* A slot for a new OS thread, NULL: all are taken. */
 static Worker *takeSlot(void)
 {
@@ -96,10 +104,8 @@ static Worker *takeSlot(void)
     pthread_mutex_lock(&workers.lock);
     for (uint32_t i = 0; i < WORKER_MOST && found == NULL; i++) {
         Worker *worker = &workers.items[i];
-        if (worker->state == WorkerRuns)
+        if (!isFree(worker))
             continue;
-        if (worker->state == WorkerEnded) /* it is past its last lock: this takes no time */
-            pthread_join(worker->thread, NULL);
         worker->state = WorkerRuns;
         worker->begun = false; /* `self` is still who had it before */
         if (i >= workers.used)
@@ -182,17 +188,22 @@ void workerSetOutside(void *word)
     worker_outside = word;
 }
 
-#ifdef __clang__
-__attribute__((noinline))
-#else
-__attribute__((noinline, noclone))
-#endif
-Worker *
-workerAway(void) /* See Note [Worker capability]: who asks may come back elsewhere */
+/* Who asks may come back elsewhere: See Note [Worker capability]. */
+NOT_INLINED Worker *workerAway(void)
 {
     Worker *worker = worker_away;
     __asm__ volatile("" : "+r"(worker)::"memory");
     return worker;
+}
+
+/* Likewise. */
+NOT_INLINED uint64_t workerOsThread(void)
+{
+    if (worker_os_thread == 0)
+        worker_os_thread = ADD_RELAXED(&worker_os_threads, 1) + 1;
+    uint64_t number = worker_os_thread;
+    __asm__ volatile("" : "+r"(number)::"memory");
+    return number;
 }
 
 void workerSetAway(Worker *worker)

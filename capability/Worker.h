@@ -98,6 +98,10 @@ void workerSetOutside(void *word);
 Worker *workerAway(void);
 void workerSetAway(Worker *worker);
 
+/* workerOsThread -- the number of each OS thread, not 0: no other one has it, before or after, nor
+ * in a fork's child, where the one that has forked keeps its own (a pthread_t is used again). */
+uint64_t workerOsThread(void);
+
 /* workerSignal -- anyone: send a signal to whoever carries `capability`, if it still lives. */
 void workerSignal(Capability *capability, int number);
 

@@ -2,15 +2,18 @@
  *
  * Owns    Chan.last, peer; Stream.ends.
  * After   rts/WaitQueue.c: waiting and waking.
- * Tests   testsuite/unit/ChanTest.c, testsuite/stress/ChanStorm.c
+ * Tests   testsuite/unit/ChanTest.c, testsuite/unit/ForkChanTest.c, testsuite/stress/ChanStorm.c
  *
  * Note [Chan ends]
  *   Each end keeps an item of its own for each value it has not read, under its own lock; who waits
  *   there does so because there is none.  A writer holds the stream's lock while it goes from end
  *   to end (each locked in turn), so all of them have one order.  Items are allocated before, and
  *   given back after, without any lock: by the reader, who is handed the item itself.
+ *   In a fork's child the ends are whole, and each of them has what was written, or none has.
+ *   See Note [Held forks].
  */
 #include "iomgr/Memory.h"
+#include "rts/Fork.h"
 #include "rts/Startup.h"
 #include "rts/WaitQueue.h"
 
@@ -58,16 +61,29 @@ static void freeItems(Item *first)
     }
 }
 
+static void lockStream(Stream *stream, const Capability *here)
+{
+    forkHold(here);
+    waitQueueLock(&stream->queue);
+}
+
+static void unlockStream(Stream *stream, const Capability *here)
+{
+    waitQueueUnlock(&stream->queue);
+    forkLetGo(here);
+}
+
 /* One more end. */
 static void join(Stream *stream, Chan *chan)
 {
     WaitQueue *queue = &stream->queue;
+    Capability *here = scheduleHere();
     chan->stream = stream;
-    waitQueueLock(queue);
+    lockStream(stream, here);
     chan->peer = stream->ends;
     stream->ends = chan;
     RELAXED_STORE(&queue->state, RELAXED_LOAD(&queue->state) + 1);
-    waitQueueUnlock(queue);
+    unlockStream(stream, here);
 }
 
 Chan *chanNew(void)
@@ -94,14 +110,15 @@ void chanFree(Chan *chan)
     if (chan == NULL)
         return;
     Stream *stream = chan->stream;
-    waitQueueLock(&stream->queue);
+    Capability *here = scheduleHere();
+    lockStream(stream, here);
     Chan **at = &stream->ends;
     while (*at != chan)
         at = &(*at)->peer;
     *at = chan->peer;
     uint32_t left = RELAXED_LOAD(&stream->queue.state) - 1;
     RELAXED_STORE(&stream->queue.state, left);
-    waitQueueUnlock(&stream->queue);
+    unlockStream(stream, here);
     if (chan->last != NULL) {
         Item *first = chan->last->next;
         chan->last->next = NULL;
@@ -135,7 +152,7 @@ static void deliver(Chan *chan, Item *item, Woken *woken)
 }
 
 /* As many items as there are ends, and the stream's lock.  NULL: out of memory, no lock. */
-static Item *lockWithItems(Stream *stream, void *value)
+static Item *lockWithItems(Stream *stream, void *value, const Capability *here)
 {
     Item *items = NULL;
     uint32_t count = 0;
@@ -149,10 +166,10 @@ static Item *lockWithItems(Stream *stream, void *value)
             *item = (Item){.next = items, .value = value};
             items = item;
         }
-        waitQueueLock(&stream->queue);
+        lockStream(stream, here);
         if (LIKELY(count >= RELAXED_LOAD(&stream->queue.state)))
             return items;
-        waitQueueUnlock(&stream->queue);
+        unlockStream(stream, here);
     }
 }
 
@@ -161,7 +178,7 @@ int chanWrite(Chan *chan, void *value)
     Woken woken = {NULL, NULL};
     Capability *here = scheduleHere();
     Stream *stream = chan->stream;
-    Item *items = lockWithItems(stream, value);
+    Item *items = lockWithItems(stream, value, here);
     if (items == NULL)
         return -ENOMEM;
     for (Chan *end = stream->ends; end != NULL; end = end->peer) {
@@ -171,7 +188,8 @@ int chanWrite(Chan *chan, void *value)
         deliver(end, item, &woken);
         waitQueueUnlock(&end->queue);
     }
-    waitQueueFinish(&stream->queue, &woken, here);
+    unlockStream(stream, here);
+    waitQueueWake(&woken, here);
     freeItems(items); /* an end was freed meanwhile */
     waitQueueSafepoint(here);
     return 0;

@@ -4,7 +4,7 @@
  * Before  fork(2), through pthread_atfork.   After  rts/Startup.c: revival in the child.
  * Tests   testsuite/unit/ForkTest.c, testsuite/unit/ForkLimitsTest.c, testsuite/stress/Forks.c
  *
- * See Note [Forking], Note [Standing still] and Note [After a fork].
+ * See Note [Forking], Note [Held forks], Note [Standing still] and Note [After a fork].
  */
 #include "rts/Fork.h"
 
@@ -30,6 +30,7 @@
 #include "rts/stm/Reclaim.h"
 #include "rts/stm/TVar.h"
 
+#include "internal/Turn.h"
 #include <pthread.h>
 
 typedef enum ForkWay {
@@ -45,6 +46,12 @@ static struct {
     Capability *own; /* under lock: the forking green thread's, or NULL */
 } forking;
 
+/* See Note [Held forks]. */
+static struct {
+    uint32_t holders; /* plain OS threads add (seq_cst), prepare looks (seq_cst) */
+    uint32_t closed;  /* under the fork lock: stored; the others look (both seq_cst) */
+} holding;
+
 /* Changed in a fork's child, before there is anybody else. */
 static struct {
     uint32_t count;
@@ -52,6 +59,37 @@ static struct {
 } forks;
 
 int64_t fork_patience_ns = FORK_PATIENCE_NS;
+
+/* ---- sections that a fork does not cut: See Note [Held forks] ---- */
+
+void forkHoldSlow(void)
+{
+    int spins = 0;
+    for (;;) {
+        ADD_SEQ_CST(&holding.holders, 1);
+        if (LIKELY(SEQ_CST_LOAD(&holding.closed) == 0))
+            return;
+        forkLetGoSlow();
+        while (SEQ_CST_LOAD(&holding.closed) != 0)
+            turnWait(&spins);
+    }
+}
+
+void forkLetGoSlow(void)
+{
+    ASSERT_CMP(RELAXED_LOAD(&holding.holders), !=, 0);
+    ADD_SEQ_CST(&holding.holders, (uint32_t)-1);
+}
+
+static void awaitHolders(void)
+{
+    int spins = 0;
+    SEQ_CST_STORE(&holding.closed, 1);
+    while (SEQ_CST_LOAD(&holding.holders) != 0)
+        turnWait(&spins);
+}
+
+/* ---- the two sides ---- */
 
 /* Under the fork lock.  ForkBroken: nothing is held. */
 static ForkWay stopWorld(void)
@@ -73,6 +111,7 @@ static ForkWay stopWorld(void)
     bool in_poll = own != NULL && scheduleCalledBack(own);
     forking.own = own;
     if (!in_poll && worldStop(own, StandingHalted, deadline_ns)) {
+        awaitHolders();
         tvarLockAll();
         timeoutRunLockAll();
         waitQueueLockAll();
@@ -102,6 +141,7 @@ static void resumeParent(void)
         waitQueueUnlockAll();
         timeoutRunUnlockAll();
         tvarUnlockAll();
+        SEQ_CST_STORE(&holding.closed, 0);
         worldGo(forking.own);
     }
     if (forking.way == ForkGreen)
@@ -176,6 +216,8 @@ static void surviveInChild(void)
     ForkWay way = forking.way;
     Capability *own = way == ForkGreen ? forking.own : NULL;
     RELAXED_STORE(&forking.lock, 0);
+    RELAXED_STORE(&holding.holders, 0);
+    RELAXED_STORE(&holding.closed, 0);
     forks.count++;
     forks.survivor = own != NULL && own->current != NULL ? ((Thread *)own->current)->id : 0;
     worldSurvive();

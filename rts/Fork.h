@@ -18,16 +18,46 @@
  *   callback: the frames below it hold what the child would free) or inside a foreign call (its
  *   capability may have been taken), everything is given back at once and the child is broken:
  *   See Note [After a fork].
+ *
+ * Note [Held forks]
+ *   Who carries a capability stands still outside of every section.  A plain OS thread does not
+ *   stand still; where a child would have to go on with what it was in the middle of, and no walk
+ *   repairs that (a channel's items, a scope's children), it holds forks up: it adds 1 to `holders`
+ *   (seq_cst), then reads `closed` (seq_cst), and if that is set it steps back and waits.  Prepare
+ *   sets `closed` (seq_cst), then waits until `holders` is 0 (seq_cst).  See Note [StoreLoad].
+ *   A section lasts some us and waits for nobody who stands still.
  */
 #ifndef RTS_FORK_H
 #define RTS_FORK_H
 
+#include "internal/Assert.h"
+
+#include <stddef.h>
 #include <stdint.h>
+
+struct Capability;
 
 enum { FORK_PATIENCE_NS = 100 * 1000 * 1000 };
 
 /* fork_patience_ns -- FORK_PATIENCE_NS; tests, whose machine may be slow, store more before. */
 extern int64_t fork_patience_ns;
+
+/* forkHold, forkLetGo -- around such a section, which does not nest; here: scheduleHere(), the same
+ * for both.  See Note [Held forks]. */
+void forkHoldSlow(void);
+void forkLetGoSlow(void);
+
+static inline void forkHold(const struct Capability *here)
+{
+    if (UNLIKELY(here == NULL))
+        forkHoldSlow();
+}
+
+static inline void forkLetGo(const struct Capability *here)
+{
+    if (UNLIKELY(here == NULL))
+        forkLetGoSlow();
+}
 
 /* forkWatch -- register the handlers with the C library; once a process. */
 void forkWatch(void);

@@ -62,18 +62,21 @@ static void report(Stack *stack)
 
 static void handleFault(int number, siginfo_t *info, void *context)
 {
-    Stack *stack = stackOfGuard(info->si_addr);
+    bool sent = info->si_code <= 0; /* by kill(2) and its kin: there is no address */
+    Stack *stack = sent ? NULL : stackOfGuard(info->si_addr);
     if (stack != NULL)
         report(stack);
     if (previous.sa_flags & SA_SIGINFO) {
         previous.sa_sigaction(number, info, context);
     } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
         previous.sa_handler(number);
-    } else {
+    } else if (!sent || previous.sa_handler == SIG_DFL) { /* no fault can be ignored */
         struct sigaction standard;
         memset(&standard, 0, sizeof standard);
         standard.sa_handler = SIG_DFL;
         sigaction(number, &standard, NULL); /* returning faults again, and now it is fatal */
+        if (sent)
+            raise(number); /* comes when the handler has returned */
     }
 }
 

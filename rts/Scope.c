@@ -2,7 +2,7 @@
  *
  * Owns    Scope, its children.
  * After   rts/Thread.c: forking and joining.   rts/Interrupt.c: telling the rest to end.
- * Tests   testsuite/unit/ScopeTest.c
+ * Tests   testsuite/unit/ScopeTest.c, testsuite/unit/ForkScopeTest.c
  *
  * Note [Scope children]
  *   A child is in the scope's list from before it is forked until it has been joined by who runs
@@ -45,10 +45,24 @@ struct Scope {
     bool posted;         /* likewise: the owner's interrupt */
 };
 
-/* Its owner has not survived a fork: See Note [Scope children]. */
+/* Its owner has not survived a fork, or nothing has: See Note [Scope children]. */
 static bool isLost(const Scope *scope)
 {
-    return UNLIKELY(scope->forks != forkCount()) && scope->owner_id != forkSurvivor();
+    return UNLIKELY(scope->forks != forkCount()) &&
+           (scope->owner_id != forkSurvivor() || startupIsBroken());
+}
+
+/* No fork's child gets it locked, or half done: See Note [Held forks]. */
+static void lockScope(Scope *scope)
+{
+    forkHold(scheduleHere());
+    spinLock(&scope->lock);
+}
+
+static void unlockScope(Scope *scope)
+{
+    spinUnlock(&scope->lock);
+    forkLetGo(scheduleHere());
 }
 
 static void postTo(Child *child)
@@ -75,12 +89,12 @@ static void fail(Scope *scope, int failure)
 {
     if (isLost(scope))
         return;
-    spinLock(&scope->lock);
+    lockScope(scope);
     if (scope->failure == 0) {
         scope->failure = failure;
         endAll(scope);
     }
-    spinUnlock(&scope->lock);
+    unlockScope(scope);
 }
 
 static void *runChild(void *env)
@@ -95,12 +109,12 @@ static void *runChild(void *env)
 
 static void unlist(Scope *scope, Child *child)
 {
-    spinLock(&scope->lock);
+    lockScope(scope);
     Child **at = &scope->children;
     while (*at != child)
         at = &(*at)->next;
     *at = child->next;
-    spinUnlock(&scope->lock);
+    unlockScope(scope);
     memoryRelease(startupAllocator(), child, sizeof *child, CACHE_LINE);
 }
 
@@ -116,22 +130,22 @@ int scopeFork(Scope *scope, const ThreadAttributes *attributes, ScopeChildFn *fn
         return -ENOMEM;
     *child = (Child){.scope = scope, .fn = fn, .env = env};
     child->interrupt = (Interrupt){.code = InterruptScope, .payload = scope};
-    spinLock(&scope->lock);
+    lockScope(scope);
     int result = scope->failure != 0 ? -ECANCELED : 0;
     child->next = scope->children;
     scope->children = child;
-    spinUnlock(&scope->lock);
+    unlockScope(scope);
     if (result == 0)
         result = threadForkWith(&thread, attributes, runChild, child);
     if (result != 0) {
         unlist(scope, child);
         return result;
     }
-    spinLock(&scope->lock);
+    lockScope(scope);
     child->thread = thread;
     if (scope->failure != 0)
         postTo(child);
-    spinUnlock(&scope->lock);
+    unlockScope(scope);
     return 0;
 }
 
@@ -144,11 +158,11 @@ void scopeCancel(Scope *scope)
  * child comes before that one in the list. */
 static Child *someChild(Scope *scope)
 {
-    spinLock(&scope->lock);
+    lockScope(scope);
     Child *child = scope->children;
     while (child != NULL && child->thread == NULL)
         child = child->next;
-    spinUnlock(&scope->lock);
+    unlockScope(scope);
     return child;
 }
 
@@ -161,7 +175,9 @@ static bool joinAll(Scope *scope)
     bool undisturbed = true;
     for (Child *child; (child = someChild(scope)) != NULL;) {
         int result = threadJoin(child->thread, NULL);
-        bool over = threadHasEnded(child->thread) || startupIsBroken();
+        if (startupIsBroken())
+            break;
+        bool over = threadHasEnded(child->thread);
         if (result == -ECANCELED)
             undisturbed = false;
         if (result == -ECANCELED || !over)
@@ -186,12 +202,14 @@ static bool joinAll(Scope *scope)
 static int runScope(Scope *scope, ScopeFn *fn, void *env)
 {
     int result = fn(scope, env);
+    if (startupIsBroken()) /* forked in there; somebody may have been at the scope */
+        return scope->failure != 0 ? scope->failure : result;
     if (result < 0)
         fail(scope, result);
-    spinLock(&scope->lock);
+    lockScope(scope);
     scope->body_ended = true;
     bool posted = scope->posted;
-    spinUnlock(&scope->lock);
+    unlockScope(scope);
     if (posted) {
         interruptWithdraw(scope->owner, &scope->interrupt);
         interruptForget(scope->owner, scope);

@@ -354,7 +354,7 @@ int stepWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
 
 void stepSurvive(bool green)
 {
-    if (RELAXED_LOAD(&step.owner) != (Holder)pthread_self()) {
+    if (RELAXED_LOAD(&step.owner) != holderHere()) {
         RELAXED_STORE(&step.owner, 0);
         step.prepared = false;
     }

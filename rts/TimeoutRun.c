@@ -161,6 +161,8 @@ static ALWAYS_INLINE int runLimited(Capability *here, Thread *self, int64_t dead
         uint32_t raised = interruptCount(self);
         *value = fn(env);
         here = scheduleHere();
+        if (UNLIKELY(here == NULL)) /* forked in there: See Note [After a fork] */
+            return interruptIsUncaught(self, raised) ? -ECANCELED : 0;
         if (UNLIKELY(endLimit(limit, self, here)))
             result = -ETIMEDOUT;
         if (UNLIKELY(interruptIsUncaught(self, raised)))

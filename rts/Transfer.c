@@ -69,7 +69,8 @@ static __attribute__((noinline)) ssize_t moveOnce(const Transfer *transfer)
     ssize_t n = callKernel(transfer);
     if (n < 0)
         n = -errno;
-    if (n == -EPIPE && sigismember(&pending, SIGPIPE) == 0)
+    bool all = n == (ssize_t)transfer->size;
+    if (!all && n != -EAGAIN && sigismember(&pending, SIGPIPE) == 0)
         sigtimedwait(&pipe_signal, NULL, &at_once);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return n;

@@ -7,7 +7,8 @@
  *   (which is waited for first, See Note [Strangers]).
  *   Such a call is never given up: it works on the caller's offsets.  A deadline ends the waits.
  *   No flag keeps SIGPIPE away here.  It is blocked on the OS thread for the length of the call,
- *   and one that came is taken out before it is let in again.
+ *   and one that came is taken out before it is let in again; it comes with -EPIPE, or with a count
+ *   of what was moved before.
  */
 #ifndef RTS_TRANSFER_H
 #define RTS_TRANSFER_H

@@ -23,6 +23,7 @@
 
 #include "internal/Assert.h"
 #include "internal/Sanitize.h"
+#include "rts/context/Clobbers.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -55,22 +56,22 @@ static inline __attribute__((always_inline)) void *contextSwitch(void **save, vo
                          : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
                            "r15", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
                            "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
-                           "xmm14", "xmm15");
+                           "xmm14", "xmm15" CLOBBERS_WIDE);
     return result;
 #else
     register void *x0 __asm__("x0") = save;
     register void *x1 __asm__("x1") = load;
     register void *x2 __asm__("x2") = pass;
-    __asm__ __volatile__("adr x30, 1f\n\t"
-                         "b contextSwap\n"
-                         "1:"
-                         : "+r"(x0), "+r"(x1), "+r"(x2)
-                         :
-                         : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
-                           "x14", "x15", "x16", "x17", "x18", "x30", "memory", "cc", "v0", "v1",
-                           "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12",
-                           "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22",
-                           "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+    __asm__ __volatile__(
+        "adr x30, 1f\n\t"
+        "b contextSwap\n"
+        "1:"
+        : "+r"(x0), "+r"(x1), "+r"(x2)
+        :
+        : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+          "x17", "x18", "x30", "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8",
+          "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
+          "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31" CLOBBERS_WIDE);
     return x0;
 #endif
 }
@@ -90,7 +91,7 @@ static inline __attribute__((always_inline)) void *contextCall(void *top, void *
                          :
                          : "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1",
                            "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15" CLOBBERS_WIDE);
     return result;
 #else
     register void *x0 __asm__("x0") = arg;
@@ -106,7 +107,8 @@ static inline __attribute__((always_inline)) void *contextCall(void *top, void *
                            "x14", "x15", "x16", "x17", "x18", "x19", "x30", "memory", "cc", "v0",
                            "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
                            "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
-                           "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+                           "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+                           "v31" CLOBBERS_WIDE);
     return x0;
 #endif
 }
@@ -166,7 +168,7 @@ static inline __attribute__((always_inline)) void *contextBody(void *(*fn)(void 
                          :
                          : "rcx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc", "xmm0", "xmm1",
                            "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
-                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+                           "xmm11", "xmm12", "xmm13", "xmm14", "xmm15" CLOBBERS_WIDE);
     return result;
 #else
     register void *x0 __asm__("x0") = arg;
@@ -178,7 +180,8 @@ static inline __attribute__((always_inline)) void *contextBody(void *(*fn)(void 
                            "x13", "x14", "x15", "x16", "x17", "x18", "x30", "memory", "cc", "v0",
                            "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11",
                            "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21",
-                           "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31");
+                           "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30",
+                           "v31" CLOBBERS_WIDE);
     return x0;
 #endif
 }

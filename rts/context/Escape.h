@@ -15,6 +15,7 @@
 #define RTS_ESCAPE_H
 
 #include "internal/Sanitize.h"
+#include "rts/context/Clobbers.h"
 
 #include <stddef.h>
 
@@ -61,7 +62,8 @@ static inline __attribute__((always_inline)) void *escapeCall(Escape *escape, Es
                          :
                          : "rbx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory",
                            "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-                           "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+                           "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
+                           "xmm15" CLOBBERS_WIDE);
     return result;
 }
 

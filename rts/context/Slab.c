@@ -311,7 +311,8 @@ Stack *stackOfGuard(const void *address)
         size_t offset = (size_t)(at - slab->base);
         if (offset % slab->region >= STACK_GUARD)
             return NULL;
-        return headerOf(slab, (uint32_t)(offset / slab->region));
+        Stack *stack = headerOf(slab, (uint32_t)(offset / slab->region));
+        return RELAXED_LOAD(&stack->slab) == slab ? stack : NULL; /* cold: it has no header */
     }
     return NULL;
 }

@@ -149,7 +149,8 @@ size_t stackUsable(const Stack *stack);
 /* stackSizeOf -- the region's size: what a message calls the stack's size. */
 size_t stackSizeOf(const Stack *stack);
 
-/* stackOfGuard -- async-signal-safe: whose guard is hit at `address`?  NULL: nobody's. */
+/* stackOfGuard -- async-signal-safe: whose guard is hit at `address`?  NULL: nobody's, or that of
+ * one that is cold. */
 Stack *stackOfGuard(const void *address);
 
 /* stackGuardsByMadvise -- how guards are made here (for tests and Dump). */

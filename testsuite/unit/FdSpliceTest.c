@@ -84,6 +84,37 @@ GREEN_TEST(FdSendFile, raisesNoSignal)
     CHECK_EQ(closeFd(local[0]) + closeFd(ends[1]) + close(file), 0);
 }
 
+static uint32_t pipe_signals; /* the handler's OS thread */
+
+static void countSignal(int number)
+{
+    (void)number;
+    RELAXED_STORE(&pipe_signals, RELAXED_LOAD(&pipe_signals) + 1);
+}
+
+/* Goal: what went well does not let the signal through.  Method: the first piece makes the peer,
+ * who has gone, answer with a reset; so the kernel says how much it has sent, and signals. */
+GREEN_TEST(FdSendFile, raisesNoSignalAfterSomeBytes)
+{
+    enum { SIZE = 256 * 1024 };
+    struct sigaction counting = {.sa_handler = countSignal}, before;
+    char *text = calloc(1, SIZE), byte;
+    int ends[2];
+    CHECK(text != NULL);
+    int file = newFile(text, SIZE);
+    int64_t offset = 0;
+    CHECK_EQ(sigaction(SIGPIPE, &counting, &before), 0);
+    greenTcpPair(ends);
+    CHECK_EQ(closeFd(ends[0]), 0);
+    CHECK_EQ(fdRead(ends[1], &byte, 1), 0); /* it knows */
+    ssize_t n = fdSendFile(ends[1], file, &offset, SIZE);
+    CHECK(n == -EPIPE || n == -ECONNRESET || n > 0);
+    CHECK_EQ(RELAXED_LOAD(&pipe_signals), 0);
+    CHECK_EQ(sigaction(SIGPIPE, &before, NULL), 0);
+    CHECK_EQ(closeFd(ends[1]) + close(file), 0);
+    free(text);
+}
+
 /* One that was pending and blocked before is the host's, and stays.  On a plain OS thread, because
  * masks are OS threads'. */
 TEST(FdSendFile, leavesAPendingSignal)

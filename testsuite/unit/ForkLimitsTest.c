@@ -70,6 +70,24 @@ static void *forkBesideARunaway(void *env)
     return env;
 }
 
+static void *forkHere(void *env)
+{
+    (void)env;
+    return (void *)(intptr_t)forkFlushed();
+}
+
+static void *forkInALimitBesideARunaway(void *env)
+{
+    void *child = NULL;
+    CHECK_EQ(timeoutRun(INT64_C(60000000), forkHere, NULL, &child), 0);
+    if (child == NULL) {
+        checkBroken();
+        _exit(CODE);
+    }
+    expectExit((pid_t)(intptr_t)child, CODE);
+    return env;
+}
+
 static void *returnBesideARunaway(void *env)
 {
     *(pid_t *)env = forkFlushed();
@@ -88,6 +106,7 @@ TEST(Fork, besideARunawayTheChildIsBrokenAndTheParentIsNot)
         sched_yield();
     CHECK_EQ(capabilitySetCount(1), 0); /* so that nothing else is pinned beside it */
     greenJoin(greenFork(forkBesideARunaway, NULL));
+    greenJoin(greenFork(forkInALimitBesideARunaway, NULL));
     greenJoin(greenFork(returnBesideARunaway, &child));
     expectExit(child, EXIT_FAILURE);
     child = forkFlushed();
@@ -268,4 +287,96 @@ TEST(ForkLimits, freeLimitsOfTheChild)
 {
     greenRun(1, nestAndFork, NULL);
     greenRun(2, nestAndFork, NULL);
+}
+
+/* ---- what others hold ------------------------------------------------------------------------ */
+
+enum { TWINS_MOST = 64, NO_TWIN = 43 };
+
+typedef struct Held {
+    Mutex *mutex;
+    RWLock *rwlock;
+    Once *once;
+    pthread_t holder;
+    uint32_t holds, leave; /* seq_cst */
+    uint32_t looked;       /* relaxed; the child's: threads that have looked */
+    uint32_t twins;        /* likewise: those that the C library calls what it called the holder */
+} Held;
+
+static int holdAll(void *env, void **value)
+{
+    Held *held = env;
+    CHECK_EQ(mutexLock(held->mutex), 0);
+    CHECK_EQ(rwlockWrite(held->rwlock), 0);
+    SEQ_CST_STORE(&held->holds, 1);
+    while (SEQ_CST_LOAD(&held->leave) == 0)
+        sched_yield();
+    CHECK_EQ(rwlockUnlock(held->rwlock), 0);
+    CHECK_EQ(mutexUnlock(held->mutex), 0);
+    *value = NULL;
+    return 0;
+}
+
+static void *holdInOnce(void *env)
+{
+    Held *held = env;
+    held->holder = pthread_self();
+    CHECK_EQ(onceGet(held->once, holdAll, held, NULL), 0);
+    return NULL;
+}
+
+static void *lookAtHeld(void *env)
+{
+    Held *held = env;
+    CHECK_EQ(mutexTryLock(held->mutex), -EBUSY);
+    CHECK_EQ(mutexUnlock(held->mutex), -EPERM);
+    CHECK_EQ(rwlockTryWrite(held->rwlock), -EBUSY);
+    CHECK_EQ(rwlockUnlock(held->rwlock), -EPERM);
+    CHECK_EQ(onceGetUntil(held->once, holdAll, held, NULL, INT64_MIN), -ETIMEDOUT);
+    if (pthread_equal(pthread_self(), held->holder) != 0)
+        ADD_RELAXED(&held->twins, 1);
+    ADD_RELAXED(&held->looked, 1);
+    while (pause() < 0) /* so that the next one is another one */
+        continue;
+    return NULL;
+}
+
+static void lookOften(Held *held)
+{
+    for (uint32_t i = 0; i < TWINS_MOST && RELAXED_LOAD(&held->twins) == 0; i++) {
+        osFork(lookAtHeld, held);
+        while (RELAXED_LOAD(&held->looked) != i + 1)
+            sched_yield();
+    }
+}
+
+/* Goal: in the child nobody is taken for an OS thread that is not there.  Method: new ones, until
+ * one has the stack, and thus the pthread_t, of the one that holds. */
+TEST(ForkLimits, whatOthersHoldStaysHeld)
+{
+    Held held = {.holds = 0};
+    int status = 0;
+    greenStart(1);
+    held.mutex = mutexNew();
+    held.rwlock = rwlockNew();
+    held.once = onceNew();
+    pthread_t holder = osFork(holdInOnce, &held);
+    while (SEQ_CST_LOAD(&held.holds) == 0)
+        sched_yield();
+    pid_t child = forkFlushed();
+    if (child == 0) {
+        lookOften(&held);
+        _exit(RELAXED_LOAD(&held.twins) != 0 ? CODE : NO_TWIN);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    SEQ_CST_STORE(&held.leave, 1);
+    osJoin(holder);
+    onceFree(held.once);
+    rwlockFree(held.rwlock);
+    mutexFree(held.mutex);
+    greenStop();
+    CHECK(WIFEXITED(status));
+    if (WEXITSTATUS(status) == NO_TWIN)
+        SKIP("no OS thread of the child is called as the holder was");
+    CHECK_EQ(WEXITSTATUS(status), CODE);
 }

@@ -193,3 +193,59 @@ TEST(ForkScope, barriersCountWhoIsThere)
     greenRun(1, meetInChild, NULL);
     greenRun(2, meetInChild, NULL);
 }
+
+/* ---- Goal: no fork comes into the middle of what a plain OS thread does to a scope.  Method: one
+ * cancels on and on; a child that has inherited it locked does not end. */
+
+enum { FORKS = 400, HANG_S = 30 };
+
+typedef struct Cancelling {
+    Scope *scope;
+    uint32_t begun, stop; /* seq_cst */
+} Cancelling;
+
+static void *cancelOnAndOn(void *env)
+{
+    Cancelling *cancelling = env;
+    while (SEQ_CST_LOAD(&cancelling->stop) == 0) {
+        scopeCancel(cancelling->scope);
+        SEQ_CST_STORE(&cancelling->begun, 1);
+    }
+    return NULL;
+}
+
+/* Returns in a child, too. */
+static int forkOnAndOn(Scope *scope, void *env)
+{
+    pid_t *pid = env;
+    Cancelling cancelling = {.scope = scope};
+    threadMaskUninterruptible();
+    pthread_t plain = osFork(cancelOnAndOn, &cancelling);
+    while (SEQ_CST_LOAD(&cancelling.begun) == 0)
+        sched_yield();
+    for (uint32_t i = 0; i < greenScale(FORKS); i++) {
+        *pid = forkFlushed();
+        if (*pid == 0) {
+            alarm(HANG_S);
+            return 0;
+        }
+        expectExit(*pid, CODE);
+    }
+    SEQ_CST_STORE(&cancelling.stop, 1);
+    osJoin(plain);
+    return 0;
+}
+
+static void *ownCancelled(void *env)
+{
+    pid_t pid = -1;
+    CHECK_EQ(scopeRun(forkOnAndOn, &pid), -ECANCELED);
+    if (pid == 0)
+        _exit(CODE);
+    return env;
+}
+
+TEST(ForkScope, whileAPlainThreadCancels)
+{
+    greenRun(1, ownCancelled, NULL);
+}

@@ -175,6 +175,84 @@ TEST(Overflow, otherFaultsAreNotItsBusiness)
     CHECK_EQ(strstr(output, "capri:"), NULL);
 }
 
+/* ---- signals that are no faults -------------------------------------------------------------- */
+
+static void killSelf(void *env)
+{
+    (void)env;
+    dumpNoCore();
+    greenStart(1);
+    CHECK_EQ(kill(getpid(), SIGSEGV), 0);
+    _exit(42);
+}
+
+/* There is nothing to be done again that would fault again. */
+TEST(Overflow, whatWasSentEndsTheProcess)
+{
+    char output[1024];
+    int status = testChild(killSelf, NULL, output, sizeof output);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGSEGV);
+    CHECK_EQ(strstr(output, "capri:"), NULL);
+}
+
+static void ignoreWhatIsSent(void *env)
+{
+    (void)env;
+    dumpNoCore();
+    signal(SIGSEGV, SIG_IGN);
+    greenStart(1);
+    CHECK_EQ(kill(getpid(), SIGSEGV), 0);
+    CHECK_EQ(raise(SIGSEGV), 0);
+    greenJoin(greenFork(overflow, NULL));
+}
+
+/* A fault cannot be ignored. */
+TEST(Overflow, whatWasSentMayBeIgnored)
+{
+    char output[1024];
+    int status = testChild(ignoreWhatIsSent, NULL, output, sizeof output);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGSEGV);
+    CHECK(strstr(output, "capri: stack overflow: green thread") != NULL);
+}
+
+static void tellAndExit(int number)
+{
+    (void)number;
+    _exit(42);
+}
+
+static void *tellGuard(void *env)
+{
+    (void)env;
+    return stackBottom(threadSelf()->stack) - 1;
+}
+
+static void touchColdGuard(void *env)
+{
+    ThreadAttributes attributes = {.stack_size = (size_t)1 << 20}; /* no capability keeps it */
+    Thread *thread;
+    (void)env;
+    dumpNoCore();
+    signal(SIGSEGV, tellAndExit);
+    greenStart(1);
+    CHECK_EQ(threadForkWith(&thread, &attributes, tellGuard, NULL), 0);
+    char *guard = greenJoin(thread);
+    greenJoin(greenFork(tellGuard, NULL)); /* whoever runs next gives it back */
+    *(volatile char *)guard = 1;
+}
+
+/* Whose stack is nobody's has no name, and the handler before is called. */
+TEST(Overflow, aColdGuardIsNotItsBusiness)
+{
+    char output[1024];
+    int status = testChild(touchColdGuard, NULL, output, sizeof output);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 42);
+    CHECK_EQ(strstr(output, "capri:"), NULL);
+}
+
 static void overflowUnheard(void *env)
 {
     RtsConfig config = {.capabilities = 1, .no_signals = true};

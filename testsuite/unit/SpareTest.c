@@ -133,3 +133,42 @@ TEST(Spare, thereMayBeNone)
     CHECK(!spareIsExhausted());
     end();
 }
+
+/* ---- OS threads that take their time to end -------------------------------------------------- */
+
+static pthread_key_t key;
+static uint32_t ending; /* the destructor stores, seq_cst */
+
+static int startWithValue(Worker *worker)
+{
+    CHECK_EQ(pthread_setspecific(key, worker), 0);
+    return 0;
+}
+
+/* Waits for what the next one does, who has a value as well. */
+static void endSlowly(void *value)
+{
+    (void)value;
+    if (SEQ_CST_LOAD(&loops) != 1)
+        return;
+    SEQ_CST_STORE(&ending, 1);
+    while (SEQ_CST_LOAD(&loops) == 1)
+        usleep(100);
+}
+
+static const WorkerHooks slow_hooks = {startWithValue, loseHook, NULL};
+
+/* Goal: who offers does not wait for an OS thread that ends, which may wait for what is offered.
+ * Method: its destructor does. */
+TEST(Spare, waitsForNobodysEnd)
+{
+    CHECK_EQ(pthread_key_create(&key, endSlowly), 0);
+    begin(0, 1);
+    CHECK_EQ(spareStart(0, 1, &slow_hooks), 0);
+    offerOnce(1);
+    while (SEQ_CST_LOAD(&ending) == 0)
+        usleep(100);
+    offerOnce(2);
+    end();
+    CHECK_EQ(pthread_key_delete(key), 0);
+}

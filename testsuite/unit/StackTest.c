@@ -237,6 +237,22 @@ static uint32_t mappings(void)
     return lines;
 }
 
+/* A stray pointer may hit the guard of one that has no header. */
+TEST(Stack, nobodyHasAColdOne)
+{
+    StackCache cache = {0};
+    CHECK_EQ(stackPoolStart(0), 0);
+    Stack *stack = stackTake(&cache, 1 << 20);
+    char *bottom = stackBottom(stack);
+    CHECK_EQ(stackOfGuard(bottom - 1), stack);
+    CHECK_EQ(stackOfGuard(bottom - 1 + stackSizeOf(stack)), NULL); /* it was never used */
+    stackGive(&cache, stack, 1); /* no cache keeps one of that size */
+    CHECK_EQ(stackOfGuard(bottom - 1), NULL);
+    CHECK_EQ(stackTake(&cache, 1 << 20), stack);
+    CHECK_EQ(stackOfGuard(bottom - 1), stack);
+    stackPoolEnd();
+}
+
 /* 100,000 guarded stacks at once where the kernel guards without mappings; 10,000 elsewhere. */
 TEST(Stack, hasVeryMany)
 {
