@@ -152,6 +152,15 @@ static Child *someChild(Scope *scope)
     return child;
 }
 
+/* A child that has ended and that runChild has not told of: it got no stack, was killed before it
+ * began, was lost in a fork. */
+static void failForUntold(Scope *scope, const Thread *thread)
+{
+    int outcome = threadOutcome(thread, NULL);
+    if (outcome != 0)
+        fail(scope, outcome == -ENOMEM ? outcome : -ECANCELED);
+}
+
 /* Until all have ended.  False: the caller was interrupted meanwhile.  Their end is looked at, not
  * what the join says: a deadlock, too, ends a wait for a child that lives. */
 static bool joinAll(Scope *scope)
@@ -166,6 +175,8 @@ static bool joinAll(Scope *scope)
             undisturbed = false;
         if (result == -ECANCELED || !over)
             fail(scope, result == -EDEADLK ? result : -ECANCELED);
+        else if (threadHasEnded(child->thread))
+            failForUntold(scope, child->thread);
         if (!over) {
             if (self == NULL || threadIsDeaf(self))
                 threadYield(); /* the runtime is being cancelled */
