@@ -11,6 +11,7 @@
  */
 #include "rts/Interrupt.h"
 #include "rts/Mutex.h"
+#include "rts/Outside.h"
 #include "rts/Park.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ static int lockUntilDone(Mutex *mutex, bool outside)
 }
 
 /* A green thread whose wait was cancelled gets the mutex all the same: its holders are being told
- * to end as well.  A plain OS thread does not: when it looks, the runtime may be gone with it. */
+ * to end as well.  A plain OS thread does not: who has it may be gone. */
 static int lockAgain(Mutex *mutex, int result)
 {
     Thread *self = scheduleSelf();
@@ -73,9 +74,14 @@ int conditionWaitUntil(Condition *condition, Mutex *mutex, int64_t deadline_ns)
     Waiter waiter;
     if (RELAXED_LOAD(&mutex->holder) != holderSelf() || scheduleInStep(scheduleHere()))
         return -EPERM;
+    bool outside = outsideStayHere(); /* between its two waits, too */
     waitQueueWaiter(&waiter, &condition->queue, attemptWait, NULL, 0, mutex);
     int result = waitQueueAwait(&waiter, ThreadBlockedOnLock, deadline_ns);
-    return waiter.value != NULL ? result : lockAgain(mutex, result);
+    if (waiter.value == NULL)
+        result = lockAgain(mutex, result);
+    if (outside)
+        outsideStayOver();
+    return result;
 }
 
 int conditionWait(Condition *condition, Mutex *mutex)

@@ -16,6 +16,7 @@
  */
 #include "rts/Fork.h"
 #include "rts/Interrupt.h"
+#include "rts/Outside.h"
 #include "rts/Startup.h"
 
 #include "internal/SpinLock.h"
@@ -213,18 +214,10 @@ static int runScope(Scope *scope, ScopeFn *fn, void *env)
     return scope->failure != 0 ? scope->failure : result;
 }
 
-int scopeRun(ScopeFn *fn, void *env)
+static int runNew(ScopeFn *fn, void *env)
 {
     Thread *self = scheduleSelf();
-    if (fn == NULL)
-        return -EINVAL;
-    if (scheduleInStep(scheduleHere()))
-        return -EPERM;
-    int entered = startupVisit();
-    if (entered != 0)
-        return entered;
     Scope *scope = memoryAllocate(startupAllocator(), sizeof *scope, CACHE_LINE);
-    startupVisitEnd();
     if (scope == NULL)
         return -ENOMEM;
     *scope = (Scope){.lock = SPIN_LOCK_INIT,
@@ -234,5 +227,23 @@ int scopeRun(ScopeFn *fn, void *env)
     scope->interrupt = (Interrupt){.code = InterruptScope, .payload = scope};
     int result = runScope(scope, fn, env);
     memoryRelease(startupAllocator(), scope, sizeof *scope, CACHE_LINE);
+    return result;
+}
+
+int scopeRun(ScopeFn *fn, void *env)
+{
+    Capability *here = scheduleEnter(); /* not between visit and end */
+    if (fn == NULL)
+        return -EINVAL;
+    if (scheduleInStep(here))
+        return -EPERM;
+    int entered = startupVisit();
+    if (entered != 0)
+        return entered;
+    bool outside = outsideStayHere();
+    startupVisitEnd();
+    int result = runNew(fn, env);
+    if (outside)
+        outsideStayOver();
     return result;
 }

@@ -141,6 +141,30 @@ TEST(ForkScope, itsChildrenAreLost)
     greenRun(2, ownBesideChild, NULL);
 }
 
+/* ---- Goal: a plain OS thread that forks in its scope is in that call in the child, too: when it
+ * has left it, nobody is.  Method: shutdowns of the child's. */
+
+static int forkOutside(Scope *scope, void *env)
+{
+    pid_t *pid = env;
+    (void)scope;
+    *pid = forkFlushed();
+    if (*pid == 0)
+        CHECK_EQ(rtsShutdown(Drain, rtsNow() + MS_NS), -ETIMEDOUT);
+    return 5;
+}
+
+TEST(ForkScope, aPlainOwner)
+{
+    pid_t pid = -1;
+    greenStart(2);
+    CHECK_EQ(scopeRun(forkOutside, &pid), 5);
+    greenStop();
+    if (pid == 0)
+        _exit(CODE);
+    expectExit(pid, CODE);
+}
+
 /* ---- Goal: what an owner that forks has thrown to a child is its own again, and is taken back
  * from nowhere.  Method: the scope's interrupt is pending in a child behind one of a thread that is
  * lost, whose stack is another's by the time that the scope ends. */
