@@ -383,7 +383,9 @@ int threadSafepoint(void)
         return 0;
     Thread *self = here->current; /* whatever capability it runs on afterwards */
     scheduleSafepoint(here);
-    return self == NULL ? 0 : interruptPoint(self);
+    if (LIKELY(self == NULL || RELAXED_LOAD(&self->interrupts) == 0))
+        return 0;
+    return interruptSelf() == NULL ? 0 : interruptPointSlow(self);
 }
 
 Thread *threadSelf(void)
