@@ -410,6 +410,15 @@ int threadCapability(void)
     return here == NULL ? -EPERM : (int)here->index;
 }
 
+int threadCapabilityLast(void)
+{
+    Capability *here = scheduleHere();
+    Worker *away = here != NULL ? NULL : workerAway();
+    if (away != NULL)
+        here = away->capability;
+    return here == NULL ? -EPERM : (int)here->index;
+}
+
 ThreadStatus threadStatus(const Thread *thread)
 {
     uint32_t word = RELAXED_LOAD(&thread->status);

@@ -320,6 +320,7 @@ static void throwToSelf(int way)
     X(threadCompare, threadCompare(it.self, it.self) == 0)                                         \
     X(threadIsBound, !threadIsBound())                                                             \
     X(threadRunUnbound, threadRunUnbound(returnNull, NULL, NULL) == 0)                             \
+    X(threadCapabilityLast, threadCapabilityLast() == 0)                                           \
     X(threadJoin, threadJoin(it.ended, NULL) == 0)                                                 \
     X(threadRetain, (threadRetain(it.ended), true))                                                \
     X(threadRelease, (threadRelease(threadRetain(it.ended)), true))                                \
