@@ -43,6 +43,7 @@ __thread Capability *worker_capability __attribute__((visibility("hidden"), used
 
 /* Its own OS thread only, which carries no capability: it does not change under anyone. */
 static __thread void *worker_outside;
+static __thread uint32_t worker_stays;
 
 /* Its own OS thread only, a signal handler there too: See workerAway. */
 static __thread Worker *worker_away;
@@ -186,6 +187,16 @@ void *workerOutside(void)
 void workerSetOutside(void *word)
 {
     worker_outside = word;
+}
+
+uint32_t workerStays(void)
+{
+    return worker_stays;
+}
+
+void workerSetStays(uint32_t stays)
+{
+    worker_stays = stays;
 }
 
 /* Who asks may come back elsewhere: See Note [Worker capability]. */

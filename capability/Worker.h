@@ -92,6 +92,11 @@ bool workerOwns(const EventManager *manager);
 void *workerOutside(void);
 void workerSetOutside(void *word);
 
+/* workerStays, workerSetStays -- a count of each plain OS thread, 0 at first: the calls it is in
+ * that a shutdown waits for.  See rts/Outside.h. */
+uint32_t workerStays(void);
+void workerSetStays(uint32_t stays);
+
 /* workerAway, workerSetAway -- a word of each OS thread: the worker that it is while it carries
  * nothing because its thread was handed over (See Note [Runaways]), else NULL.  Its OS thread only,
  * a signal handler there too. */

@@ -12,6 +12,7 @@
 #include "capability/Spare.h"
 #include "rts/Interrupt.h"
 #include "rts/Loop.h"
+#include "rts/Outside.h"
 #include "rts/Step.h"
 #include "rts/ThreadJoin.h"
 
@@ -80,14 +81,17 @@ static int runElsewhere(bool bound, ThreadFn *fn, void *env, void **result)
     Thread *thread;
     if (scheduleInStep(scheduleHere()))
         return -EPERM;
+    bool outside = outsideStayHere();
     int status = threadForkWith(&thread, &attributes, fn, env);
-    if (status != 0)
-        return status;
-    MaskingState before = threadMaskUninterruptible();
-    status = threadJoinWhole(thread, result);
-    if (scheduleSelf() != NULL)
-        interruptMask(scheduleSelf(), before);
-    threadRelease(thread);
+    if (status == 0) {
+        MaskingState before = threadMaskUninterruptible();
+        status = threadJoinWhole(thread, result);
+        if (scheduleSelf() != NULL)
+            interruptMask(scheduleSelf(), before);
+        threadRelease(thread);
+    }
+    if (outside)
+        outsideStayOver();
     return status;
 }
 

@@ -8,9 +8,12 @@
  *   The mutex is handed on under the condition's own lock, in the section that adds the waiter: who
  *   has the mutex next and signals comes to this lock later and finds it.  Locks are taken in that
  *   order only.  What was not added (cancelled, freed) has not given the mutex away.
+ *   The mutex may be freed meanwhile, and its memory be another object's: it is locked again in the
+ *   life in which it was given away, or not at all.
  */
 #include "rts/Interrupt.h"
 #include "rts/Mutex.h"
+#include "rts/Outside.h"
 #include "rts/Park.h"
 
 #include <errno.h>
@@ -29,22 +32,25 @@ void conditionFree(Condition *condition)
     waitQueueFree(condition == NULL ? NULL : &condition->queue);
 }
 
-/* value: the mutex until it has been given away.  See Note [Condition wait]. */
+/* value: the mutex until it has been given away; kind: its life.  See Note [Condition wait]. */
 static int attemptWait(WaitQueue *queue, Waiter *waiter, Woken *woken)
 {
     Mutex *mutex = waiter->value;
     (void)queue;
-    waiter->value = NULL;
     waitQueueLock(&mutex->queue);
-    mutexHandOn(mutex, woken);
+    bool freed = RELAXED_LOAD(&mutex->queue.life) != waiter->kind;
+    if (!freed) {
+        waiter->value = NULL;
+        mutexHandOn(mutex, woken);
+    }
     waitQueueUnlock(&mutex->queue);
-    return WAIT;
+    return freed ? -EINVAL : WAIT;
 }
 
-static int lockUntilDone(Mutex *mutex, bool outside)
+static int lockUntilDone(Mutex *mutex, uint32_t life, bool outside)
 {
     for (;;) {
-        int locked = mutexLock(mutex);
+        int locked = mutexLockInLife(mutex, life);
         bool again =
             locked == -ENOMEM || (!outside && (locked == -ECANCELED || locked == -EDEADLK));
         if (!again)
@@ -54,15 +60,15 @@ static int lockUntilDone(Mutex *mutex, bool outside)
 }
 
 /* A green thread whose wait was cancelled gets the mutex all the same: its holders are being told
- * to end as well.  A plain OS thread does not: when it looks, the runtime may be gone with it. */
-static int lockAgain(Mutex *mutex, int result)
+ * to end as well.  A plain OS thread does not: who has it may be gone. */
+static int lockAgain(Mutex *mutex, uint32_t life, int result)
 {
     Thread *self = scheduleSelf();
     bool outside = self == NULL;
     if (outside && result == -ECANCELED)
         return result;
     MaskingState before = outside ? Unmasked : interruptMask(self, MaskedUninterruptible);
-    int locked = lockUntilDone(mutex, outside);
+    int locked = lockUntilDone(mutex, life, outside);
     if (!outside)
         interruptMask(self, before);
     return locked == 0 ? result : locked;
@@ -71,11 +77,17 @@ static int lockAgain(Mutex *mutex, int result)
 int conditionWaitUntil(Condition *condition, Mutex *mutex, int64_t deadline_ns)
 {
     Waiter waiter;
+    uint32_t life = ACQUIRE_LOAD(&mutex->queue.life); /* before the look: the one it holds it in */
     if (RELAXED_LOAD(&mutex->holder) != holderSelf() || scheduleInStep(scheduleHere()))
         return -EPERM;
-    waitQueueWaiter(&waiter, &condition->queue, attemptWait, NULL, 0, mutex);
+    bool outside = outsideStayHere(); /* between its two waits, too */
+    waitQueueWaiter(&waiter, &condition->queue, attemptWait, NULL, life, mutex);
     int result = waitQueueAwait(&waiter, ThreadBlockedOnLock, deadline_ns);
-    return waiter.value != NULL ? result : lockAgain(mutex, result);
+    if (waiter.value == NULL)
+        result = lockAgain(mutex, life, result);
+    if (outside)
+        outsideStayOver();
+    return result;
 }
 
 int conditionWait(Condition *condition, Mutex *mutex)

@@ -194,7 +194,7 @@ static bool claimWait(Thread *thread, Capability *here, Told *told)
 void interruptSetTask(Thread *thread, bool task)
 {
     lockThread(thread);
-    Interrupts rest = RELAXED_LOAD(&thread->interrupts) & ~INTERRUPTS_TASK;
+    Interrupts rest = RELAXED_LOAD(&thread->interrupts) & ~(INTERRUPTS_TASK | UNCAUGHT);
     RELAXED_STORE(&thread->interrupts, task ? rest | INTERRUPTS_TASK : rest);
     unlockThread(thread);
 }
@@ -448,7 +448,7 @@ int threadKill(Thread *target)
 
 int threadCaught(int *code, void **payload)
 {
-    Thread *self = scheduleSelf();
+    Thread *self = interruptSelf();
     if (self == NULL)
         return 0;
     lockThread(self);
@@ -478,7 +478,7 @@ bool interruptIsUncaught(Thread *self, uint32_t since)
 void interruptForget(Thread *self, const void *payload)
 {
     lockThread(self);
-    if (taskCaughtOf(self)->payload == payload)
+    if (payload == NULL || taskCaughtOf(self)->payload == payload)
         setUncaught(self, false);
     unlockThread(self);
 }

@@ -84,7 +84,7 @@ static inline void interruptMeet(Thread *thread)
 
 /* interruptSetTask -- a descriptor becomes a task's (a stranger who has met the thread before may
  * still hold or take its lock); or the task, which runs, has ended: its Caught is not looked at any
- * more. */
+ * more, nothing is uncaught. */
 void interruptSetTask(Thread *thread, bool task);
 
 /* interruptIsPending -- would one be raised in it, if it waited now?  A hint but to the thread, and
@@ -97,6 +97,14 @@ void interruptRefuse(Thread *self, uint64_t number, Capability *here);
 
 /* interruptRaise -- self: take the oldest pending interrupt.  False: none is. */
 bool interruptRaise(Thread *self);
+
+/* interruptSelf -- the running green thread or task; NULL: there is none, or it is called back, on
+ * whatever thread's stack. */
+static inline Thread *interruptSelf(void)
+{
+    Capability *here = scheduleHere();
+    return here != NULL && scheduleCalledBack(here) ? NULL : scheduleSelf();
+}
 
 /* interruptPoint -- self: where interrupts come unless it is masked.  0 or -ECANCELED. */
 int interruptPointSlow(Thread *self);
@@ -130,13 +138,13 @@ MaskingState interruptMask(Thread *self, MaskingState state);
 
 /* interruptCount -- self: how many have been raised in it (modulo 2^32).
  * interruptIsUncaught -- self: has one been raised since that count, and the last not been caught?
- * interruptForget -- self: if that one has this payload, it is caught. */
+ * interruptForget -- self: if that one has this payload (NULL: any), it is caught. */
 uint32_t interruptCount(const Thread *self);
 bool interruptIsUncaught(Thread *self, uint32_t since);
 void interruptForget(Thread *self, const void *payload);
 
 /* interruptLast -- self, its body has returned: did it die of an interrupt?  Nothing is uncaught
- * afterwards. */
+ * afterwards, but what is raised in RtsConfig.uncaught. */
 void interruptLast(Thread *self);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "rts/MVar.h"
 
+#include "rts/Outside.h"
 #include "rts/Park.h"
 
 #include <errno.h>
@@ -359,8 +360,15 @@ int mvarSwap(MVar *mvar, void *value, void **old)
 int mvarModifyUntil(MVar *mvar, MVarFn *fn, void *env, int64_t deadline_ns)
 {
     void *value;
+    bool outside = scheduleEnter() == NULL;
+    if (UNLIKELY(outside))
+        outsideStay();
     int result = mvarTakeUntil(mvar, &value, deadline_ns);
-    return result != 0 ? result : mvarPut(mvar, fn(value, env));
+    if (result == 0)
+        result = mvarPut(mvar, fn(value, env));
+    if (UNLIKELY(outside))
+        outsideStayOver();
+    return result;
 }
 
 int mvarModify(MVar *mvar, MVarFn *fn, void *env)

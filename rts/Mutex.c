@@ -49,6 +49,13 @@ int mutexLock(Mutex *mutex)
     return mutexLockUntil(mutex, DEADLINE_NEVER);
 }
 
+int mutexLockInLife(Mutex *mutex, uint32_t life)
+{
+    Waiter waiter;
+    becomeWaiter(&waiter, mutex);
+    return waitQueueDoInLife(&waiter, life, ThreadBlockedOnLock, DEADLINE_NEVER);
+}
+
 int mutexTryLock(Mutex *mutex)
 {
     Waiter waiter;

@@ -22,4 +22,7 @@ _Static_assert(sizeof(Mutex) <= WAIT_QUEUE_BYTES, "the pool's items");
 /* mutexHandOn -- under the lock: the holder gives it away. */
 void mutexHandOn(Mutex *mutex, Woken *woken);
 
+/* mutexLockInLife -- mutexLock, but -EINVAL if it was freed since queue.life was that. */
+int mutexLockInLife(Mutex *mutex, uint32_t life);
+
 #endif

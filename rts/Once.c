@@ -13,6 +13,7 @@
  *     OnceRunning  failure  OnceEmpty    nobody waits
  */
 #include "rts/Holder.h"
+#include "rts/Outside.h"
 #include "rts/WaitQueue.h"
 
 #include <capri/once.h>
@@ -78,15 +79,15 @@ static void endCompute(Once *once, int result, void *value)
     waitQueueFinish(queue, &woken, here);
 }
 
-int onceGetUntil(Once *once, OnceFn *fn, void *env, void **value, int64_t deadline_ns)
+/* It is not Done, or was not just now. */
+static __attribute__((noinline)) int getSlow(Once *once, OnceFn *fn, void *env, void **value,
+                                             int64_t deadline_ns)
 {
     Waiter waiter;
-    int result = 0;
-    if (UNLIKELY(ACQUIRE_LOAD(&once->queue.state) != OnceDone)) {
-        void *me = (void *)(uintptr_t)holderSelf();
-        waitQueueWaiter(&waiter, &once->queue, attemptGet, NULL, 0, me);
-        result = waitQueueDo(&waiter, ThreadBlockedOnLock, deadline_ns);
-    }
+    bool outside = outsideStayHere();
+    void *me = (void *)(uintptr_t)holderSelf();
+    waitQueueWaiter(&waiter, &once->queue, attemptGet, NULL, 0, me);
+    int result = waitQueueDo(&waiter, ThreadBlockedOnLock, deadline_ns);
     if (result == ONCE_COMPUTE) {
         void *made = NULL;
         result = fn(env, &made);
@@ -94,7 +95,18 @@ int onceGetUntil(Once *once, OnceFn *fn, void *env, void **value, int64_t deadli
     }
     if (result == 0 && value != NULL)
         *value = once->value;
+    if (outside)
+        outsideStayOver();
     return result;
+}
+
+int onceGetUntil(Once *once, OnceFn *fn, void *env, void **value, int64_t deadline_ns)
+{
+    if (UNLIKELY(ACQUIRE_LOAD(&once->queue.state) != OnceDone))
+        return getSlow(once, fn, env, value, deadline_ns);
+    if (value != NULL)
+        *value = once->value;
+    return 0;
 }
 
 int onceGet(Once *once, OnceFn *fn, void *env, void **value)

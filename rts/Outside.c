@@ -38,7 +38,7 @@ static struct {
     Outsider *free;     /* under lock */
     Outsider *all;      /* pushed under lock (release), walked by anyone */
     uint32_t cancelled; /* shutdown stores, waiters read */
-    uint32_t waiting;   /* OS threads between borrow and giveBack, or that stay: seq_cst adds */
+    uint32_t waiting;   /* workerStays of all OS threads: seq_cst adds */
 } outsiders;
 
 int outsideStart(const Allocator *allocator)
@@ -69,7 +69,7 @@ void outsideSurvive(void)
         outsiders.free = at;
     }
     SEQ_CST_STORE(&outsiders.cancelled, 0);
-    SEQ_CST_STORE(&outsiders.waiting, 0);
+    SEQ_CST_STORE(&outsiders.waiting, workerStays()); /* the others are not there */
 }
 
 static Outsider *borrow(void)
@@ -171,10 +171,10 @@ Outsider *outsideBegin(int *result)
     ASSERT(scheduleMayWait());
     if (*result != 0)
         return NULL;
-    ADD_SEQ_CST(&outsiders.waiting, 1);
+    outsideStay();
     Outsider *outsider = borrow();
     if (outsider == NULL) {
-        ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
+        outsideStayOver();
         *result = -ENOMEM;
         return NULL;
     }
@@ -199,16 +199,26 @@ void outsideDone(Outsider *outsider)
 {
     claimEnd(&outsider->claim);
     giveBack(outsider);
-    ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
+    outsideStayOver();
 }
 
 void outsideStay(void)
 {
+    workerSetStays(workerStays() + 1);
     ADD_SEQ_CST(&outsiders.waiting, 1);
+}
+
+bool outsideStayHere(void)
+{
+    bool outside = scheduleSelf() == NULL;
+    if (outside)
+        outsideStay();
+    return outside;
 }
 
 void outsideStayOver(void)
 {
+    workerSetStays(workerStays() - 1);
     ADD_SEQ_CST(&outsiders.waiting, (uint32_t)-1);
 }
 

@@ -26,8 +26,11 @@ int outsidePark(Outsider *outsider, int64_t deadline_ns);
 void outsideDone(Outsider *outsider);
 void outsideWake(Claim *claim);
 
-/* outsideStay -- inside of a call: shutdown will wait for outsideStayOver as for a wait. */
+/* outsideStay -- inside of a call that touches what is the runtime's after a wait, or after the
+ * host's code: shutdown will wait for outsideStayOver as for a wait.  They nest.
+ * outsideStayHere -- likewise, if the caller is a plain OS thread: is it? */
 void outsideStay(void);
+bool outsideStayHere(void);
 void outsideStayOver(void);
 
 /* outsideWaitList -- parkOnList for a plain OS thread. */

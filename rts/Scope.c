@@ -16,6 +16,7 @@
  */
 #include "rts/Fork.h"
 #include "rts/Interrupt.h"
+#include "rts/Outside.h"
 #include "rts/Startup.h"
 
 #include "internal/SpinLock.h"
@@ -166,6 +167,15 @@ static Child *someChild(Scope *scope)
     return child;
 }
 
+/* A child that has ended and that runChild has not told of: it got no stack, was killed before it
+ * began, was lost in a fork. */
+static void failForUntold(Scope *scope, const Thread *thread)
+{
+    int outcome = threadOutcome(thread, NULL);
+    if (outcome != 0)
+        fail(scope, outcome == -ENOMEM ? outcome : -ECANCELED);
+}
+
 /* Until all have ended.  False: the caller was interrupted meanwhile.  Their end is looked at, not
  * what the join says: a deadlock, too, ends a wait for a child that lives. */
 static bool joinAll(Scope *scope)
@@ -182,6 +192,8 @@ static bool joinAll(Scope *scope)
             undisturbed = false;
         if (result == -ECANCELED || !over)
             fail(scope, result == -EDEADLK ? result : -ECANCELED);
+        else
+            failForUntold(scope, child->thread);
         if (!over) {
             if (self == NULL || threadIsDeaf(self))
                 threadYield(); /* the runtime is being cancelled */
@@ -220,18 +232,10 @@ static int runScope(Scope *scope, ScopeFn *fn, void *env)
     return scope->failure != 0 ? scope->failure : result;
 }
 
-int scopeRun(ScopeFn *fn, void *env)
+static int runNew(ScopeFn *fn, void *env)
 {
     Thread *self = scheduleSelf();
-    if (fn == NULL)
-        return -EINVAL;
-    if (scheduleInStep(scheduleHere()))
-        return -EPERM;
-    int entered = startupVisit();
-    if (entered != 0)
-        return entered;
     Scope *scope = memoryAllocate(startupAllocator(), sizeof *scope, CACHE_LINE);
-    startupVisitEnd();
     if (scope == NULL)
         return -ENOMEM;
     *scope = (Scope){.lock = SPIN_LOCK_INIT,
@@ -241,5 +245,23 @@ int scopeRun(ScopeFn *fn, void *env)
     scope->interrupt = (Interrupt){.code = InterruptScope, .payload = scope};
     int result = runScope(scope, fn, env);
     memoryRelease(startupAllocator(), scope, sizeof *scope, CACHE_LINE);
+    return result;
+}
+
+int scopeRun(ScopeFn *fn, void *env)
+{
+    Capability *here = scheduleEnter(); /* not between visit and end */
+    if (fn == NULL)
+        return -EINVAL;
+    if (scheduleInStep(here))
+        return -EPERM;
+    int entered = startupVisit();
+    if (entered != 0)
+        return entered;
+    bool outside = outsideStayHere();
+    startupVisitEnd();
+    int result = runNew(fn, env);
+    if (outside)
+        outsideStayOver();
     return result;
 }

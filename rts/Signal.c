@@ -24,6 +24,7 @@
 #include "internal/SMP.h"
 #include "iomgr/Memory.h"
 #include "iomgr/Wakeup.h"
+#include "rts/Outside.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
 #include "rts/stm/TVar.h"
@@ -339,6 +340,7 @@ static void takeLowest(SignalWatch *watch, SignalInfo *info)
 int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
 {
     int result = 0;
+    bool outside = outsideStayHere();
     pthread_mutex_lock(&signals.lock);
     watch->inside++;
     while (result == 0 && !watch->released && watch->pending == 0) {
@@ -356,6 +358,8 @@ int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
     pthread_mutex_unlock(&signals.lock);
     if (last)
         freeWatch(watch);
+    if (outside)
+        outsideStayOver();
     return result;
 }
 

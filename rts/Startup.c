@@ -393,11 +393,13 @@ int rtsMain(const RtsConfig *config, ThreadFn *fn, void *env, void **result)
     int status = start(config, true);
     if (status != 0)
         return status;
+    outsideStay(); /* another one may shut it down */
     status = threadForkWith(&main_thread, &attributes, fn, env);
     if (status == 0) {
         status = threadJoinWhole(main_thread, result);
         threadRelease(main_thread);
     }
+    outsideStayOver();
     int stopped = rtsShutdown(Cancel, INT64_MAX);
     return status != 0 ? status : stopped;
 }

@@ -383,7 +383,9 @@ int threadSafepoint(void)
         return 0;
     Thread *self = here->current; /* whatever capability it runs on afterwards */
     scheduleSafepoint(here);
-    return self == NULL ? 0 : interruptPoint(self);
+    if (LIKELY(self == NULL || RELAXED_LOAD(&self->interrupts) == 0))
+        return 0;
+    return interruptSelf() == NULL ? 0 : interruptPointSlow(self);
 }
 
 Thread *threadSelf(void)
@@ -405,6 +407,15 @@ int threadCompare(const Thread *left, const Thread *right)
 int threadCapability(void)
 {
     Capability *here = scheduleEnter();
+    return here == NULL ? -EPERM : (int)here->index;
+}
+
+int threadCapabilityLast(void)
+{
+    Capability *here = scheduleHere();
+    Worker *away = here != NULL ? NULL : workerAway();
+    if (away != NULL)
+        here = away->capability;
     return here == NULL ? -EPERM : (int)here->index;
 }
 

@@ -7,6 +7,18 @@
 #include "rts/context/Context.h"
 #include "rts/context/Frames.h"
 
+/* What a body leaves behind.  RtsConfig.uncaught is the thread's own code as well as destructors
+ * are: it may set slots, and they all may be interrupted, which is nobody's any more. */
+static __attribute__((noinline)) void threadBodyEnd(Thread *self)
+{
+    if (self->stack->slots != NULL)
+        threadSlotEndAll(self->stack);
+    interruptLast(self);
+    if (self->stack->slots != NULL)
+        threadSlotEndAll(self->stack);
+    interruptForget(self, NULL);
+}
+
 /* threadBodyRun -- the newborn's body on its stack, unless an interrupt comes first; then its
  * slots' destructors.  Returns its result. */
 static inline void *threadBodyRun(Thread *newborn)
@@ -19,10 +31,8 @@ static inline void *threadBodyRun(Thread *newborn)
         result = contextBody(fn, env);
     else
         RELAXED_STORE(&newborn->node.tag, newborn->node.tag | TAG_NOT_BEGUN);
-    if (UNLIKELY(newborn->stack->slots != NULL))
-        threadSlotEndAll(newborn->stack);
-    if (UNLIKELY(RELAXED_LOAD(&newborn->interrupts) != 0))
-        interruptLast(newborn);
+    if (UNLIKELY(newborn->stack->slots != NULL || RELAXED_LOAD(&newborn->interrupts) != 0))
+        threadBodyEnd(newborn);
     return result;
 }
 

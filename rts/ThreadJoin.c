@@ -6,17 +6,33 @@
  */
 #include "rts/ThreadJoin.h"
 
+#include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
 
 #include <errno.h>
 
+/* A plain OS thread looks at `thread` after its wait. */
+static __attribute__((noinline)) int joinOutside(Thread *thread, void **result, int64_t deadline_ns)
+{
+    int status = 0;
+    outsideStay();
+    while ((status == 0 || status == -EALREADY) && !threadHasEnded(thread))
+        status = parkOnList(&thread->ended, 0, NULL, NULL, ThreadBlockedOnThread, deadline_ns);
+    if (status == 0 || status == -EALREADY)
+        status = threadOutcome(thread, result);
+    outsideStayOver();
+    return status;
+}
+
 int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
 {
     Capability *here = scheduleEnter();
-    Thread *self = here == NULL ? NULL : here->current;
     if (thread == NULL)
         return -EINVAL;
+    if (UNLIKELY(here == NULL))
+        return joinOutside(thread, result, deadline_ns);
+    Thread *self = here->current;
     if (thread == self)
         return -EDEADLK;
     if (!threadHasEnded(thread)) {

@@ -256,12 +256,6 @@ int waitQueueTry(Waiter *waiter)
     return result;
 }
 
-int waitQueueDo(Waiter *waiter, ThreadState why, int64_t deadline_ns)
-{
-    int result = waitQueueTry(waiter);
-    return result == WAIT ? waitQueueAwait(waiter, why, deadline_ns) : result;
-}
-
 static int beginWait(Waiter *waiter, Capability *here)
 {
     Woken woken = {NULL, NULL};
@@ -348,7 +342,6 @@ static int awaitTimed(Thread *self, Waiter *waiter, ThreadState why, int64_t dea
 
 static inline void beginListed(Waiter *waiter, Thread *self, ThreadState why)
 {
-    waiter->life = RELAXED_LOAD(&waiter->queue->life);
     waiter->thread = self;
     waiter->number = 0;
     waiter->parked = true;
@@ -359,7 +352,8 @@ static inline void beginListed(Waiter *waiter, Thread *self, ThreadState why)
     threadSetStatus(self, why, -1);
 }
 
-int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why)
+static ALWAYS_INLINE int awaitListed(Waiter *waiter, Thread *self, Capability *here,
+                                     ThreadState why)
 {
     ASSERT(!scheduleCalledBack(here));
     int refused = parkRefusal(self);
@@ -368,6 +362,12 @@ int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadS
     beginListed(waiter, self, why);
     *scheduleWait(here) = (ListedWait){.list = (WatchList *)(uintptr_t)WAIT_QUEUE};
     return scheduleParkListed(here);
+}
+
+int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why)
+{
+    waiter->life = RELAXED_LOAD(&waiter->queue->life);
+    return awaitListed(waiter, self, here, why);
 }
 
 /* Q1. */
@@ -441,16 +441,28 @@ void waitQueueTaskEnd(Thread *task, int result, Capability *here)
         turnWait(&spins);
 }
 
-int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)
+int waitQueueAwaitInLife(Waiter *waiter, ThreadState why, int64_t deadline_ns)
 {
     Thread *self = scheduleEnterSelf();
     if (self != NULL && deadline_ns == DEADLINE_NEVER)
-        return waitQueueAwaitListed(waiter, self, scheduleHere(), why);
-    waiter->life = RELAXED_LOAD(&waiter->queue->life);
+        return awaitListed(waiter, self, scheduleHere(), why);
     waiter->thread = self;
     RELAXED_STORE(&waiter->place, WaiterOwn);
     return self == NULL ? awaitOutside(waiter, deadline_ns)
                         : awaitTimed(self, waiter, why, deadline_ns);
+}
+
+int waitQueueDoInLife(Waiter *waiter, uint32_t life, ThreadState why, int64_t deadline_ns)
+{
+    WaitQueue *queue = waiter->queue;
+    Woken woken = {NULL, NULL};
+    int result = -EINVAL;
+    waiter->life = life;
+    waitQueueLock(queue);
+    if (LIKELY(RELAXED_LOAD(&queue->life) == life))
+        result = waiter->attempt(queue, waiter, &woken);
+    waitQueueFinish(queue, &woken, scheduleHere());
+    return result == WAIT ? waitQueueAwaitInLife(waiter, why, deadline_ns) : result;
 }
 
 bool waitQueueRetract(WaitQueue *queue, Thread *thread, Claim claim, int result, Woken *woken)

@@ -23,8 +23,9 @@
  *   and `next` = the Waiter.  Under the queue's lock it looks at the claim again: if it is that
  *   same wait, the wait is not over, because who ends it settles the claim under this lock; so the
  *   Waiter is there.  The queue may be one of long ago: WaitQueues are type-stable.
- *   `life` counts the lives of the memory: who was about to wait when it was freed is told so; not
- *   a task, whose step names the queue long before its wait begins: capri/task.h asks the host.
+ *   `life` counts the lives of the memory: who was about to wait when it was freed is told so, as
+ *   is who comes back to a mutex from a condition; not a task, whose step names the queue long
+ *   before its wait begins: capri/task.h asks the host.
  *
  * Note [Waiters of tasks]
  *   A task has no stack for a Waiter; what a queue needs of one while it is Queued its descriptor
@@ -257,14 +258,26 @@ static inline void waitQueueSafepoint(Capability *here)
 }
 
 /* waitQueueTry -- attempt once, whatever it says.   waitQueueDo -- likewise; WAIT: await.  It is no
- * safepoint: who has got a lock should not yield. */
+ * safepoint: who has got a lock should not yield.
+ * waitQueueDoInLife -- likewise; -EINVAL if the queue is not in that life any more. */
 int waitQueueTry(Waiter *waiter);
-int waitQueueDo(Waiter *waiter, ThreadState why, int64_t deadline_ns);
+int waitQueueDoInLife(Waiter *waiter, uint32_t life, ThreadState why, int64_t deadline_ns);
+
+static inline int waitQueueDo(Waiter *waiter, ThreadState why, int64_t deadline_ns)
+{
+    return waitQueueDoInLife(waiter, RELAXED_LOAD(&waiter->queue->life), why, deadline_ns);
+}
 
 /* waitQueueAwait -- attempt, and if that says WAIT, park until somebody serves the waiter.  Returns
  * what the attempt said, what it was served with, -ETIMEDOUT, -ECANCELED, -EINVAL (the object was
- * freed), -ENOMEM. */
-int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns);
+ * freed), -ENOMEM.   waitQueueAwaitInLife -- likewise; waiter->life is set. */
+int waitQueueAwaitInLife(Waiter *waiter, ThreadState why, int64_t deadline_ns);
+
+static inline int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadline_ns)
+{
+    waiter->life = RELAXED_LOAD(&waiter->queue->life);
+    return waitQueueAwaitInLife(waiter, why, deadline_ns);
+}
 
 /* waitQueueAwaitListed -- likewise, on the running green thread, without a deadline. */
 int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why);

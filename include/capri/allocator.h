@@ -14,7 +14,8 @@ extern "C" {
  * release    gives back what allocate returned, with the same size and alignment.
  * context    passed to both, untouched.
  * Context    both are called from any OS thread and from green threads (64 KiB of stack): they may
- *            lock, they must not park.  All zeroes means aligned_alloc and free.
+ *            lock, they must not park; of this library they may call threadCapabilityLast.  All
+ *            zeroes means aligned_alloc and free.
  */
 typedef struct Allocator {
     void *(*allocate)(void *context, size_t size, size_t alignment);

@@ -45,8 +45,10 @@ typedef int ScopeChildFn(void *env);
  *
  * Returns  when all of them have ended: the first failure there was, by time; -ECANCELED: the
  *          caller was interrupted, or nobody failed but scopeCancel was called; else what fn
- *          returned.  -EINVAL (fn NULL), -EPERM (in a step of a task), -ENOMEM, and on plain OS
- *          threads -ENXIO, -ESHUTDOWN: fn was not called.
+ *          returned.  A child that never ran has failed: -ENOMEM (there was no stack for it),
+ *          -ECANCELED (it was killed before it began, or lost in a fork).  -EINVAL (fn NULL),
+ *          -EPERM (in a step of a task), -ENOMEM, and on plain OS threads -ENXIO, -ESHUTDOWN: fn
+ *          was not called.
  * Promise  the first failure, or the caller being interrupted, interrupts all that still run with
  *          InterruptScope, each once; children never outlive the call.
  * Context  green threads and plain OS threads; the latter are never interrupted themselves.

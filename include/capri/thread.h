@@ -213,8 +213,11 @@ CAPRI_EXPORT size_t threadDescribe(const Thread *thread, char *buffer, size_t si
     CAPRI_NAME(threadDescribe);
 
 /* threadCapability -- index of the capability the caller runs on, or -EPERM on a plain OS
- * thread. */
+ * thread.
+ * threadCapabilityLast -- likewise, or that it ran on last: a thread that was handed over
+ * (RtsConfig.hand_over) stays where it is, and others run there.  Never parks: for allocators. */
 CAPRI_EXPORT int threadCapability(void) CAPRI_NAME(threadCapability);
+CAPRI_EXPORT int threadCapabilityLast(void) CAPRI_NAME(threadCapabilityLast);
 
 /* threadDelay -- park for at least delay_us microseconds of monotonic time.
  *

@@ -46,7 +46,7 @@ static unsigned makeArena(unsigned *slot)
 /* The flag that names the calling capability's arena; 0: jemalloc chooses. */
 static int arenaFlag(void)
 {
-    int capability = threadCapability();
+    int capability = threadCapabilityLast(); /* in the middle of a call: it must not come back */
     if (capability < 0 || capability >= ARENAS)
         return 0;
     unsigned word = RELAXED_LOAD(&arenas[capability]);

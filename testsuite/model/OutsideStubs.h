@@ -5,6 +5,7 @@
 #include "rts/ForeignInterrupt.h"
 #include "rts/Outside.h"
 #include "testsuite/model/Explorer.h"
+#include "testsuite/model/StayStubs.h"
 
 Outsider *outsideBegin(int *result)
 {

@@ -7,6 +7,7 @@
 #include "rts/stm/Reclaim.h"
 #include "rts/stm/Serial.h"
 #include "testsuite/model/PoolStubs.h"
+#include "testsuite/model/StayStubs.h"
 
 uint32_t serial_held;
 uint64_t share_outside_changes;
@@ -17,14 +18,6 @@ void serialAwait(void)
 }
 
 void serialReset(void)
-{
-}
-
-void outsideStay(void)
-{
-}
-
-void outsideStayOver(void)
 {
 }
 

@@ -49,6 +49,11 @@ Capability *workerCapability(void)
     return &current->capability;
 }
 
+Worker *workerAway(void)
+{
+    return NULL; /* nor asked */
+}
+
 Capability *handOverReturn(void)
 {
     return NULL; /* nobody is away */

@@ -14,6 +14,7 @@
 #include "rts/Startup.h"
 #include "testsuite/model/Explorer.h"
 #include "testsuite/model/PoolStubs.h"
+#include "testsuite/model/StayStubs.h"
 
 enum { ACTORS = 4 };
 

@@ -253,6 +253,7 @@ static void throwToSelf(int way)
     X(chanTryRead, chanTryRead(it.chan, NULL) == 0)                                                \
     X(timeoutRun, timeoutRun(1000 * 1000 * 1000, returnNull, NULL, NULL) == 0)                     \
     X(timeoutRunUntil, timeoutRunUntil(never - 1, returnNull, NULL, NULL) == 0)                    \
+    X(scopeRun, scopeRun(inScope, NULL) == 0)                                                      \
     X(stmAtomically, stmAtomically(readOnce, it.tvar, NULL) == 0)                                  \
     X(stmAtomicallyUntil, stmAtomicallyUntil(readOnce, it.tvar, NULL, never) == 0)                 \
     X(stmAtomicallyStatus, stmAtomicallyStatus(readOnceStatus, it.tvar, NULL, never) == 0)         \
@@ -319,6 +320,7 @@ static void throwToSelf(int way)
     X(threadCompare, threadCompare(it.self, it.self) == 0)                                         \
     X(threadIsBound, !threadIsBound())                                                             \
     X(threadRunUnbound, threadRunUnbound(returnNull, NULL, NULL) == 0)                             \
+    X(threadCapabilityLast, threadCapabilityLast() == 0)                                           \
     X(threadJoin, threadJoin(it.ended, NULL) == 0)                                                 \
     X(threadRetain, (threadRetain(it.ended), true))                                                \
     X(threadRelease, (threadRelease(threadRetain(it.ended)), true))                                \
@@ -376,7 +378,6 @@ static void throwToSelf(int way)
     X(onceFree, (onceFree(NULL), true))                                                            \
     X(onceGet, onceGet(it.once, onceFn, NULL, NULL) == 0)                                          \
     X(onceGetUntil, onceGetUntil(it.once, onceFn, NULL, NULL, never) == 0)                         \
-    X(scopeRun, scopeRun(inScope, NULL) == 0)                                                      \
     X(tvarNew, (tvarFree(tvarNew(NULL)), true))                                                    \
     X(tvarFree, (tvarFree(NULL), true))                                                            \
     X(tvarReadIO, tvarReadIO(it.tvar) == NULL)                                                     \

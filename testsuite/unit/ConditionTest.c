@@ -153,6 +153,66 @@ TEST(Condition, wakesOneOrAll)
     greenRun(1, wakeAll, NULL);
 }
 
+/* Whoever waits when its mutex is freed is told so, though the memory be another object's. */
+static void *awaitFreed(void *env)
+{
+    Shop *shop = env;
+    CHECK_EQ(mutexLock(shop->mutex), 0);
+    shop->ready = 1;
+    return (void *)(intptr_t)conditionWaitUntil(shop->filled, shop->mutex, INT64_MAX - shop->most);
+}
+
+/* Who has the mutex after him finds him waiting. */
+static void findWaiting(Shop *shop)
+{
+    for (uint32_t ready = 0; ready == 0; threadYield()) {
+        CHECK_EQ(mutexLock(shop->mutex), 0);
+        ready = shop->ready;
+        CHECK_EQ(mutexUnlock(shop->mutex), 0);
+    }
+}
+
+static void freeUnder(Thread *green, pthread_t plain, Shop *shop, bool reused)
+{
+    void *memory = shop->mutex, *value = NULL;
+    findWaiting(shop);
+    mutexFree(shop->mutex);
+    shop->mutex = NULL;
+    MVar *mvar = reused ? mvarNew(shop) : NULL;
+    CHECK_EQ(mvar, reused ? memory : NULL);
+    CHECK_EQ(conditionSignal(shop->filled), 1);
+    CHECK_EQ((intptr_t)(green != NULL ? greenJoin(green) : osJoin(plain)), -EINVAL);
+    if (reused)
+        CHECK_EQ(mvarTryTake(mvar, &value), 0);
+    CHECK_EQ(value, reused ? shop : NULL);
+    mvarFree(mvar);
+}
+
+static void *freeTheMutex(void *env)
+{
+    for (uint32_t way = 0; way < 4; way++) {
+        Shop shop;
+        openShop(&shop, 0);
+        shop.most = way % 2; /* with a deadline, or without */
+        freeUnder(greenFork(awaitFreed, &shop), 0, &shop, way >= 2);
+        closeShop(&shop);
+    }
+    return env;
+}
+
+TEST(Condition, isToldThatTheMutexIsFreed)
+{
+    greenRun(1, freeTheMutex, NULL);
+    greenStart(1);
+    for (int reused = 0; reused < 2; reused++) {
+        Shop shop;
+        openShop(&shop, 0);
+        freeUnder(NULL, osFork(awaitFreed, &shop), &shop, reused);
+        closeShop(&shop);
+    }
+    greenStop();
+}
+
 static void *awaitCancelled(void *env)
 {
     CHECK_EQ((intptr_t)awaitAny(env), -ECANCELED);

@@ -97,6 +97,74 @@ TEST(ForkScope, theOwnerIsLost)
     greenRun(2, ownScope, NULL);
 }
 
+/* ---- Goal: an owner that forks is told in the child that its scope's children are not there.
+ * Method: one of them waits. */
+
+static TVar *passed;
+
+static int waitToPass(void *env)
+{
+    (void)env;
+    while (tvarReadIO(passed) == NULL)
+        CHECK_EQ(threadDelay(200), 0);
+    return 0;
+}
+
+static int forkBesideChild(Scope *scope, void *env)
+{
+    pid_t *pid = env;
+    CHECK_EQ(scopeFork(scope, NULL, waitToPass, NULL), 0);
+    *pid = forkFlushed();
+    if (*pid != 0)
+        CHECK_EQ(tvarWriteIO(passed, passed), 0);
+    return 5;
+}
+
+static void *ownBesideChild(void *env)
+{
+    pid_t pid = -1;
+    passed = tvarNew(NULL);
+    int result = scopeRun(forkBesideChild, &pid);
+    if (pid == 0) {
+        CHECK_EQ(result, -ECANCELED);
+        _exit(CODE);
+    }
+    CHECK_EQ(result, 5);
+    expectExit(pid, CODE);
+    tvarFree(passed);
+    return env;
+}
+
+TEST(ForkScope, itsChildrenAreLost)
+{
+    greenRun(1, ownBesideChild, NULL);
+    greenRun(2, ownBesideChild, NULL);
+}
+
+/* ---- Goal: a plain OS thread that forks in its scope is in that call in the child, too: when it
+ * has left it, nobody is.  Method: shutdowns of the child's. */
+
+static int forkOutside(Scope *scope, void *env)
+{
+    pid_t *pid = env;
+    (void)scope;
+    *pid = forkFlushed();
+    if (*pid == 0)
+        CHECK_EQ(rtsShutdown(Drain, rtsNow() + MS_NS), -ETIMEDOUT);
+    return 5;
+}
+
+TEST(ForkScope, aPlainOwner)
+{
+    pid_t pid = -1;
+    greenStart(2);
+    CHECK_EQ(scopeRun(forkOutside, &pid), 5);
+    greenStop();
+    if (pid == 0)
+        _exit(CODE);
+    expectExit(pid, CODE);
+}
+
 /* ---- Goal: what an owner that forks has thrown to a child is its own again, and is taken back
  * from nowhere.  Method: the scope's interrupt is pending in a child behind one of a thread that is
  * lost, whose stack is another's by the time that the scope ends. */

@@ -10,6 +10,7 @@
 #include "testsuite/support/AwayCalls.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
 typedef struct Row {
@@ -90,9 +91,11 @@ static void *callAll(void *env)
     return NULL;
 }
 
+static Allocator allocator; /* of the runtimes that follow */
+
 static void run(ThreadFn *fn, void *env)
 {
-    RtsConfig config = {.capabilities = 1, .backend = testArg("--backend")};
+    RtsConfig config = {.capabilities = 1, .backend = testArg("--backend"), .allocator = allocator};
     ThreadAttributes attributes = {.stack_size = 256 * 1024};
     Thread *thread;
     CHECK_EQ(rtsInit(&config), 0);
@@ -123,6 +126,36 @@ TEST(HandOver, isOutside)
 TEST(HandOver, isOutsideLost)
 {
     run(callAll, &(Rows){outside, COUNT_OF(outside), true, false});
+}
+
+/* ---- memory ---- */
+
+/* Goal: an allocator that looks where it is called, as jemallocAllocator does, brings nobody back
+ * in the middle of a call. */
+static void *allocateHere(void *context, size_t size, size_t alignment)
+{
+    void *memory = NULL;
+    bool here = scheduleHere() != NULL;
+    (void)context;
+    CHECK_EQ(threadCapabilityLast(), here || workerAway() != NULL ? 0 : -EPERM);
+    CHECK_EQ(scheduleHere() != NULL, here);
+    if (alignment < sizeof(void *))
+        alignment = sizeof(void *);
+    return posix_memalign(&memory, alignment, size) == 0 ? memory : NULL;
+}
+
+static void releaseHere(void *context, void *memory, size_t size, size_t alignment)
+{
+    (void)context, (void)size, (void)alignment;
+    free(memory);
+}
+
+TEST(HandOver, allocatesWhereItIs)
+{
+    allocator = (Allocator){allocateHere, releaseHere, NULL};
+    run(callAll, &(Rows){back, COUNT_OF(back), true, true});
+    run(callAll, &(Rows){outside, COUNT_OF(outside), true, false});
+    allocator = (Allocator){0};
 }
 
 /* ---- waits ---- */

@@ -331,9 +331,53 @@ static void *dieOfEach(void *env)
     return env;
 }
 
+/* What is thrown to a thread while it tells its death is raised, and nobody's afterwards. */
+static void waitOnDeath(Thread *thread, int code, void *what)
+{
+    hearUncaught(thread, code, what);
+    CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);
+}
+
+static void *returnEnv(void *env)
+{
+    return env;
+}
+
+static void *killTheDead(void *env)
+{
+    Thread *thread = greenFork(dieOrCatch, NULL);
+    greenUntil(thread, ThreadBlockedOnDelay);
+    CHECK_EQ(threadThrowTo(thread, CODE, &payload), 0);
+    while (RELAXED_LOAD(&told) == 0)
+        threadYield();
+    greenUntil(thread, ThreadBlockedOnDelay);
+    CHECK_EQ(threadThrowTo(thread, CODE + 1, NULL), 0);
+    CHECK_EQ(threadJoin(thread, NULL), 0);
+    CHECK_EQ(threadStatus(thread).state, ThreadDied);
+    threadRelease(thread);
+    for (int i = 0; i < 100; i++) { /* in its memory */
+        Thread *next = greenFork(returnEnv, env);
+        CHECK_EQ(threadJoin(next, NULL), 0);
+        CHECK_EQ(threadStatus(next).state, ThreadFinished);
+        threadRelease(next);
+    }
+    return env;
+}
+
+TEST(Interrupt, thrownToTheDyingIsForgotten)
+{
+    RtsConfig config = {.capabilities = 1, .uncaught = waitOnDeath};
+    RELAXED_STORE(&told, 0);
+    CHECK_EQ(rtsInit(&config), 0);
+    greenJoin(greenFork(killTheDead, NULL));
+    greenStop();
+    CHECK_EQ(RELAXED_LOAD(&told), 1);
+}
+
 TEST(Interrupt, thatIsNotCaughtIsTold)
 {
     RtsConfig config = {.capabilities = 1, .uncaught = hearUncaught};
+    RELAXED_STORE(&told, 0);
     CHECK_EQ(rtsInit(&config), 0);
     greenJoin(greenFork(dieOfEach, NULL));
     greenStop();

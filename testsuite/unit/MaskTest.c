@@ -228,3 +228,75 @@ TEST(Mask, letsNewbornsBegin)
 {
     greenRun(1, throwToNewborn, NULL);
 }
+
+/* ---- callbacks: what is thrown to the thread on whose stack they are called is not theirs ---- */
+
+static struct {
+    uint32_t times; /* as all here: the capability's OS thread only */
+    uint32_t passed, asked;
+} called;
+
+static void notMine(void)
+{
+    called.times++;
+    called.passed += threadSafepoint() != 0;
+    called.asked += (uint32_t)threadCaught(NULL, NULL);
+}
+
+static int onTimeout(EventManager *manager, TimeoutKey key, void *env)
+{
+    (void)manager, (void)key, (void)env;
+    notMine();
+    return 0;
+}
+
+static void onSafepoint(uint32_t capability, void *env)
+{
+    (void)capability, (void)env;
+    notMine();
+}
+
+/* Nothing is raised where it looks around. */
+static void beCalledBack(MVar *full)
+{
+    TimeoutKey key;
+    called.times = 0;
+    CHECK_EQ(registerTimeout(capabilityManager(), 1, onTimeout, NULL, &key), 0);
+    while (called.times == 0)
+        CHECK_EQ(mvarTryRead(full, NULL), 0);
+    CHECK_EQ(called.passed, 0);
+    CHECK_EQ(called.asked, 0);
+}
+
+static void *killAnother(void *env)
+{
+    CHECK_EQ(threadKill(env), 0);
+    return NULL;
+}
+
+static void *keepItsOwn(void *env)
+{
+    int code = 0;
+    MVar *full = mvarNew(env);
+    pthread_t killer = osFork(killAnother, threadSelf());
+    while (!interruptIsPending(threadSelf()))
+        sched_yield();
+    beCalledBack(full);
+    CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);
+    osJoin(killer);
+    beCalledBack(full);
+    CHECK_EQ(threadCaught(&code, NULL), 1);
+    CHECK_EQ(code, InterruptKill);
+    mvarFree(full);
+    return env;
+}
+
+TEST(Mask, callbacksHaveNotTheThreads)
+{
+    for (int hook = 0; hook < 2; hook++) {
+        RtsConfig config = {.capabilities = 1, .hooks.safepoint = hook ? onSafepoint : NULL};
+        CHECK_EQ(rtsInit(&config), 0);
+        greenJoin(greenFork(keepItsOwn, NULL));
+        greenStop();
+    }
+}

@@ -172,6 +172,44 @@ TEST(Scope, endsWithItsOwner)
     greenRun(2, killOwners, NULL);
 }
 
+/* A child that is killed before it begins has failed. */
+static int countBegun(void *env)
+{
+    ((Play *)env)->begun++;
+    return 0;
+}
+
+static int killNewborn(Scope *scope, void *env)
+{
+    Thread *threads[2];
+    CHECK_EQ(scopeFork(scope, NULL, countBegun, env), 0);
+    size_t found = threadList(threads, 2);
+    for (size_t i = 0; i < found; i++) {
+        if (threads[i] != threadSelf())
+            CHECK_EQ(threadKill(threads[i]), 0);
+        threadRelease(threads[i]);
+    }
+    return 0;
+}
+
+static void *losesNewborn(void *env)
+{
+    Play play;
+    int result;
+    do { /* the time slice may be over before the child is killed */
+        play = (Play){0};
+        result = scopeRun(killNewborn, &play);
+    } while (play.begun != 0);
+    CHECK_EQ(result, -ECANCELED);
+    CHECK_EQ(threadCaught(NULL, NULL), 0);
+    return env;
+}
+
+TEST(Scope, isToldOfAChildThatNeverRan)
+{
+    greenRun(1, losesNewborn, NULL);
+}
+
 /* A limit around a scope around limits: whoever is out of time takes down what is inside. */
 static int limitedChild(void *env)
 {

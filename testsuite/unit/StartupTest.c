@@ -4,6 +4,8 @@
 #include "rts/Outside.h"
 #include "testsuite/support/Runtime.h"
 
+#include <capri/once.h>
+#include <capri/scope.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -265,6 +267,82 @@ TEST(Startup, givesUpBesideCallsOfOthers)
     giveUpOnce();
     outsideStayOver();
     greenStop();
+}
+
+/* It waits for plain OS threads whose calls run code of their own, whatever that takes: they use
+ * what is the runtime's afterwards. */
+static uint32_t inside, leaving; /* release, acquire */
+
+static void stayInside(void)
+{
+    RELEASE_STORE(&inside, 1);
+    while (ACQUIRE_LOAD(&leaving) == 0)
+        sched_yield();
+}
+
+static int endAtOnce(void *env)
+{
+    (void)env;
+    return 0;
+}
+
+static int stayInScope(Scope *scope, void *env)
+{
+    CHECK_EQ(scopeFork(scope, NULL, endAtOnce, env), 0);
+    stayInside();
+    return 7;
+}
+
+static void *callScope(void *env)
+{
+    CHECK_EQ(scopeRun(stayInScope, env), 7);
+    return env;
+}
+
+static int stayInOnce(void *env, void **value)
+{
+    stayInside();
+    *value = env;
+    return 0;
+}
+
+static void *callOnce(void *env)
+{
+    void *value = NULL;
+    CHECK_EQ(onceGet(onceNew(), stayInOnce, env, &value), 0);
+    CHECK_EQ(value, env);
+    return env;
+}
+
+static void *stayInModify(void *value, void *env)
+{
+    CHECK_EQ(value, env);
+    stayInside();
+    return value;
+}
+
+static void *callModify(void *env)
+{
+    CHECK_EQ(mvarModify(mvarNew(env), stayInModify, env), 0);
+    return env;
+}
+
+TEST(Startup, givesUpBesideCallsThatRunTheirCallers)
+{
+    static void *(*const calls[])(void *env) = {callScope, callOnce, callModify};
+    for (int i = 0; i < 3; i++) {
+        greenStart(1);
+        RELEASE_STORE(&inside, 0);
+        RELEASE_STORE(&leaving, 0);
+        pthread_t caller = osFork(calls[i], &gate);
+        while (ACQUIRE_LOAD(&inside) == 0)
+            sched_yield();
+        giveUpOnce();
+        giveUpOnce();
+        RELEASE_STORE(&leaving, 1);
+        greenStop();
+        osJoin(caller);
+    }
 }
 
 static void *awaitForEver(void *env)

@@ -3,6 +3,8 @@
 
 #include "testsuite/support/Runtime.h"
 
+#include <capri/scope.h>
+
 enum { FIRST_SLAB = 64 }; /* stacks there are before a second mapping is asked for */
 
 static uint32_t order[FIRST_SLAB * 2]; /* one capability's threads */
@@ -161,6 +163,37 @@ static void *starveToDeath(void *env)
 TEST(Starved, givesUpInTheEnd)
 {
     greenRun(1, starveToDeath, NULL);
+}
+
+/* A scope is told of a child that never ran. */
+static int countRun(void *env)
+{
+    (void)env;
+    ran++;
+    return 0;
+}
+
+static int forkOne(Scope *scope, void *env)
+{
+    return scopeFork(scope, NULL, countRun, env);
+}
+
+static void *starveAChild(void *env)
+{
+    Hoard hoard;
+    hoardAll(&hoard);
+    CHECK_EQ(scopeRun(forkOne, env), -ENOMEM);
+    CHECK_EQ(ran, 0);
+    letGo(&hoard, hoard.count);
+    CHECK_EQ(scopeRun(forkOne, env), 0);
+    CHECK_EQ(ran, 1);
+    stackMapFail(0);
+    return NULL;
+}
+
+TEST(Starved, failsItsScope)
+{
+    greenRun(1, starveAChild, NULL);
 }
 
 /* When nobody holds a stack nobody can give one back: no use in waiting. */

@@ -292,6 +292,12 @@ static void hearUncaught(Thread *thread, int code, void *payload)
     CHECK(thread != NULL);
     CHECK_EQ(payload, said);
     uncaught_code = code;
+    CHECK_EQ(threadThrowTo(thread, code + 1, NULL), -ECANCELED); /* that is forgotten */
+}
+
+static void *returnEnv(void *env)
+{
+    return env;
 }
 
 static void *greenDies(void *env)
@@ -303,6 +309,12 @@ static void *greenDies(void *env)
     CHECK_EQ(threadStatus(task).state, ThreadDied);
     CHECK_EQ(uncaught_code, 12);
     threadRelease(task);
+    for (int i = 0; i < 10; i++) { /* in its memory */
+        task = greenFork(returnEnv, NULL);
+        CHECK_EQ(threadJoin(task, NULL), 0);
+        CHECK_EQ(threadStatus(task).state, ThreadFinished);
+        threadRelease(task);
+    }
     return NULL;
 }
 

@@ -223,6 +223,51 @@ TEST(ThreadSlot, destructorsMayWait)
     threadSlotFree(one);
 }
 
+/* ---- RtsConfig.uncaught ---------------------------------------------------------------------- */
+
+enum { THROWN = 9 };
+
+/* It is the thread's own code, after the destructors. */
+static void setOnDeath(Thread *thread, int code, void *payload)
+{
+    CHECK(thread == threadSelf());
+    CHECK_EQ(code, THROWN);
+    CHECK(threadSlotGet(one) == NULL);
+    CHECK_EQ(threadSlotSet(one, payload), 0);
+}
+
+static void *dieWithASlot(void *env)
+{
+    CHECK_EQ(threadSlotSet(one, env), 0);
+    CHECK_EQ(threadThrowTo(threadSelf(), THROWN, env), -ECANCELED);
+    return NULL;
+}
+
+static void *findNone(void *env)
+{
+    CHECK(threadSlotGet(one) == NULL);
+    return env;
+}
+
+TEST(ThreadSlot, whatIsSetOnDeathIsEnded)
+{
+    CountingHeap heap = {0};
+    RtsConfig config = {
+        .capabilities = 1, .uncaught = setOnDeath, .allocator = countingAllocator(&heap)};
+    forget();
+    one = threadSlotNew(tell);
+    CHECK_EQ(rtsInit(&config), 0);
+    for (uint64_t i = 1; i <= 10; i++) {
+        greenJoin(greenFork(dieWithASlot, (void *)1));
+        CHECK_EQ(SEQ_CST_LOAD(&told.calls), 2 * i);
+        greenJoin(greenFork(findNone, NULL)); /* on the same stack */
+    }
+    CHECK_EQ(SEQ_CST_LOAD(&told.sum), 20);
+    greenStop();
+    CHECK_EQ(heap.live_blocks, 0);
+    threadSlotFree(one);
+}
+
 /* ---- callbacks ------------------------------------------------------------------------------- */
 
 static int callBack(EventManager *manager, TimeoutKey key, void *env)
