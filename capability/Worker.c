@@ -40,6 +40,9 @@ static __thread void *worker_outside;
 /* Its own OS thread only, a signal handler there too: See workerAway. */
 static __thread Worker *worker_away;
 
+/* Its own OS thread only. */
+static __thread bool worker_helps;
+
 typedef enum WorkerState {
     WorkerFree = 0,
     WorkerRuns,
@@ -127,9 +130,14 @@ uint32_t workerCount(void)
     return count;
 }
 
+void workerSetHelper(void)
+{
+    worker_helps = true;
+}
+
 bool workerIsHere(void)
 {
-    bool found = false;
+    bool found = worker_helps;
     pthread_mutex_lock(&workers.lock);
     for (uint32_t i = 0; i < workers.used && !found; i++) {
         Worker *worker = &workers.items[i];
@@ -474,4 +482,5 @@ void workerForget(void)
         workers.items[i].begun = false;
     workerCarry(NULL);
     worker_away = NULL;
+    worker_helps = false;
 }
