@@ -52,6 +52,8 @@ typedef enum WorkerState {
 static struct {
     pthread_mutex_t lock;
     uint32_t used;             /* lock: slots that were ever used */
+    sigset_t mask;             /* of who called workerStartAll; written before the first begins */
+    bool has_mask;             /* likewise */
     Worker items[WORKER_MOST]; /* [i].state: lock */
 } workers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -303,6 +305,8 @@ static void *runWorker(void *argument)
     Worker *worker = argument;
     const WorkerHooks *hooks = worker->hooks;
     noteClock(worker);
+    if (workers.has_mask) /* whoever made it may block all: the Monitor, the blocking pool */
+        pthread_sigmask(SIG_SETMASK, &workers.mask, NULL);
     pthread_mutex_lock(&workers.lock);
     worker->self = pthread_self();
     worker->begun = true;
@@ -421,6 +425,7 @@ int workerStartAll(const WorkerHooks *hooks)
     ASSERT_CMP(workerCount(), ==, 0);
     callStart();
     gather();
+    workers.has_mask = pthread_sigmask(SIG_SETMASK, NULL, &workers.mask) == 0;
     for (; created < capabilityTableCount() && result == 0; created += result == 0) {
         Capability *capability = capabilities.items[created];
         RELAXED_STORE(&capability->mode, CapabilityEnabled);
