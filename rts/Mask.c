@@ -13,13 +13,6 @@ static MaskingState stateOf(const Thread *self)
     return (MaskingState)((self->node.tag & TAG_MASKING) >> TAG_MASKING_SHIFT);
 }
 
-/* NULL: there is none, or it is called back, on whatever thread's stack. */
-static Thread *selfHere(void)
-{
-    Capability *here = scheduleHere();
-    return here != NULL && scheduleCalledBack(here) ? NULL : scheduleSelf();
-}
-
 MaskingState interruptMask(Thread *self, MaskingState state)
 {
     MaskingState before = stateOf(self);
@@ -30,7 +23,7 @@ MaskingState interruptMask(Thread *self, MaskingState state)
 
 static MaskingState maskAtLeast(MaskingState state)
 {
-    Thread *self = selfHere();
+    Thread *self = scheduleSelfHere();
     if (self == NULL)
         return Unmasked;
     MaskingState before = stateOf(self);
@@ -49,7 +42,7 @@ MaskingState threadMaskUninterruptible(void)
 
 int threadRestore(MaskingState state)
 {
-    Thread *self = selfHere();
+    Thread *self = scheduleSelfHere();
     if ((unsigned)state > MaskedUninterruptible)
         return -EINVAL;
     if (self == NULL)
@@ -60,13 +53,13 @@ int threadRestore(MaskingState state)
 
 MaskingState threadMaskingState(void)
 {
-    Thread *self = selfHere();
+    Thread *self = scheduleSelfHere();
     return self == NULL ? Unmasked : stateOf(self);
 }
 
 int threadAllowInterrupt(void)
 {
-    Thread *self = selfHere();
+    Thread *self = scheduleSelfHere();
     if (self == NULL || RELAXED_LOAD(&self->interrupts) == 0 || threadIsDeaf(self))
         return 0;
     return interruptRaise(self) ? -ECANCELED : 0;
@@ -74,7 +67,7 @@ int threadAllowInterrupt(void)
 
 void *threadInterruptible(ThreadFn *fn, void *env)
 {
-    Thread *self = selfHere();
+    Thread *self = scheduleSelfHere();
     if (self == NULL || stateOf(self) != MaskedInterruptible)
         return fn(env);
     interruptMask(self, Unmasked);
