@@ -27,5 +27,7 @@ bool configIsGood(const RtsConfig *config)
 {
     if (config->stepped && (config->capabilities > 1 || config->hand_over))
         return false;
+    if ((config->allocator.allocate == NULL) != (config->allocator.release == NULL))
+        return false;
     return configCapabilities(config) <= CAPABILITY_MOST && backendByName(config->backend) != NULL;
 }

@@ -91,11 +91,14 @@ TEST(Startup, countsItsInits)
 TEST(Startup, refusesBadConfigs)
 {
     Footprint before = footprint();
+    CountingHeap heap = {0};
     RtsConfig bad[] = {{.backend = "no such thing"},
                        {.capabilities = 65},
                        {.capabilities = UINT32_MAX},
-                       {.stack_size = ((size_t)64 << 20) + 1}};
-    for (int i = 0; i < 4; i++) {
+                       {.stack_size = ((size_t)64 << 20) + 1},
+                       {.allocator = {.allocate = countingAllocate, .context = &heap}},
+                       {.allocator = {.release = countingRelease, .context = &heap}}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_EQ(rtsInit(&bad[i]), -EINVAL);
         CHECK_EQ(capabilityCount(), 0);
         CHECK_EQ(rtsShutdown(Drain, 0), -ENXIO);
