@@ -17,10 +17,8 @@ uint32_t configCapabilities(const RtsConfig *config)
     const char *text = getenv("CAPRI_CAPABILITIES");
     if (config->capabilities != 0 || config->stepped)
         return config->stepped ? 1 : config->capabilities;
-    if (text != NULL && atoi(text) > 0)
-        return (uint32_t)atoi(text);
-    uint32_t processors = processorsUsable();
-    return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
+    uint32_t wanted = text != NULL && atoi(text) > 0 ? (uint32_t)atoi(text) : processorsUsable();
+    return wanted > CAPABILITY_MOST ? CAPABILITY_MOST : wanted;
 }
 
 bool configIsGood(const RtsConfig *config)

@@ -27,9 +27,9 @@ extern "C" {
 
 /* RtsConfig -- all zeroes are the defaults. */
 typedef struct RtsConfig {
-    /* How many cores to use at first, at most 64; 0: CAPRI_CAPABILITIES in the environment, else
-     * the processors this process may run on (affinity) or has a CPU quota for (control groups,
-     * rounded up), whichever is less.  capabilitySetCount changes it. */
+    /* How many cores to use at first, at most 64; 0: CAPRI_CAPABILITIES in the environment (more
+     * than 64 mean 64), else the processors this process may run on (affinity) or has a CPU quota
+     * for (control groups, rounded up), whichever is less.  capabilitySetCount changes it. */
     uint32_t capabilities;
     const char *backend; /* "epoll", "poll", "uring" (epoll where the kernel refuses); NULL: what
                           * CAPRI_BACKEND in the environment says, else epoll */

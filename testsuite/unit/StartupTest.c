@@ -120,6 +120,10 @@ TEST(Startup, readsItsEnvironment)
     CHECK_EQ(capabilityCount(), 2);
     greenStop();
     config.capabilities = 0;
+    setenv("CAPRI_CAPABILITIES", "128", 1); /* as many as there can be */
+    CHECK_EQ(rtsInit(&config), 0);
+    CHECK_EQ(capabilityCount(), 64);
+    greenStop();
     setenv("CAPRI_CAPABILITIES", "nonsense", 1);
     CHECK_EQ(rtsInit(&config), 0);
     CHECK_GE(capabilityCount(), 1);
