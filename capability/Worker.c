@@ -52,6 +52,9 @@ static __thread Worker *worker_away;
 static __thread uint64_t worker_os_thread;
 static uint64_t worker_os_threads; /* anyone: relaxed add */
 
+/* Its own OS thread only. */
+static __thread bool worker_helps;
+
 typedef enum WorkerState {
     WorkerFree = 0,
     WorkerRuns,
@@ -61,6 +64,8 @@ typedef enum WorkerState {
 static struct {
     pthread_mutex_t lock;
     uint32_t used;             /* lock: slots that were ever used */
+    sigset_t mask;             /* of who called workerStartAll; written before the first begins */
+    bool has_mask;             /* likewise */
     Worker items[WORKER_MOST]; /* [i].state: lock */
 } workers = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -134,9 +139,14 @@ uint32_t workerCount(void)
     return count;
 }
 
+void workerSetHelper(void)
+{
+    worker_helps = true;
+}
+
 bool workerIsHere(void)
 {
-    bool found = false;
+    bool found = worker_helps;
     pthread_mutex_lock(&workers.lock);
     for (uint32_t i = 0; i < workers.used && !found; i++) {
         Worker *worker = &workers.items[i];
@@ -317,6 +327,8 @@ static void *runWorker(void *argument)
     Worker *worker = argument;
     const WorkerHooks *hooks = worker->hooks;
     noteClock(worker);
+    if (workers.has_mask) /* whoever made it may block all: the Monitor, the blocking pool */
+        pthread_sigmask(SIG_SETMASK, &workers.mask, NULL);
     pthread_mutex_lock(&workers.lock);
     worker->self = pthread_self();
     worker->begun = true;
@@ -435,6 +447,7 @@ int workerStartAll(const WorkerHooks *hooks)
     ASSERT_CMP(workerCount(), ==, 0);
     callStart();
     gather();
+    workers.has_mask = pthread_sigmask(SIG_SETMASK, NULL, &workers.mask) == 0;
     for (; created < capabilityTableCount() && result == 0; created += result == 0) {
         Capability *capability = capabilities.items[created];
         RELAXED_STORE(&capability->mode, CapabilityEnabled);
@@ -496,4 +509,5 @@ void workerForget(void)
         workers.items[i].begun = false;
     workerCarry(NULL);
     worker_away = NULL;
+    worker_helps = false;
 }

@@ -148,8 +148,11 @@ Worker *workerClaim(Capability *capability, uint64_t count);
 void workerSurvive(Worker *self, Capability *kept);
 void workerForget(void);
 
-/* workerIsHere -- is the calling OS thread a worker, even one that carries nothing? */
+/* workerIsHere -- is the calling OS thread a worker, even one that carries nothing, or a helper?
+ * workerSetHelper -- it is one from now on: it carries nothing, and makes calls for green threads,
+ * which wait for it. */
 bool workerIsHere(void);
+void workerSetHelper(void);
 
 /* workerCount -- slots in use, those of OS threads that have ended and were not joined yet too. */
 uint32_t workerCount(void);

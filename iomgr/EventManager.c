@@ -89,6 +89,7 @@ void eventManagerStats(EventManager *manager, EventManagerStats *stats)
         .changes = RELAXED_LOAD(&at->changes),
         .wakeups = RELAXED_LOAD(&at->wakeups),
         .stale = RELAXED_LOAD(&at->stale),
+        .visits = RELAXED_LOAD(&at->visits),
         .submitted = RELAXED_LOAD(&at->submitted),
         .failures = RELAXED_LOAD(&at->failures) + RELAXED_LOAD(&manager->timeouts.failed),
     };

@@ -9,6 +9,7 @@
 #include "rts/BlockingPool.h"
 
 #include "capability/Monitor.h"
+#include "capability/Worker.h"
 #include "internal/Assert.h"
 #include "iomgr/Clock.h"
 
@@ -132,6 +133,7 @@ static BlockingJob *takeJob(void)
 static void *serveJobs(void *env)
 {
     (void)env;
+    workerSetHelper();
     prctl(PR_SET_NAME, "capri/blocking", 0, 0, 0);
     pthread_mutex_lock(&pool.lock);
     for (BlockingJob *job; (job = takeJob()) != NULL;) {

@@ -17,15 +17,15 @@ uint32_t configCapabilities(const RtsConfig *config)
     const char *text = getenv("CAPRI_CAPABILITIES");
     if (config->capabilities != 0 || config->stepped)
         return config->stepped ? 1 : config->capabilities;
-    if (text != NULL && atoi(text) > 0)
-        return (uint32_t)atoi(text);
-    uint32_t processors = processorsUsable();
-    return processors > CAPABILITY_MOST ? CAPABILITY_MOST : processors;
+    uint32_t wanted = text != NULL && atoi(text) > 0 ? (uint32_t)atoi(text) : processorsUsable();
+    return wanted > CAPABILITY_MOST ? CAPABILITY_MOST : wanted;
 }
 
 bool configIsGood(const RtsConfig *config)
 {
     if (config->stepped && (config->capabilities > 1 || config->hand_over))
+        return false;
+    if ((config->allocator.allocate == NULL) != (config->allocator.release == NULL))
         return false;
     return configCapabilities(config) <= CAPABILITY_MOST && backendByName(config->backend) != NULL;
 }

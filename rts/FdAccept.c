@@ -63,7 +63,7 @@ static ssize_t attemptAccept(int fd, uint32_t kind, void *env)
     if (LIKELY((kind & FdAdopted) != 0)) {
         made = acceptOne(fd, kind, env);
     } else {
-        int failed = threadWaitFd(fd, FdRead, NULL, request->deadline_ns);
+        int failed = fdCallAwaitStranger(fd, FdRead, NULL, request->deadline_ns);
         made = failed < 0 ? failed : fdCallPlain(fd, acceptOne, env);
     }
     /* See Note [Shut for reading]. */

@@ -141,6 +141,14 @@ int fdCallBackOff(uint32_t *step, int64_t deadline_ns)
     return failed;
 }
 
+int fdCallAwaitStranger(int fd, FdDirection direction, const FdView *view, int64_t deadline_ns)
+{
+    if (scheduleMayWait())
+        return threadWaitFd(fd, direction, view, deadline_ns);
+    int now = threadWaitLookLast(fd, direction);
+    return now == -ETIMEDOUT ? -EAGAIN : now;
+}
+
 typedef struct PlainCall {
     FdAttempt *attempt;
     void *request;

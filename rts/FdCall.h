@@ -149,6 +149,10 @@ ssize_t fdCallOnce(int fd, FdDirection direction, FdAttempt *attempt, void *requ
  * *step: 0 at first.  0, -ECANCELED, or -ETIMEDOUT: deadline_ns has passed; not slept beyond it. */
 int fdCallBackOff(uint32_t *step, int64_t deadline_ns);
 
+/* fdCallAwaitStranger -- before the plain call: threadWaitFd; where nothing may wait a look, and
+ * -EAGAIN: it is not ready.  See Note [Strangers]. */
+int fdCallAwaitStranger(int fd, FdDirection direction, const FdView *view, int64_t deadline_ns);
+
 /* fdCallPlain -- See Note [Strangers]: attempt after a wait, elsewhere if it may block. */
 ssize_t fdCallPlain(int fd, FdAttempt *attempt, void *request);
 

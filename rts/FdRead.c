@@ -74,7 +74,7 @@ static __attribute__((noinline)) ssize_t readStranger(int fd, FdParts *request)
     ssize_t n = readNow(fd, request);
     if (n != -EOPNOTSUPP && n != -ENOSYS)
         return n;
-    int failed = threadWaitFd(fd, FdRead, NULL, fdPartsDeadline(request));
+    int failed = fdCallAwaitStranger(fd, FdRead, NULL, fdPartsDeadline(request));
     return failed < 0 ? failed : fdCallPlain(fd, readPlain, request);
 }
 

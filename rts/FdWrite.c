@@ -93,7 +93,7 @@ static __attribute__((noinline)) ssize_t writeStranger(int fd, FdParts *request)
     ssize_t n = writeNow(fd, request);
     if (n != -EOPNOTSUPP && n != -ENOSYS)
         return n;
-    int failed = threadWaitFd(fd, FdWrite, NULL, fdPartsDeadline(request));
+    int failed = fdCallAwaitStranger(fd, FdWrite, NULL, fdPartsDeadline(request));
     return failed < 0 ? failed : writeLittle(fd, request);
 }
 

@@ -331,8 +331,8 @@ static ssize_t callElsewhereUntil(const FileRequest *request, int64_t deadline_n
 
 ssize_t fileCallUntil(const FileRequest *request, int64_t deadline_ns)
 {
-    if (deadline_ns == DEADLINE_NEVER || scheduleInStep(scheduleHere()))
-        return fileCall(request); /* a step's is made in place */
+    if (deadline_ns == DEADLINE_NEVER || scheduleInStep(scheduleHere()) || !scheduleMayWait())
+        return fileCall(request); /* where nothing may wait it is made in place */
     if (request->operation != FileRead && request->operation != FileWrite)
         return callElsewhereUntil(request, deadline_ns);
     struct iovec part = request->parts[0];

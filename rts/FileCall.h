@@ -14,7 +14,8 @@
  *        the pool: read(2) and write(2) keep others from the position until they have moved it,
  *        io_uring does not, so two at once would move the same bytes.
  *   Opening, fstat and fsync have no form that does not sleep: they begin with 2.  If there is no
- *   OS thread to be had at all, the call is made where it is.
+ *   OS thread to be had at all, or nothing may wait here (a callback, a step), the call is made
+ *   where it is.
  *   A plain OS thread makes the plain call.
  *
  *   A call with a deadline goes to the pool, whose OS thread works on memory of its own, never on

@@ -62,7 +62,7 @@ int foreignRun(void (*fn)(void *env), void *env)
 {
     PoolCall call = {.job = {.run = runCall}, .fn = fn, .env = env};
     ASSERT(scheduleSelf() != NULL);
-    if (scheduleInStep(scheduleHere()))
+    if (scheduleInStep(scheduleHere()) || !scheduleMayWait())
         return -EPERM;
     if (blockingPoolSubmit(&call.job) != 0)
         return -EAGAIN;
@@ -94,7 +94,7 @@ int foreignSubmit(const FileRequest *request, ssize_t *result)
     struct statx about;
     KernelCall call = {.submission = {.request = request, .about = &about}};
     Capability *here = scheduleEnter();
-    if (scheduleInStep(here))
+    if (scheduleInStep(here) || !scheduleMayWait())
         return -EPERM;
     int refused = kernelCallSubmit(&call, here->current, here);
     if (refused != 0)

@@ -203,7 +203,7 @@ static void *runInterruptible(void *at)
 int foreignCallInterruptible(ForeignFn *fn, void *arg, void **result)
 {
     InterruptibleCall call = {.fn = fn, .arg = arg, .thread = scheduleEnterSelf()};
-    if (fn == NULL || call.thread == NULL || stepIsOn())
+    if (fn == NULL || call.thread == NULL || scheduleSelfHere() == NULL || stepIsOn())
         return foreignCall(fn, arg, result);
     int status = foreignCall(runInterruptible, &call, result);
     if (status == 0 && interruptIsPending(call.thread) && interruptRaise(call.thread))

@@ -98,7 +98,8 @@ static ForkWay stopWorld(void)
     Capability *own = scheduleHere();
     if (own == NULL)
         own = handOverReclaim();
-    bool in_call = own == NULL && workerIsHere(); /* it may have no capability to go on with */
+    /* It may have no capability to go on with, or its frames another's stack. */
+    bool in_call = own == NULL && workerIsHere();
     if (startupIsBroken() || in_call)
         return ForkBroken;
     while (!worldLockUntil(deadline_ns)) {

@@ -16,8 +16,8 @@
  *   See Note [Lost managers].
  *   If the locks or the stop take longer than fork_patience_ns, or the caller is inside a poll (a
  *   callback: the frames below it hold what the child would free) or inside a foreign call (its
- *   capability may have been taken), everything is given back at once and the child is broken:
- *   See Note [After a fork].
+ *   capability may have been taken; on the pool its arguments are on a stack that the child would
+ *   give back), everything is given back at once and the child is broken: See Note [After a fork].
  *
  * Note [Held forks]
  *   Who carries a capability stands still outside of every section.  A plain OS thread does not

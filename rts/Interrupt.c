@@ -448,7 +448,7 @@ int threadKill(Thread *target)
 
 int threadCaught(int *code, void **payload)
 {
-    Thread *self = interruptSelf();
+    Thread *self = scheduleSelfHere();
     if (self == NULL)
         return 0;
     lockThread(self);

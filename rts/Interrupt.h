@@ -98,14 +98,6 @@ void interruptRefuse(Thread *self, uint64_t number, Capability *here);
 /* interruptRaise -- self: take the oldest pending interrupt.  False: none is. */
 bool interruptRaise(Thread *self);
 
-/* interruptSelf -- the running green thread or task; NULL: there is none, or it is called back, on
- * whatever thread's stack. */
-static inline Thread *interruptSelf(void)
-{
-    Capability *here = scheduleHere();
-    return here != NULL && scheduleCalledBack(here) ? NULL : scheduleSelf();
-}
-
 /* interruptPoint -- self: where interrupts come unless it is masked.  0 or -ECANCELED. */
 int interruptPointSlow(Thread *self);
 

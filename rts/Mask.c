@@ -23,7 +23,7 @@ MaskingState interruptMask(Thread *self, MaskingState state)
 
 static MaskingState maskAtLeast(MaskingState state)
 {
-    Thread *self = interruptSelf();
+    Thread *self = scheduleSelfHere();
     if (self == NULL)
         return Unmasked;
     MaskingState before = stateOf(self);
@@ -42,7 +42,7 @@ MaskingState threadMaskUninterruptible(void)
 
 int threadRestore(MaskingState state)
 {
-    Thread *self = interruptSelf();
+    Thread *self = scheduleSelfHere();
     if ((unsigned)state > MaskedUninterruptible)
         return -EINVAL;
     if (self == NULL)
@@ -53,13 +53,13 @@ int threadRestore(MaskingState state)
 
 MaskingState threadMaskingState(void)
 {
-    Thread *self = interruptSelf();
+    Thread *self = scheduleSelfHere();
     return self == NULL ? Unmasked : stateOf(self);
 }
 
 int threadAllowInterrupt(void)
 {
-    Thread *self = interruptSelf();
+    Thread *self = scheduleSelfHere();
     if (self == NULL || RELAXED_LOAD(&self->interrupts) == 0 || threadIsDeaf(self))
         return 0;
     return interruptRaise(self) ? -ECANCELED : 0;
@@ -67,7 +67,7 @@ int threadAllowInterrupt(void)
 
 void *threadInterruptible(ThreadFn *fn, void *env)
 {
-    Thread *self = interruptSelf();
+    Thread *self = scheduleSelfHere();
     if (self == NULL || stateOf(self) != MaskedInterruptible)
         return fn(env);
     interruptMask(self, Unmasked);

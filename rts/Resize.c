@@ -86,14 +86,14 @@ int capabilitySetCount(uint32_t count)
     int result = green ? 0 : startupEnter();
     if (result != 0)
         return result;
-    if (green && !scheduleInStep(scheduleHere()) && count > capabilityTableCount())
+    bool may_wait = green && scheduleMayWait() && !scheduleInStep(scheduleHere());
+    if (may_wait && count > capabilityTableCount())
         result = foreignRun(runResizing, &resizing); /* starts OS threads: that takes a while */
     else
         runResizing(&resizing);
     if (!green)
         startupLeave();
-    if (green && !scheduleInStep(scheduleHere()) &&
-        RELAXED_LOAD(&scheduleHere()->mode) != CapabilityEnabled)
+    if (may_wait && RELAXED_LOAD(&scheduleHere()->mode) != CapabilityEnabled)
         leaveSurplus(scheduleSelf());
     return result != 0 ? result : resizing.result;
 }

@@ -161,6 +161,13 @@ static inline bool scheduleInStep(Capability *here)
     return here != NULL && schedulerOf(here)->step != NULL;
 }
 
+/* scheduleSelfHere -- likewise; NULL as well if it is called back, on whatever thread's stack. */
+static inline Thread *scheduleSelfHere(void)
+{
+    Capability *here = scheduleHere();
+    return here != NULL && scheduleCalledBack(here) ? NULL : scheduleSelf();
+}
+
 /* scheduleEnterSelf -- the running green thread or task, or NULL; it is not away: scheduleHere says
  * where. */
 static inline Thread *scheduleEnterSelf(void)

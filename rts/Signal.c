@@ -252,7 +252,9 @@ static void wantNone(uint64_t set)
     }
 }
 
-/* The watch's signals as bits; 0: a bad one. */
+/* SIGURG is the runtime's: who takes its action from rts/ForeignInterrupt.c ends interrupts of
+ * calls, and the hand-over of runaways.
+ * The watch's signals as bits; 0: a bad one. */
 static uint64_t readSet(const int *numbers, size_t count)
 {
     uint64_t set = 0;
@@ -260,7 +262,8 @@ static uint64_t readSet(const int *numbers, size_t count)
         int number = numbers[i];
         bool is_fault =
             number == SIGSEGV || number == SIGBUS || number == SIGFPE || number == SIGILL;
-        if (number < 1 || number > SIGNALS || is_fault || number == SIGKILL || number == SIGSTOP)
+        bool is_taken = number == SIGKILL || number == SIGSTOP || number == SIGURG;
+        if (number < 1 || number > SIGNALS || is_fault || is_taken)
             return 0;
         set |= UINT64_C(1) << (number - 1);
     }

@@ -385,7 +385,7 @@ int threadSafepoint(void)
     scheduleSafepoint(here);
     if (LIKELY(self == NULL || RELAXED_LOAD(&self->interrupts) == 0))
         return 0;
-    return interruptSelf() == NULL ? 0 : interruptPointSlow(self);
+    return scheduleSelfHere() == NULL ? 0 : interruptPointSlow(self);
 }
 
 Thread *threadSelf(void)

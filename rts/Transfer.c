@@ -116,7 +116,7 @@ static bool isReady(const End *end)
 
 static int waitForEnd(const End *end, int64_t deadline_ns)
 {
-    return threadWaitFd(end->fd, end->direction, &end->view, deadline_ns);
+    return fdCallAwaitStranger(end->fd, end->direction, &end->view, deadline_ns);
 }
 
 /* The call said EAGAIN.  0: worth another try. */

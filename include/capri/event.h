@@ -138,8 +138,9 @@ CAPRI_EXPORT int eventManagerFree(EventManager *manager) CAPRI_NAME(eventManager
 
 /* eventManagerStep -- wait for events and deadlines at most timeout_ns (0: only look, < 0: for
  * ever), call back for what has come, return.
- * Returns how many callbacks were called (0: time is up, woken, or a signal came), -EBUSY (it is
- * being stepped, by another thread or by the caller out of a callback), -EPERM (not standalone). */
+ * Returns how many callbacks were called (0: time is up, or woken), -EBUSY (it is being stepped, by
+ * another thread or by the caller out of a callback), -EPERM (not standalone).
+ * Signals  one that comes does not end the wait; its handler may (eventManagerWake). */
 CAPRI_EXPORT int eventManagerStep(EventManager *manager, int64_t timeout_ns)
     CAPRI_NAME(eventManagerStep);
 

@@ -27,9 +27,9 @@ extern "C" {
 
 /* RtsConfig -- all zeroes are the defaults. */
 typedef struct RtsConfig {
-    /* How many cores to use at first, at most 64; 0: CAPRI_CAPABILITIES in the environment, else
-     * the processors this process may run on (affinity) or has a CPU quota for (control groups,
-     * rounded up), whichever is less.  capabilitySetCount changes it. */
+    /* How many cores to use at first, at most 64; 0: CAPRI_CAPABILITIES in the environment (more
+     * than 64 mean 64), else the processors this process may run on (affinity) or has a CPU quota
+     * for (control groups, rounded up), whichever is less.  capabilitySetCount changes it. */
     uint32_t capabilities;
     const char *backend; /* "epoll", "poll", "uring" (epoll where the kernel refuses); NULL: what
                           * CAPRI_BACKEND in the environment says, else epoll */
@@ -44,9 +44,10 @@ typedef struct RtsConfig {
     /* Told a thread that ends by an interrupt which nobody caught, and what was thrown (but for
      * InterruptKill); on that thread, before its joiners wake.  NULL: nobody is. */
     void (*uncaught)(Thread *thread, int code, void *payload);
-    /* Told a line of text, without its end of line, that the runtime has for a human; on an OS
-     * thread of its own (under `stepped`: the owner's, at the end of a step), and nothing else of
-     * the runtime's upkeep is done meanwhile.  NULL: standard error gets it. */
+    /* Told a line of text, without its end of line, that the runtime has for a human.  That threads
+     * are blocked for ever: on an OS thread of its own (under `stepped`: the owner's, at the end of
+     * a step), and nothing else of the runtime's upkeep is done meanwhile.  That a task broke its
+     * contract: as part of its last step, so it must not wait.  NULL: standard error gets it. */
     void (*log)(const char *line);
     /* Only under rtsMain: no OS thread but those of the runtime will call into it.  So threads that
      * are blocked for ever (rtsHold) can be told: their waits return -EDEADLK. */

@@ -39,8 +39,9 @@ typedef struct SignalInfo {
 /* signalWatch -- begin to watch `count` signals.
  *
  * Returns  0; -EINVAL: none, no such signal, SIGKILL, SIGSTOP or a fault (SIGSEGV, SIGBUS, SIGFPE,
- *          SIGILL), which cannot be waited for; -ENOMEM, -EMFILE, -EAGAIN (no OS thread); -ENXIO,
- *          -ESHUTDOWN: no runtime.
+ *          SIGILL), which cannot be waited for, or SIGURG, which the runtime itself uses
+ *          (foreignCallInterruptible, RtsConfig.hand_over); -ENOMEM, -EMFILE, -EAGAIN (no OS
+ *          thread); -ENXIO, -ESHUTDOWN: no runtime.
  * Source   Go's signal.Notify; differs: bounded by merging instead of by dropping.
  */
 CAPRI_EXPORT int signalWatch(const int *numbers, size_t count, SignalWatch **watch)

@@ -228,6 +228,10 @@ TEST(EventManager, aBatchIsDispatchedWholeAndStrangersAreStale)
     CHECK_EQ(manager.stats.events, FDS + 3);
     CHECK_EQ(manager.stats.fired, FDS);
     CHECK_EQ(manager.stats.rescues, 32);
+    EventManagerStats stats;
+    eventManagerStats(&manager, &stats);
+    CHECK_EQ(stats.visits, manager.stats.visits);
+    CHECK_GT(stats.visits, 0);
     for (int i = 0; i < FDS; i++)
         CHECK_EQ(readers[i].fired, 1);
     eventManagerClose(&manager);

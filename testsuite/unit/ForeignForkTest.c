@@ -113,6 +113,41 @@ TEST(ForeignFork, forkInsideACall)
     greenRun(2, callForking, &any);
 }
 
+enum { WORD = 12345 };
+
+/* What the caller has on its stack is there; what ends the child otherwise is 3, 4 or 5. */
+static void *forkAndLook(void *arg)
+{
+    pid_t child = forkFlushed();
+    if (child == 0 && *(int *)arg != WORD)
+        _exit(3);
+    if (child == 0 && threadFork(NULL, callForking, NULL) != -ENOTRECOVERABLE)
+        _exit(4);
+    if (child == 0 && foreignCall(forkInside, NULL, NULL) != 0)
+        _exit(5);
+    if (child != 0)
+        expectExit(child, EXIT_FAILURE); /* it has returned */
+    return NULL;
+}
+
+static void *callLooking(void *env)
+{
+    int word = WORD;
+    CHECK_EQ(foreignCall(forkAndLook, &word, NULL), 0);
+    CHECK_EQ(word, WORD);
+    return callForking(env);
+}
+
+/* The call is made by the pool. */
+TEST(ForeignFork, forkInsideACallInSteps)
+{
+    RtsConfig config = {.stepped = true};
+    int any;
+    CHECK_EQ(rtsInit(&config), 0);
+    greenJoin(greenFork(callLooking, &any));
+    greenStop();
+}
+
 /* ---- the bound ------------------------------------------------------------------------------- */
 
 static void *returnAtOnce(void *arg)

@@ -5,6 +5,9 @@
 
 #include "capability/Worker.h"
 
+#include <capri/event.h>
+
+#include <fcntl.h>
 #include <sys/resource.h>
 
 typedef struct Blocker {
@@ -116,4 +119,71 @@ TEST(Foreign, isNotCutShort)
     RELEASE_STORE(&call.release, 1);
     CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
     CHECK_EQ(call_over, 1);
+}
+
+/* ---- callbacks ------------------------------------------------------------------------------- */
+
+static uint32_t called_back;
+
+/* The terminal is a stranger that the kernel refuses RWF_NOWAIT, and has room. */
+static void writeToTerminal(void)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    char name[64], got[2];
+    CHECK_GE(master, 0);
+    CHECK_EQ(grantpt(master) + unlockpt(master) + ptsname_r(master, name, sizeof name), 0);
+    int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CHECK_GE(slave, 0);
+    CHECK_EQ(fdWrite(slave, "ab", 2), 2);
+    CHECK_EQ(fdRead(master, got, sizeof got), 2);
+    CHECK_EQ(close(slave) + close(master), 0);
+}
+
+static int callInCallback(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    struct stat about;
+    (void)manager;
+    (void)key;
+    (void)env;
+    CHECK(events & EventClose);
+    CHECK(threadSelf() != NULL); /* a stack that could wait */
+    int fd = fdOpen("/tmp", O_RDONLY | O_DIRECTORY, 0);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(fdStat(fd, &about), 0);
+    CHECK(S_ISDIR(about.st_mode));
+    CHECK_EQ(fdStatUntil(fd, &about, rtsNow() + 1000 * MS_NS), 0);
+    CHECK_EQ(fdFsync(fd), 0);
+    CHECK_EQ(close(fd), 0);
+    writeToTerminal();
+    CHECK_EQ(capabilitySetCount(capabilityCount() + 1), 0);
+    called_back++;
+    return 0;
+}
+
+static void *closeRegistered(void *env)
+{
+    int ends[2];
+    (void)env;
+    CHECK_EQ(fdPipe(ends), 0);
+    CHECK_EQ(
+        registerFd(capabilityManager(), callInCallback, NULL, ends[0], EventRead, MultiShot, NULL),
+        0);
+    CHECK_EQ(closeFd(ends[0]) + closeFd(ends[1]), 0);
+    CHECK_EQ(called_back, 1);
+    CHECK_EQ(capabilityCount(), 2);
+    return NULL;
+}
+
+/* Goal: what may block is made in place where nothing may wait: the stack is an interrupted
+ * thread's. */
+TEST(Foreign, aCallbackMakesItInPlace)
+{
+    static const char *const backends[] = {"epoll", "uring"};
+    for (int i = 0; i < 2; i++) {
+        RtsConfig config = {.capabilities = 1, .backend = backends[i]};
+        called_back = 0;
+        CHECK_EQ(rtsInit(&config), 0);
+        greenJoin(greenFork(closeRegistered, NULL));
+        greenStop();
+    }
 }

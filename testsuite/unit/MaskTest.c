@@ -300,3 +300,52 @@ TEST(Mask, callbacksHaveNotTheThreads)
         greenStop();
     }
 }
+
+/* ---- callbacks ------------------------------------------------------------------------------- */
+
+static void *same(void *arg)
+{
+    return arg;
+}
+
+static int askInCallback(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    void *result = NULL;
+    (void)manager;
+    (void)key;
+    CHECK(events & EventClose);
+    CHECK(threadSelf() != NULL); /* on its stack */
+    CHECK_EQ(threadCaught(NULL, NULL), 0);
+    CHECK_EQ(foreignCallInterruptible(same, env, &result), 0);
+    CHECK_EQ(result, env);
+    return 0;
+}
+
+static void callBack(Play *play)
+{
+    int ends[2];
+    CHECK_EQ(fdPipe(ends), 0);
+    CHECK_EQ(
+        registerFd(capabilityManager(), askInCallback, play, ends[0], EventRead, MultiShot, NULL),
+        0);
+    CHECK_EQ(closeFd(ends[0]) + closeFd(ends[1]), 0);
+}
+
+static void *interruptedBelow(void *env)
+{
+    Play play = {0};
+    threadMask();
+    Thread *thrower = thrownAt(&play);
+    interruptMask(play.self, Unmasked); /* pending, and not raised */
+    callBack(&play);
+    CHECK_EQ(threadAllowInterrupt(), -ECANCELED);
+    callBack(&play); /* raised, and not caught */
+    caught(thrower);
+    return env;
+}
+
+/* Goal: what is called back leaves the interrupts of the thread below it to that thread. */
+TEST(Mask, callbacksHaveNoInterrupts)
+{
+    greenRun(1, interruptedBelow, NULL);
+}

@@ -326,3 +326,37 @@ TEST(Process, nothingIsBlockedInTheChild)
     greenRun(1, unblock, NULL);
     CHECK_EQ(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
 }
+
+/* ---- callbacks ------------------------------------------------------------------------------- */
+
+static int spawnInCallback(EventManager *manager, FdKey key, uint32_t events, void *env)
+{
+    (void)manager;
+    (void)key;
+    CHECK(events & EventClose);
+    CHECK(threadSelf() != NULL); /* a stack that could wait */
+    CHECK_EQ(spawnShell("exit 7", NULL, env), 0);
+    return 0;
+}
+
+static void *closeAndSpawn(void *env)
+{
+    Process *process = NULL;
+    ProcessStatus status = {.code = -1};
+    int ends[2];
+    CHECK_EQ(fdPipe(ends), 0);
+    CHECK_EQ(registerFd(capabilityManager(), spawnInCallback, &process, ends[0], EventRead,
+                        MultiShot, NULL),
+             0);
+    CHECK_EQ(closeFd(ends[0]) + closeFd(ends[1]), 0);
+    CHECK_EQ(processWait(process, &status), 0);
+    CHECK_EQ(status.code, 7);
+    processRelease(process);
+    return env;
+}
+
+/* Goal: nothing may wait in a callback, which runs on an interrupted thread's stack here. */
+TEST(Process, aCallbackSpawnsInPlace)
+{
+    greenRun(1, closeAndSpawn, NULL);
+}

@@ -5,6 +5,7 @@
 #include <capri/tvar.h>
 
 #include <fcntl.h>
+#include <signal.h>
 
 /* Until `condition`: what is waited for stays once it is there. */
 #define UNTIL(condition)                                                                           \
@@ -365,4 +366,38 @@ TEST(Resize, callsAreCarriedOutOneAtATime)
     CHECK_LE(capabilityCount(), 8);
     CHECK_LE(capabilityTableCount(), 8);
     greenStop();
+}
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
+static void *isBlocked(void *env)
+{
+    sigset_t now;
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &now), 0);
+    *(int *)env = sigismember(&now, SIGTERM) + 2 * sigismember(&now, SIGUSR1);
+    return env;
+}
+
+static void *growAndLook(void *env)
+{
+    for (uint32_t i = 1; i < 3; i++) {
+        Thread *thread;
+        int blocked = -1;
+        CHECK_EQ(capabilitySetCount(i + 1), 0);
+        CHECK_EQ(threadForkOn(&thread, i, isBlocked, &blocked), 0);
+        greenJoin(thread);
+        CHECK_EQ(blocked, 2);
+    }
+    return env;
+}
+
+/* Goal: new OS threads block what rtsInit's caller did, whoever makes them. */
+TEST(Resize, newOnesHaveTheSignalMaskOfTheFirst)
+{
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, &set, &before), 0);
+    greenRun(1, growAndLook, NULL);
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
 }

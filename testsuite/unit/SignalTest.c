@@ -278,7 +278,7 @@ TEST(Signal, waitsAreCancelled)
 TEST(Signal, refusesWhatIsBad)
 {
     SignalWatch *watch;
-    int good = SIGUSR1, bad[] = {0, -1, 65, SIGKILL, SIGSTOP, SIGSEGV, SIGFPE, 33};
+    int good = SIGUSR1, bad[] = {0, -1, 65, SIGKILL, SIGSTOP, SIGSEGV, SIGFPE, SIGURG, 33};
     CHECK_EQ(signalWatch(&good, 1, &watch), -ENXIO);
     greenStart(1);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <time.h>
 
 static int64_t readNow(void)
@@ -268,6 +269,39 @@ TEST(Standalone, aStepLastsAtLeastItsTime)
     eventManagerWake(manager);
     CHECK_EQ(eventManagerStep(manager, INT64_MAX), 0); /* saturates; a wake from before counts */
     CHECK_EQ(eventManagerFree(manager), 0);
+}
+
+static EventManager *woken; /* by the handler, unless NULL */
+static uint32_t alarms;
+
+static void onAlarm(int number)
+{
+    (void)number;
+    alarms++;
+    if (woken != NULL)
+        eventManagerWake(woken);
+}
+
+/* A signal alone does not end a step; its handler may. */
+TEST(Standalone, aHandlerEndsAStepByAWake)
+{
+    struct sigaction action = {.sa_handler = onAlarm};
+    struct itimerval often = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
+    CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+    for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
+        EventManager *manager = makeOne(backends[i]);
+        int64_t start_ns = readNow();
+        CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+        for (alarms = 0; alarms == 0; start_ns = readNow())
+            CHECK_EQ(eventManagerStep(manager, 10 * 1000 * 1000), 0);
+        CHECK_EQ(eventManagerStep(manager, 10 * 1000 * 1000), 0);
+        CHECK_GE(readNow() - start_ns, 10 * 1000 * 1000);
+        woken = manager;
+        CHECK_EQ(eventManagerStep(manager, -1), 0);
+        woken = NULL;
+        CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+        CHECK_EQ(eventManagerFree(manager), 0);
+    }
 }
 
 static void *runThem(void *manager)

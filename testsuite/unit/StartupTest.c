@@ -93,11 +93,14 @@ TEST(Startup, countsItsInits)
 TEST(Startup, refusesBadConfigs)
 {
     Footprint before = footprint();
+    CountingHeap heap = {0};
     RtsConfig bad[] = {{.backend = "no such thing"},
                        {.capabilities = 65},
                        {.capabilities = UINT32_MAX},
-                       {.stack_size = ((size_t)64 << 20) + 1}};
-    for (int i = 0; i < 4; i++) {
+                       {.stack_size = ((size_t)64 << 20) + 1},
+                       {.allocator = {.allocate = countingAllocate, .context = &heap}},
+                       {.allocator = {.release = countingRelease, .context = &heap}}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_EQ(rtsInit(&bad[i]), -EINVAL);
         CHECK_EQ(capabilityCount(), 0);
         CHECK_EQ(rtsShutdown(Drain, 0), -ENXIO);
@@ -119,6 +122,10 @@ TEST(Startup, readsItsEnvironment)
     CHECK_EQ(capabilityCount(), 2);
     greenStop();
     config.capabilities = 0;
+    setenv("CAPRI_CAPABILITIES", "128", 1); /* as many as there can be */
+    CHECK_EQ(rtsInit(&config), 0);
+    CHECK_EQ(capabilityCount(), 64);
+    greenStop();
     setenv("CAPRI_CAPABILITIES", "nonsense", 1);
     CHECK_EQ(rtsInit(&config), 0);
     CHECK_GE(capabilityCount(), 1);
