@@ -11,6 +11,7 @@
 #include "capability/Monitor.h"
 
 #include "capability/CapabilityTable.h"
+#include "capability/Carrier.h"
 #include "capability/Idle.h"
 #include "capability/Spare.h"
 
@@ -121,7 +122,7 @@ static uint32_t updateView(Capability *capability, MonitorView *view, int64_t no
 /* A stale one: has its OS thread been on a core since the last tick, for the half of it? */
 static MonitorSight weigh(Capability *capability, MonitorView *view, int64_t now_ns)
 {
-    int64_t cpu_ns = workerCpu(capability), before_ns = view->cpu_ns, at_ns = view->weighed_ns;
+    int64_t cpu_ns = carrierCpu(capability), before_ns = view->cpu_ns, at_ns = view->weighed_ns;
     view->cpu_ns = cpu_ns;
     view->weighed_ns = cpu_ns < 0 ? 0 : now_ns;
     if (cpu_ns < 0)
@@ -157,7 +158,7 @@ static bool isStuck(Capability *capability)
 static void seeToRunaway(Capability *capability, MonitorView *view, int64_t now_ns)
 {
     uint32_t told = RELAXED_LOAD(&capability->attention) & (AttentionPoll | AttentionSlice);
-    if (now_ns - view->switched_ns < SLICE_NS || told == 0 || workerLook(capability) != 0 ||
+    if (now_ns - view->switched_ns < SLICE_NS || told == 0 || carrierLook(capability) != 0 ||
         (view->patience_ns != 0 && now_ns < view->ask_ns) || !isStuck(capability))
         return;
     view->patience_ns = view->patience_ns == 0 ? MONITOR_TICK_NS : view->patience_ns * 2;
@@ -207,7 +208,7 @@ int64_t monitorPace(MonitorSight sight, int64_t now_ns)
 /* How long until the next look. */
 static int64_t lookAtCall(Capability *capability, MonitorView *view, int64_t now_ns)
 {
-    uint64_t word = workerLook(capability);
+    uint64_t word = carrierLook(capability);
     if (word != view->call)
         view->called_ns = now_ns;
     view->call = word;
@@ -219,7 +220,7 @@ static int64_t lookAtCall(Capability *capability, MonitorView *view, int64_t now
     if (RELAXED_LOAD(&capability->mode) & CapabilityHalted)
         return age_ns; /* it is held, or about to be */
     if ((age_ns >= CALL_MOST_NS || isMissed(capability)) && !spareIsExhausted()) {
-        Worker *carrier = workerClaim(capability, word);
+        Worker *carrier = carrierClaim(capability, word);
         if (carrier == NULL)
             return CALL_GRACE_NS;
         callDecide(&carrier->call, CallTaken);

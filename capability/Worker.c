@@ -36,7 +36,7 @@
 #define NOT_INLINED __attribute__((noinline, noclone))
 #endif
 
-enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1, SECOND_NS = 1000 * 1000 * 1000 };
+enum { WORKER_NAME_BYTES = 24, WORKER_TIMER_SLACK_NS = 1 };
 
 /* Written by its own OS thread, read by workerCapability. */
 __thread Capability *worker_capability __attribute__((visibility("hidden"), used));
@@ -411,33 +411,6 @@ static int judge(uint32_t created, int result, Capability *made)
         pthread_cond_wait(&gathering.changed, &gathering.lock);
     pthread_mutex_unlock(&gathering.lock);
     return result;
-}
-
-int64_t workerCpu(const Capability *capability)
-{
-    struct timespec had;
-    Worker *carrier = ACQUIRE_LOAD(&capability->carrier);
-    clockid_t clock = carrier == NULL ? 0 : RELAXED_LOAD(&carrier->cpu_clock);
-    if (clock == 0 || clock_gettime(clock, &had) != 0) /* it has ended, its number is nobody's */
-        return -1;
-    return (int64_t)had.tv_sec * SECOND_NS + had.tv_nsec;
-}
-
-uint64_t workerLook(Capability *capability)
-{
-    Worker *carrier = ACQUIRE_LOAD(&capability->carrier);
-    return carrier == NULL ? 0 : callLook(&carrier->call);
-}
-
-Worker *workerClaim(Capability *capability, uint64_t count)
-{
-    Worker *carrier = ACQUIRE_LOAD(&capability->carrier);
-    if (!callClaim(&carrier->call, count))
-        return NULL;
-    if (carrier->capability == capability)
-        return carrier;
-    callDecide(&carrier->call, CallFree); /* it carries another one by now */
-    return NULL;
 }
 
 int workerStartAll(const WorkerHooks *hooks)

@@ -110,10 +110,6 @@ uint64_t workerOsThread(void);
 /* workerSignal -- anyone: send a signal to whoever carries `capability`, if it still lives. */
 void workerSignal(Capability *capability, int number);
 
-/* workerCpu -- anyone: the CPU time that whoever carries `capability` has had, in nanoseconds; -1:
- * unknown. */
-int64_t workerCpu(const Capability *capability);
-
 /* workerStartAll -- one OS thread per capability; returns when all have run hooks->start.  0 or
  * -E... (then all are stopped again). */
 int workerStartAll(const WorkerHooks *hooks);
@@ -134,12 +130,6 @@ Worker *workerOfNumber(uint32_t number);
 
 /* workerGive -- owner of `capability`: that bound one carries it on; NULL: it ends. */
 void workerGive(Worker *worker, Capability *capability);
-
-/* workerLook -- anyone: the call in flight of whoever carries `capability`: its count, 0: none.
- * workerClaim -- anyone: claim what it carries, in that call.  NULL: it is over, or claimed by
- * another; else callDecide follows, on the worker that is returned. */
-uint64_t workerLook(Capability *capability);
-Worker *workerClaim(Capability *capability, uint64_t count);
 
 /* workerSurvive -- child of a fork: `self`, which is the calling OS thread, carries `kept`, now
  * capability 0, and is the only worker; both NULL: it is a plain OS thread, and there is none

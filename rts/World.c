@@ -10,6 +10,7 @@
 #include "rts/World.h"
 
 #include "capability/CapabilityTable.h"
+#include "capability/Carrier.h"
 #include "capability/Idle.h"
 #include "capability/Monitor.h"
 #include "rts/Schedule.h"
@@ -83,8 +84,8 @@ static bool holdCall(Capability *capability)
 {
     uint64_t bit = UINT64_C(1) << capability->index;
     if ((world.held & bit) == 0) {
-        uint64_t count = workerLook(capability);
-        Worker *carrier = count == 0 ? NULL : workerClaim(capability, count);
+        uint64_t count = carrierLook(capability);
+        Worker *carrier = count == 0 ? NULL : carrierClaim(capability, count);
         if (carrier == NULL)
             return false;
         callDecide(&carrier->call, CallHeld);

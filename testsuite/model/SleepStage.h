@@ -129,13 +129,13 @@ uint32_t eventManagerRescue(EventManager *manager, void *sink)
 /* Nobody is in a call. */
 bool spare_exhausted;
 
-int64_t workerCpu(const Capability *capability)
+int64_t carrierCpu(const Capability *capability)
 {
     (void)capability;
     return -1;
 }
 
-uint64_t workerLook(Capability *capability)
+uint64_t carrierLook(Capability *capability)
 {
     (void)capability;
     return 0;
@@ -147,7 +147,7 @@ bool workerOwns(const EventManager *manager)
     return false;
 }
 
-Worker *workerClaim(Capability *capability, uint64_t count)
+Worker *carrierClaim(Capability *capability, uint64_t count)
 {
     (void)capability, (void)count;
     modelFail(__FILE__, __LINE__, "not reached");

@@ -42,13 +42,27 @@ static void catchSignal(void)
 }
 
 /* A frame has gaps that nothing writes (those of raise; any, compiled without optimisation): what
- * a call of the library has left there would be taken for one that is active. */
-static __attribute__((noinline)) void scrub(void)
+ * a call of the library has left there would be taken for one that is active.  The wiping frame has
+ * gaps as well, so it is done in two places. */
+static __attribute__((noinline)) void wipe(void)
 {
     volatile uintptr_t below[512];
     for (int i = 0; i < 512; i++)
         below[i] = 0;
     __asm__ volatile("" ::"r"(below) : "memory");
+}
+
+static __attribute__((noinline)) void wipeDeeper(void)
+{
+    wipe();
+    __asm__ volatile("" ::: "memory"); /* no tail call */
+}
+
+static __attribute__((noinline)) void scrub(void)
+{
+    wipe();
+    wipeDeeper();
+    __asm__ volatile("" ::: "memory");
 }
 
 /* Interrupted here: by its own doing, below raise, or by another OS thread, in the loop. */

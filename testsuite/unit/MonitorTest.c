@@ -2,8 +2,8 @@
 #include "capability/Monitor.h"
 
 #include "capability/CapabilityTable.h"
+#include "capability/Carrier.h"
 #include "capability/Idle.h"
-#include "capability/Worker.h"
 #include "testsuite/support/Test.h"
 
 #include <string.h>
@@ -219,7 +219,7 @@ TEST(Monitor, takesOneOfUnknownTimeForBusy)
     Worker *carrier = makeCarrier();
     CHECK_EQ(pthread_create(&ended, NULL, tellClock, &carrier->cpu_clock), 0);
     CHECK_EQ(pthread_join(ended, NULL), 0);
-    while (workerCpu(capabilities.items[0]) >= 0)
+    while (carrierCpu(capabilities.items[0]) >= 0)
         usleep(100); /* the kernel is still at it */
     CHECK_EQ(tick(MONITOR_TICK_NS), MonitorBusy);
     capabilities.items[0]->carrier = NULL;
