@@ -16,6 +16,7 @@
 #include "iomgr/Memory.h"
 #include "rts/FdCall.h"
 #include "rts/Foreign.h"
+#include "rts/Outside.h"
 #include "rts/Spawn.h"
 #include "rts/Startup.h"
 
@@ -82,7 +83,7 @@ static int lookAt(Process *process, ProcessStatus *status)
     return result;
 }
 
-int processWaitUntil(Process *process, ProcessStatus *status, int64_t deadline_ns)
+static int awaitEnd(Process *process, ProcessStatus *status, bool outside, int64_t deadline_ns)
 {
     for (;;) {
         FdView view = threadWaitView(process->fd, FdRead);
@@ -91,10 +92,22 @@ int processWaitUntil(Process *process, ProcessStatus *status, int64_t deadline_n
             fdCallDone();
             return result;
         }
-        result = threadWaitFd(process->fd, FdRead, &view, deadline_ns);
+        result = outside ? outsideWaitFdStaying(process->fd, FdRead, deadline_ns)
+                         : threadWaitFd(process->fd, FdRead, &view, deadline_ns);
         if (result != 0)
             return result;
     }
+}
+
+int processWaitUntil(Process *process, ProcessStatus *status, int64_t deadline_ns)
+{
+    bool outside = scheduleSelf() == NULL;
+    if (outside)
+        outsideStay(); /* it looks at the process after each wait */
+    int result = awaitEnd(process, status, outside, deadline_ns);
+    if (outside)
+        outsideStayOver();
+    return result;
 }
 
 int processWait(Process *process, ProcessStatus *status)
