@@ -20,12 +20,19 @@
 
 enum { DEFAULT_MOST = 64, DEFAULT_IDLE_MS = 10 * 1000 };
 
+/* An OS thread, on its stack. */
+typedef struct Server {
+    pthread_t self;      /* constant */
+    struct Server *next; /* under the lock */
+} Server;
+
 static struct {
     pthread_mutex_t lock;         /* over everything below */
     pthread_cond_t work;          /* a job was queued, or stopping */
     pthread_cond_t quiet;         /* unfinished or threads has become 0 */
     BlockingJob *oldest, *newest; /* the queue */
     uint32_t queued;              /* its length */
+    Server *servers;              /* OS threads that live */
     uint32_t unfinished;          /* jobs queued or running */
     uint32_t threads;             /* OS threads that have not decided to end */
     uint32_t idle;                /* of these, in a wait for work, though perhaps called already */
@@ -51,6 +58,7 @@ void blockingPoolSurvive(void)
     pool.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     initConditions();
     pool.oldest = pool.newest = NULL;
+    pool.servers = NULL;
     pool.queued = pool.unfinished = pool.threads = pool.idle = 0;
     pool.stopping = pool.has_ended = false;
 }
@@ -132,8 +140,11 @@ static BlockingJob *takeJob(void)
 static void *serveJobs(void *env)
 {
     (void)env;
+    Server self = {pthread_self(), NULL};
     prctl(PR_SET_NAME, "capri/blocking", 0, 0, 0);
     pthread_mutex_lock(&pool.lock);
+    self.next = pool.servers;
+    pool.servers = &self;
     for (BlockingJob *job; (job = takeJob()) != NULL;) {
         pthread_mutex_unlock(&pool.lock);
         job->run(job);
@@ -143,6 +154,10 @@ static void *serveJobs(void *env)
             monitorNote(); /* See Note [Blocked for ever] */
         }
     }
+    Server **at = &pool.servers;
+    while (*at != &self)
+        at = &(*at)->next;
+    *at = self.next;
     bool has_ended = pool.has_ended;
     pthread_t ended = pool.ended;
     pool.has_ended = true;
@@ -203,6 +218,16 @@ bool blockingPoolBusy(void)
     bool busy = pool.unfinished != 0;
     pthread_mutex_unlock(&pool.lock);
     return busy;
+}
+
+bool blockingPoolIsHere(void)
+{
+    bool found = false;
+    pthread_mutex_lock(&pool.lock);
+    for (Server *at = pool.servers; at != NULL && !found; at = at->next)
+        found = pthread_equal(at->self, pthread_self()) != 0;
+    pthread_mutex_unlock(&pool.lock);
+    return found;
 }
 
 BlockingPoolState blockingPoolState(void)

@@ -38,6 +38,9 @@ bool blockingPoolAwait(int64_t deadline_ns);
 /* blockingPoolBusy -- is a job queued, or has one that runs not returned? */
 bool blockingPoolBusy(void);
 
+/* blockingPoolIsHere -- is the calling OS thread one of the pool? */
+bool blockingPoolIsHere(void);
+
 /* blockingPoolSubmit -- 0: job->run(job) will be called, once; -EAGAIN: it will not, there is no OS
  * thread to be had. */
 int blockingPoolSubmit(BlockingJob *job);

@@ -205,7 +205,7 @@ static int startRooms(const RtsConfig *config)
 /* Who runs on the runtime does not wait for its end, which waits for him. */
 static bool isInside(void)
 {
-    return scheduleHere() != NULL || workerIsHere() || stepIsInside();
+    return scheduleHere() != NULL || workerIsHere() || stepIsInside() || blockingPoolIsHere();
 }
 
 /* 0, -ESHUTDOWN. */

@@ -353,6 +353,37 @@ TEST(Startup, isNotStartedFromInsideWhileItEnds)
     }
 }
 
+/* In a foreign call: a plain OS thread, for which a shutdown waits. */
+static void *callFromCall(void *env)
+{
+    while (startupEnter() == 0) { /* until it ends */
+        startupLeave();
+        sched_yield();
+    }
+    CHECK_EQ(rtsInit(NULL), -ESHUTDOWN);
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), -EPERM);
+    ADD_SEQ_CST(&ended, 1);
+    return env;
+}
+
+static void *makeCall(void *env)
+{
+    CHECK_EQ(foreignCall(callFromCall, env, NULL), 0);
+    return env;
+}
+
+TEST(Startup, isNotStartedFromCallsWhileItEnds)
+{
+    static const RtsConfig configs[] = {{.capabilities = 2}, {.stepped = true}};
+    for (int i = 0; i < 2; i++) {
+        ended = 0;
+        CHECK_EQ(rtsInit(&configs[i]), 0);
+        CHECK_EQ(threadFork(NULL, makeCall, NULL), 0);
+        CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+        CHECK_EQ(ended, 1);
+    }
+}
+
 /* ---- rtsMain --------------------------------------------------------------------------------- */
 
 static void *sleepForEver(void *env)
