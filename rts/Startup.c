@@ -314,12 +314,12 @@ static int stop(RtsShutdownMode mode, int64_t deadline_ns)
 }
 
 /* A shutdown that is under way has the lock; who calls as well lets it cancel.  0, or -E... */
-static int lockToStop(RtsShutdownMode mode, int64_t deadline_ns)
+static int lockToStop(RtsShutdownMode mode, bool inside, int64_t deadline_ns)
 {
     struct timespec look = {0, DRAIN_LOOK_NS};
     while (pthread_mutex_trylock(&rts.lock) != 0) {
         bool stopping = SEQ_CST_LOAD(&rts.state) == RtsStopping;
-        if (stopping && stepIsOthers())
+        if (stopping && (inside || stepIsOthers()))
             return -EPERM;
         if (stopping && mode == Cancel)
             drainCancel();
@@ -332,9 +332,8 @@ static int lockToStop(RtsShutdownMode mode, int64_t deadline_ns)
 
 int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
 {
-    if (isInside()) /* it waited for its own caller */
-        return -EPERM;
-    int result = lockToStop(mode, deadline_ns);
+    bool inside = isInside();
+    int result = lockToStop(mode, inside, deadline_ns);
     if (result != 0)
         return result;
     if (rts.state == RtsBroken) {
@@ -343,7 +342,7 @@ int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
         result = -ENXIO;
     } else if (rts.count > 1) {
         rts.count--;
-    } else if (!stepTake()) {
+    } else if (inside || !stepTake()) {
         result = -EPERM;
     } else {
         result = stop(mode, deadline_ns);

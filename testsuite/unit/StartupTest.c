@@ -416,3 +416,24 @@ TEST(Startup, mainRunsAndStops)
     CHECK_EQ(rtsMain(&config, NULL, NULL, NULL), -EINVAL);
     CHECK_EQ(capabilityCount(), 0);
 }
+
+static void *nestedMain(void *env)
+{
+    void *result = NULL;
+    CHECK_EQ(rtsInit(NULL), 0);
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), -EPERM);
+    CHECK_EQ(rtsMain(NULL, returnEnv, env, &result), 0);
+    CHECK_EQ(result, env);
+    return env;
+}
+
+/* What a green thread starts it ends, too: only the last one waits for anybody. */
+TEST(Startup, nestsOnGreenThreads)
+{
+    static const RtsConfig configs[] = {{.capabilities = 2}, {.stepped = true}};
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(rtsMain(&configs[i], nestedMain, &ended, NULL), 0);
+        CHECK_EQ(capabilityCount(), 0);
+    }
+}
