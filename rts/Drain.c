@@ -9,7 +9,9 @@
 #include "capability/CapabilityTable.h"
 #include "rts/Park.h"
 #include "rts/Step.h"
+#include "rts/World.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -91,4 +93,16 @@ bool drainThreads(int64_t deadline_ns)
             return false;
     }
     return true;
+}
+
+int drainClose(int64_t deadline_ns)
+{
+    bool stands = worldStop(NULL, StandingResting, deadline_ns), none = drainLiving() == 0;
+    if (stands && none) {
+        threadPoolClose();
+        for (uint32_t i = 0; i < capabilityTableCount(); i++)
+            threadCacheClose(&schedulerOf(capabilities.items[i])->threads);
+    }
+    worldGo(NULL);
+    return !stands ? -ETIMEDOUT : none ? 0 : -EAGAIN;
 }

@@ -34,4 +34,8 @@ void drainCancel(void);
 /* drainThreads -- wait until deadline_ns for threads to end.  True: none lives. */
 bool drainThreads(int64_t deadline_ns);
 
+/* drainClose -- holder of the world's lock: from now on callbacks' forks are refused.  0; -EAGAIN:
+ * one has forked meanwhile, it lives; -ETIMEDOUT: not all stood still by deadline_ns. */
+int drainClose(int64_t deadline_ns);
+
 #endif

@@ -290,15 +290,30 @@ static bool awaitNobodyInside(int64_t deadline_ns)
     return true;
 }
 
-/* Under the lock: 0, or -ETIMEDOUT; nothing has ended then that was not to end.  The world's lock
- * is taken when nobody is left who calls: another's pause may have it for long. */
+/* 0: nobody lives, nor is in a call, nor comes any more, and the world's lock is ours; -ETIMEDOUT.
+ * The lock is taken when nobody is left who calls: another's pause may have it for long. */
+static int awaitAll(int64_t deadline_ns)
+{
+    for (;;) {
+        if (!awaitNobodyInside(deadline_ns) || !drainThreads(deadline_ns) ||
+            !outsideAwaitNobody(deadline_ns) || !blockingPoolAwait(deadline_ns) ||
+            !outsideAwaitNobody(deadline_ns) || !worldLockUntil(deadline_ns))
+            return -ETIMEDOUT;
+        int result = drainClose(deadline_ns);
+        if (result == 0)
+            return 0;
+        worldUnlock();
+        if (result != -EAGAIN) /* else callbacks have forked in the meantime */
+            return result;
+    }
+}
+
+/* Under the lock: 0, or -ETIMEDOUT; nothing has ended then that was not to end. */
 static int stop(RtsShutdownMode mode, int64_t deadline_ns)
 {
     drainBegin(mode);
     SEQ_CST_STORE(&rts.state, RtsStopping);
-    if (!awaitNobodyInside(deadline_ns) || !drainThreads(deadline_ns) ||
-        !outsideAwaitNobody(deadline_ns) || !blockingPoolAwait(deadline_ns) ||
-        !outsideAwaitNobody(deadline_ns) || !worldLockUntil(deadline_ns))
+    if (awaitAll(deadline_ns) != 0)
         return -ETIMEDOUT;
     signalEnd();
     processEnd();

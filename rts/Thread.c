@@ -181,7 +181,7 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Task
         return tag;
     Thread *thread = takeDescriptor(here, &id);
     if (thread == NULL)
-        return -ENOMEM;
+        return threadPoolIsClosed() ? -ESHUTDOWN : -ENOMEM;
     if (attributes != NULL && attributes->label != NULL &&
         threadLabel(thread, attributes->label) != 0) {
         freeThread(thread, here);
@@ -248,7 +248,7 @@ int threadFork(Thread **handle, ThreadFn *fn, void *env)
     ThreadCache *cache = &schedulerOf(here)->threads;
     Thread *thread = threadCacheTake(cache);
     if (UNLIKELY(thread == NULL))
-        return -ENOMEM;
+        return threadPoolIsClosed() ? -ESHUTDOWN : -ENOMEM;
     beginThread(thread, threadCacheId(cache), inherited(here), fn, env, handle != NULL);
     if (handle != NULL)
         *handle = thread;

@@ -187,6 +187,11 @@ void boundRun(Runnable *runnable, Capability *capability)
     UNREACHED;
 }
 
+bool threadPoolIsClosed(void)
+{
+    return false;
+}
+
 void drainForked(void)
 {
 }

@@ -3,6 +3,10 @@
 
 #include "testsuite/support/Runtime.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
 /* ---- several shutdowns ----------------------------------------------------------------------- */
 
 static uint32_t stopped; /* shutdowns that have returned */
@@ -39,4 +43,89 @@ TEST(Drain, aSecondShutdownHasADeadlineAndCancels)
     CHECK_EQ(threadFork(NULL, sleepForEver, NULL), 0);
     CHECK_EQ(rtsShutdown(Drain, rtsNow() + 5 * MS_NS), -ETIMEDOUT);
     CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
+}
+
+/* ---- what callbacks fork --------------------------------------------------------------------- */
+
+static uint32_t forked, ran;
+
+static void *runLate(void *env)
+{
+    CHECK_EQ(threadDelay(2000), 0);
+    ADD_SEQ_CST(&ran, 1);
+    return env;
+}
+
+static int forkLate(EventManager *manager, TimeoutKey key, void *env)
+{
+    (void)manager;
+    (void)key;
+    (void)env;
+    CHECK_EQ(threadFork(NULL, runLate, NULL), 0);
+    SEQ_CST_STORE(&forked, 1);
+    return 0;
+}
+
+static char fifo[64];
+
+static void *giveUpOpening(void *env)
+{
+    CHECK_EQ(fdOpenUntil(fifo, O_RDONLY, 0, rtsNow() + MS_NS), -ETIMEDOUT);
+    TimeoutKey key;
+    CHECK_EQ(registerTimeout(capabilityManager(), 20 * 1000, forkLate, NULL, &key), 0);
+    return env;
+}
+
+static void *openOtherEnd(void *env)
+{
+    while (SEQ_CST_LOAD(&forked) == 0)
+        sched_yield();
+    int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+    CHECK_GE(fd, 0);
+    CHECK_EQ(close(fd), 0);
+    return env;
+}
+
+/* A shutdown waits for a call that was given up; meanwhile a callback forks. */
+TEST(Drain, whatCallbacksForkLives)
+{
+    forked = ran = 0;
+    snprintf(fifo, sizeof fifo, "/tmp/capri-drain-%d", (int)getpid());
+    CHECK_EQ(mkfifo(fifo, 0600), 0);
+    greenStart(1);
+    greenJoin(greenFork(giveUpOpening, NULL));
+    pthread_t other = osFork(openOtherEnd, NULL);
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+    CHECK_EQ(ran, 1);
+    osJoin(other);
+    CHECK_EQ(unlink(fifo), 0);
+}
+
+static void *returnEnv(void *env)
+{
+    return env;
+}
+
+static void forkAtEnd(uint32_t capability, void *env)
+{
+    uint32_t *refused = env;
+    (void)capability;
+    for (int i = 0; i < 200; i++)
+        CHECK_EQ(threadFork(NULL, returnEnv, NULL), -ESHUTDOWN);
+    ADD_SEQ_CST(refused, 1);
+}
+
+/* Nobody would run it any more. */
+TEST(Drain, whatHooksForkAtTheEndIsRefused)
+{
+    uint32_t refused = 0;
+    for (int i = 0; i < 2; i++) {
+        RtsConfig config = {.capabilities = 1, .stepped = i == 1};
+        config.hooks = (RtsHooks){.stop = forkAtEnd, .env = &refused};
+        CHECK_EQ(rtsInit(&config), 0);
+        Thread *thread = greenFork(returnEnv, &config);
+        CHECK_EQ(greenJoin(thread), &config);
+        CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+    }
+    CHECK_EQ(refused, 2);
 }
