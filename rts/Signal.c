@@ -24,6 +24,7 @@
 #include "internal/SMP.h"
 #include "iomgr/Memory.h"
 #include "iomgr/Wakeup.h"
+#include "rts/Outside.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
 #include "rts/stm/TVar.h"
@@ -336,7 +337,7 @@ static void takeLowest(SignalWatch *watch, SignalInfo *info)
         *info = watch->infos[index];
 }
 
-int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
+static int awaitSignal(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
 {
     int result = 0;
     pthread_mutex_lock(&signals.lock);
@@ -356,6 +357,17 @@ int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
     pthread_mutex_unlock(&signals.lock);
     if (last)
         freeWatch(watch);
+    return result;
+}
+
+int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
+{
+    bool outside = scheduleHere() == NULL;
+    if (outside)
+        outsideStay(); /* it works on the watch before and after each wait */
+    int result = awaitSignal(watch, info, deadline_ns);
+    if (outside)
+        outsideStayOver();
     return result;
 }
 

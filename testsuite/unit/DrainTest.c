@@ -4,6 +4,7 @@
 #include "testsuite/support/Runtime.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -128,4 +129,67 @@ TEST(Drain, whatHooksForkAtTheEndIsRefused)
         CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
     }
     CHECK_EQ(refused, 2);
+}
+
+/* ---- plain OS threads on their way out ------------------------------------------------------- */
+
+static CountingHeap heap;
+static uint32_t leaving, may_leave;
+static pthread_t leaver;
+
+/* The last that the call does: it frees what it worked on. */
+static void releaseLate(void *context, void *memory, size_t size, size_t alignment)
+{
+    if (SEQ_CST_LOAD(&may_leave) == 0 && pthread_equal(pthread_self(), leaver)) {
+        SEQ_CST_STORE(&leaving, 1);
+        while (SEQ_CST_LOAD(&may_leave) == 0)
+            sched_yield();
+    }
+    countingRelease(context, memory, size, alignment);
+}
+
+static void *openFile(void *env)
+{
+    leaver = pthread_self();
+    while (SEQ_CST_LOAD(&leaving) == 0) { /* else the pool has freed it */
+        int fd = fdOpenUntil("/dev/null", O_RDONLY, 0, rtsNow() + 3600 * 1000 * MS_NS);
+        CHECK_GE(fd, 0);
+        CHECK_EQ(close(fd), 0);
+    }
+    return env;
+}
+
+static void *lookUp(void *env)
+{
+    struct addrinfo *addresses;
+    leaver = pthread_self();
+    while (SEQ_CST_LOAD(&leaving) == 0) {
+        CHECK_EQ(addressLookup("127.0.0.1", NULL, NULL, &addresses), 0);
+        freeaddrinfo(addresses);
+    }
+    return env;
+}
+
+/* Shutdown waits until it is out, not only until its wait is over. */
+static void leaveLate(void *(*call)(void *env))
+{
+    RtsConfig config = {.capabilities = 1, .allocator = countingAllocator(&heap)};
+    config.allocator.release = releaseLate;
+    leaving = 0;
+    may_leave = 0;
+    CHECK_EQ(rtsInit(&config), 0);
+    pthread_t thread = osFork(call, NULL);
+    while (SEQ_CST_LOAD(&leaving) == 0)
+        sched_yield();
+    CHECK_EQ(rtsShutdown(Drain, rtsNow() + MS_NS), -ETIMEDOUT);
+    SEQ_CST_STORE(&may_leave, 1);
+    osJoin(thread);
+    CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+    CHECK_EQ(heap.live_blocks, 0);
+}
+
+TEST(Drain, whoLeavesACallIsWaitedFor)
+{
+    leaveLate(openFile);
+    leaveLate(lookUp);
 }
