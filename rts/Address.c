@@ -6,6 +6,8 @@
  */
 #include "iomgr/Memory.h"
 #include "rts/Errand.h"
+#include "rts/Outside.h"
+#include "rts/Schedule.h"
 #include "rts/Startup.h"
 
 #include <capri/address.h>
@@ -100,11 +102,9 @@ static int fillLookup(Lookup *lookup, const char *host, const char *service,
     return 0;
 }
 
-int addressLookupUntil(const char *host, const char *service, const struct addrinfo *hints,
-                       struct addrinfo **addresses, int64_t deadline_ns)
+static int sendErrand(const char *host, const char *service, const struct addrinfo *hints,
+                      struct addrinfo **addresses, int64_t deadline_ns)
 {
-    if (addresses == NULL || (host == NULL && service == NULL))
-        return -EINVAL;
     if (capabilityCount() == 0)
         return -ENXIO;
     Lookup *lookup = memoryAllocateZeroed(startupAllocator(), sizeof *lookup, CACHE_LINE);
@@ -126,6 +126,20 @@ int addressLookupUntil(const char *host, const char *service, const struct addri
         lookup->addresses = NULL;
     }
     errandRelease(&lookup->errand);
+    return result;
+}
+
+int addressLookupUntil(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **addresses, int64_t deadline_ns)
+{
+    if (addresses == NULL || (host == NULL && service == NULL))
+        return -EINVAL;
+    bool outside = scheduleHere() == NULL;
+    if (outside)
+        outsideStay(); /* it works on the errand before and after the wait */
+    int result = sendErrand(host, service, hints, addresses, deadline_ns);
+    if (outside)
+        outsideStayOver();
     return result;
 }
 

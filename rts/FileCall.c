@@ -15,6 +15,7 @@
 #include "rts/FdAdopt.h"
 #include "rts/FdCall.h"
 #include "rts/Foreign.h"
+#include "rts/Outside.h"
 #include "rts/Startup.h"
 
 #include <errno.h>
@@ -311,7 +312,7 @@ static ssize_t takeResult(TimedFile *call, const FileRequest *request)
     return n;
 }
 
-static ssize_t callElsewhereUntil(const FileRequest *request, int64_t deadline_ns)
+static ssize_t sendErrand(const FileRequest *request, int64_t deadline_ns)
 {
     if (capabilityCount() == 0)
         return -ENXIO;
@@ -327,6 +328,17 @@ static ssize_t callElsewhereUntil(const FileRequest *request, int64_t deadline_n
     ownBytes(call, bytes);
     int failed = errandRun(&call->errand, deadline_ns);
     return failed != 0 ? failed : takeResult(call, request);
+}
+
+static ssize_t callElsewhereUntil(const FileRequest *request, int64_t deadline_ns)
+{
+    bool outside = scheduleHere() == NULL;
+    if (outside)
+        outsideStay(); /* it works on the errand before and after the wait */
+    ssize_t n = sendErrand(request, deadline_ns);
+    if (outside)
+        outsideStayOver();
+    return n;
 }
 
 ssize_t fileCallUntil(const FileRequest *request, int64_t deadline_ns)

@@ -8,6 +8,7 @@
 
 #include "iomgr/Clock.h"
 #include "iomgr/Memory.h"
+#include "iomgr/Wakeup.h"
 #include "rts/Schedule.h"
 #include "rts/Startup.h"
 #include "rts/Step.h"
@@ -39,7 +40,8 @@ static struct {
     Outsider *all;      /* pushed under lock (release), walked by anyone */
     uint32_t cancelled; /* shutdown stores, waiters read */
     uint32_t waiting;   /* workerStays of all OS threads: seq_cst adds */
-} outsiders;
+    Wakeup bell;        /* readable once cancelled; opened by who first waits with it (CAS) */
+} outsiders = {.bell = {-1}};
 
 int outsideStart(const Allocator *allocator)
 {
@@ -52,6 +54,7 @@ int outsideStart(const Allocator *allocator)
 
 void outsideEnd(void)
 {
+    wakeupClose(&outsiders.bell);
     while (outsiders.all != NULL) {
         Outsider *next = outsiders.all->next_all;
         memoryRelease(outsiders.allocator, outsiders.all, sizeof *next, CACHE_LINE);
@@ -62,6 +65,7 @@ void outsideEnd(void)
 void outsideSurvive(void)
 {
     outsiders.lock = (SpinLock)SPIN_LOCK_INIT;
+    wakeupClose(&outsiders.bell); /* it is the parent's as well */
     outsiders.free = NULL;
     for (Outsider *at = outsiders.all; at != NULL; at = at->next_all) {
         claimReset(&at->claim);
@@ -258,6 +262,9 @@ bool outsideAwaitNobody(int64_t deadline_ns)
 void outsideCancelAll(void)
 {
     SEQ_CST_STORE(&outsiders.cancelled, 1);
+    Wakeup bell = {SEQ_CST_LOAD(&outsiders.bell.fd)};
+    if (bell.fd >= 0)
+        wakeupSend(&bell);
     for (Outsider *at = ACQUIRE_LOAD(&outsiders.all); at != NULL; at = at->next_all) {
         Claim word = SEQ_CST_LOAD(&at->claim);
         if (claimTry(&at->claim, claimNumber(word), -ECANCELED) != ClaimLost)
@@ -265,9 +272,44 @@ void outsideCancelAll(void)
     }
 }
 
-int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
+/* The fd that a shutdown makes readable; -1: none to be had, then it waits for who stays. */
+static int bellFd(void)
 {
-    struct pollfd wanted = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
+    Wakeup fresh;
+    int fd = SEQ_CST_LOAD(&outsiders.bell.fd);
+    if (fd >= 0 || wakeupOpen(&fresh) != 0)
+        return fd;
+    if (CAS_SEQ_CST(&outsiders.bell.fd, &fd, fresh.fd))
+        return fresh.fd;
+    wakeupClose(&fresh);
+    return fd;
+}
+
+/* bell: -1 or bellFd. */
+static int pollFd(int fd, FdDirection direction, int bell, int64_t deadline_ns)
+{
+    struct pollfd wanted[2] = {{.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT},
+                               {.fd = bell, .events = POLLIN}};
+    for (;;) {
+        struct timespec left = {0, 0}, *timeout = NULL;
+        if (deadline_ns != DEADLINE_NEVER) {
+            timeLeft(deadline_ns, &left);
+            timeout = &left;
+        }
+        int ready = ppoll(wanted, 2, timeout, NULL);
+        if (ready > 0 && wanted[0].revents == 0)
+            return -ECANCELED;
+        if (ready > 0)
+            return wanted[0].revents & POLLNVAL ? -EBADF : 0;
+        if (ready < 0 && errno != EINTR)
+            return -errno;
+        if (ready == 0 && deadline_ns <= clockRead(&clockMonotonic))
+            return -ETIMEDOUT;
+    }
+}
+
+static int waitFd(int fd, FdDirection direction, bool stays, int64_t deadline_ns)
+{
     ASSERT(scheduleMayWait());
     if (fd < 0)
         return -EBADF;
@@ -275,20 +317,20 @@ int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
         return -ENOTRECOVERABLE;
     if (stepIsMine())
         return stepWaitFd(fd, direction, deadline_ns);
-    for (;;) {
-        struct timespec left = {0, 0}, *timeout = NULL;
-        if (deadline_ns != DEADLINE_NEVER) {
-            timeLeft(deadline_ns, &left);
-            timeout = &left;
-        }
-        int ready = ppoll(&wanted, 1, timeout, NULL);
-        if (ready > 0)
-            return wanted.revents & POLLNVAL ? -EBADF : 0;
-        if (ready < 0 && errno != EINTR)
-            return -errno;
-        if (ready == 0 && deadline_ns <= clockRead(&clockMonotonic))
-            return -ETIMEDOUT;
-    }
+    int bell = stays ? bellFd() : -1;
+    if (stays && SEQ_CST_LOAD(&outsiders.cancelled) != 0)
+        return -ECANCELED;
+    return pollFd(fd, direction, bell, deadline_ns);
+}
+
+int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns)
+{
+    return waitFd(fd, direction, false, deadline_ns);
+}
+
+int outsideWaitFdStaying(int fd, FdDirection direction, int64_t deadline_ns)
+{
+    return waitFd(fd, direction, true, deadline_ns);
 }
 
 int outsideSleep(int64_t deadline_ns)

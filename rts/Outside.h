@@ -40,6 +40,9 @@ int outsideWaitList(WatchList *list, uint16_t generation, bool (*changed)(void *
 /* outsideWaitFd -- ppoll for one direction of fd.  0, -EBADF, -ETIMEDOUT. */
 int outsideWaitFd(int fd, FdDirection direction, int64_t deadline_ns);
 
+/* outsideWaitFdStaying -- likewise, of who stays; a shutdown ends it: -ECANCELED. */
+int outsideWaitFdStaying(int fd, FdDirection direction, int64_t deadline_ns);
+
 /* outsideSleep -- clock_nanosleep until deadline_ns. */
 int outsideSleep(int64_t deadline_ns);
 

@@ -83,7 +83,7 @@ static int lookAt(Process *process, ProcessStatus *status)
     return result;
 }
 
-static int awaitEnd(Process *process, ProcessStatus *status, int64_t deadline_ns)
+static int awaitEnd(Process *process, ProcessStatus *status, bool outside, int64_t deadline_ns)
 {
     for (;;) {
         FdView view = threadWaitView(process->fd, FdRead);
@@ -92,7 +92,8 @@ static int awaitEnd(Process *process, ProcessStatus *status, int64_t deadline_ns
             fdCallDone();
             return result;
         }
-        result = threadWaitFd(process->fd, FdRead, &view, deadline_ns);
+        result = outside ? outsideWaitFdStaying(process->fd, FdRead, deadline_ns)
+                         : threadWaitFd(process->fd, FdRead, &view, deadline_ns);
         if (result != 0)
             return result;
     }
@@ -100,8 +101,8 @@ static int awaitEnd(Process *process, ProcessStatus *status, int64_t deadline_ns
 
 int processWaitUntil(Process *process, ProcessStatus *status, int64_t deadline_ns)
 {
-    bool outside = outsideStayHere();
-    int result = awaitEnd(process, status, deadline_ns);
+    bool outside = outsideStayHere(); /* it looks at the process after each wait */
+    int result = awaitEnd(process, status, outside, deadline_ns);
     if (outside)
         outsideStayOver();
     return result;

@@ -12,6 +12,9 @@
  *   and whose signalfd finds it, as it finds what every other OS thread blocks as well.
  *   The kernel lets nobody forge a siginfo with si_code >= 0, or SI_TKILL, for another OS thread.
  *   Such a one travels with the code PASSED_ON, its own code and status in si_value.
+ *   A handler counts in `passing` while it does so, and signalEnd waits for it (See Note
+ *   [StoreLoad]); one that has not begun by then gives the signal to the host's disposition, which
+ *   is back.
  *   Where the kernel keeps no more siginfos (RLIMIT_SIGPENDING) a signal is counted in `bare`, and
  *   the reader is woken by its eventfd.
  *   A mask of the signalfd holds watched signals only: others may be a host's, who waits for them
@@ -62,18 +65,15 @@ static struct {
     uint32_t stopping;                /* signalEnd stores (release), the reader loads (acquire) */
     uint32_t bare[SIGNALS];           /* handlers add, the reader takes: both relaxed */
     pthread_t thread;
-    pid_t reader; /* its thread id, 0: none.  It stores (release); handlers load (acquire) */
+    pid_t reader;     /* its thread id, 0: none.  It stores (release), signalEnd 0 (seq_cst) */
+    uint32_t passing; /* handlers: they add, then load `reader`; signalEnd waits: all seq_cst */
 } signals = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- from the kernel to the watches ---- */
 
-/* On whatever stack and OS thread; See Note [Signals]. */
-static void passOn(int number, siginfo_t *info, void *context)
+static void passTo(pid_t reader, int number, const siginfo_t *info)
 {
-    int kept = errno;
     siginfo_t passed = *info;
-    pid_t reader = ACQUIRE_LOAD(&signals.reader);
-    (void)context;
     if (info->si_code >= 0 || info->si_code == SI_TKILL) {
         uint32_t status = number == SIGCHLD ? (uint32_t)info->si_status : 0;
         uint64_t both = (uint64_t)(uint32_t)info->si_code << 32 | status;
@@ -88,6 +88,20 @@ static void passOn(int number, siginfo_t *info, void *context)
         ADD_RELAXED(&signals.bare[number - 1], 1);
         wakeupSend(&signals.wake);
     }
+}
+
+/* On whatever stack and OS thread; See Note [Signals]. */
+static void passOn(int number, siginfo_t *info, void *context)
+{
+    int kept = errno;
+    (void)context;
+    ADD_SEQ_CST(&signals.passing, 1);
+    pid_t reader = SEQ_CST_LOAD(&signals.reader);
+    if (reader != 0)
+        passTo(reader, number, info);
+    else /* it was held up until the watches had gone: it is the host's */
+        syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), number, info);
+    ADD_SEQ_CST(&signals.passing, (uint32_t)-1);
     errno = kept;
 }
 
@@ -340,7 +354,7 @@ static void takeLowest(SignalWatch *watch, SignalInfo *info)
         *info = watch->infos[index];
 }
 
-int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
+static int awaitSignal(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
 {
     int result = 0;
     bool outside = outsideStayHere();
@@ -361,6 +375,17 @@ int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
     pthread_mutex_unlock(&signals.lock);
     if (last)
         freeWatch(watch);
+    if (outside)
+        outsideStayOver();
+    return result;
+}
+
+int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
+{
+    bool outside = scheduleHere() == NULL;
+    if (outside)
+        outsideStay(); /* it works on the watch before and after each wait */
+    int result = awaitSignal(watch, info, deadline_ns);
     if (outside)
         outsideStayOver();
     return result;
@@ -403,6 +428,7 @@ int signalSurvive(void)
     int failed = 0;
     sigset_t all, before;
     signals.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    SEQ_CST_STORE(&signals.passing, 0);
     for (SignalWatch *watch = signals.watches; watch != NULL; watch = watch->next)
         watch->inside = 0;
     if (!signals.running)
@@ -441,6 +467,9 @@ void signalEnd(void)
         signalRelease(signals.watches);
     if (!signals.running)
         return;
+    SEQ_CST_STORE(&signals.reader, 0);
+    while (SEQ_CST_LOAD(&signals.passing) != 0)
+        sched_yield();
     RELEASE_STORE(&signals.stopping, 1);
     wakeupSend(&signals.wake);
     pthread_join(signals.thread, NULL);

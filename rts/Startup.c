@@ -16,6 +16,7 @@
 #include "rts/BlockingPool.h"
 #include "rts/Config.h"
 #include "rts/Deadlock.h"
+#include "rts/Drain.h"
 #include "rts/ForeignInterrupt.h"
 #include "rts/Fork.h"
 #include "rts/HandOver.h"
@@ -40,12 +41,10 @@
 #include "rts/stm/TVar.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,15 +61,13 @@ static struct {
     uint32_t count;   /* under lock: rtsInit minus rtsShutdown */
     uint32_t state;   /* stored under lock (seq_cst), read by anyone */
     uint32_t inside;  /* plain OS threads inside a call; see Note [Coming in] */
-    uint64_t forks;   /* by plain OS threads, relaxed add */
-    uint32_t ends;    /* futex: ends of threads while draining */
     RtsConfig config; /* constant while up */
     bool signals;     /* the SIGSEGV handler is ours */
     uint32_t wanted;  /* world's lock stores: capabilities to be started again, 0: none */
     bool in_main;     /* under lock, before the runtime is up: rtsMain has started it */
 } rts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-uint32_t startup_draining, startup_child;
+uint32_t startup_child;
 
 const Allocator *startupAllocator(void)
 {
@@ -97,29 +94,6 @@ int startupEnter(void)
 void startupLeave(void)
 {
     ADD_SEQ_CST(&rts.inside, (uint32_t)-1);
-}
-
-void startupForkedOutside(void)
-{
-    ADD_RELAXED(&rts.forks, 1);
-}
-
-void startupThreadEndedSlow(void)
-{
-    ADD_SEQ_CST(&rts.ends, 1);
-    syscall(SYS_futex, &rts.ends, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-/* Threads that live, or more: ends are read before forks. */
-static uint64_t livingThreads(void)
-{
-    uint64_t ended = 0, forked = 0;
-    for (uint32_t i = 0; i < capabilityTableCount(); i++)
-        ended += ACQUIRE_LOAD(&schedulerOf(capabilities.items[i])->ended);
-    forked = RELAXED_LOAD(&rts.forks);
-    for (uint32_t i = 0; i < capabilityTableCount(); i++)
-        forked += ACQUIRE_LOAD(&schedulerOf(capabilities.items[i])->forks);
-    return forked - ended;
 }
 
 /* ---- start ---- */
@@ -228,10 +202,16 @@ static int startRooms(const RtsConfig *config)
     return result;
 }
 
-/* Who runs on the runtime does not wait for its end, which waits for him.  0, -ESHUTDOWN. */
+/* Who runs on the runtime does not wait for its end, which waits for him. */
+static bool isInside(void)
+{
+    return scheduleHere() != NULL || workerIsHere() || stepIsInside();
+}
+
+/* 0, -ESHUTDOWN. */
 static int lockFromAnywhere(void)
 {
-    if (scheduleHere() == NULL && !workerIsHere() && !stepIsInside())
+    if (!isInside())
         return pthread_mutex_lock(&rts.lock);
     while (pthread_mutex_trylock(&rts.lock) != 0) {
         if (SEQ_CST_LOAD(&rts.state) == RtsStopping)
@@ -251,8 +231,7 @@ static int start(const RtsConfig *config, bool in_main)
     } else if (rts.count == 0) {
         rts.config = config == NULL ? (RtsConfig){0} : *config;
         rts.signals = !rts.config.no_signals;
-        RELAXED_STORE(&rts.forks, 0);
-        RELAXED_STORE(&startup_draining, 0);
+        drainReset();
         RELAXED_STORE(&startup_child, 0);
         RELAXED_STORE(&rts.wanted, 0);
         holdReset();
@@ -311,46 +290,30 @@ static bool awaitNobodyInside(int64_t deadline_ns)
     return true;
 }
 
-static bool noneLives(void *env)
+/* 0: nobody lives, nor is in a call, nor comes any more, and the world's lock is ours; -ETIMEDOUT.
+ * The lock is taken when nobody is left who calls: another's pause may have it for long. */
+static int awaitAll(int64_t deadline_ns)
 {
-    (void)env;
-    return livingThreads() == 0;
-}
-
-/* Until one ends, or some time has passed.  False: there is no way to. */
-static bool awaitEnds(uint32_t ends)
-{
-    struct timespec look = {0, DRAIN_LOOK_NS};
-    if (stepIsOn())
-        return stepWait(noneLives, NULL, DEADLINE_NEVER) >= 0;
-    syscall(SYS_futex, &rts.ends, FUTEX_WAIT_PRIVATE, ends, &look, NULL, 0);
-    return true;
-}
-
-/* Wait until `deadline_ns` for threads to end.  True: none lives. */
-static bool drainThreads(RtsShutdownMode mode, int64_t deadline_ns)
-{
-    SEQ_CST_STORE(&startup_draining, 1);
-    while (livingThreads() != 0) {
-        uint32_t ends = SEQ_CST_LOAD(&rts.ends);
-        if (mode == Cancel)
-            parkCancelAll(); /* again: who began to wait just before is found now */
-        if (livingThreads() == 0)
-            break;
-        if (rtsNow() >= deadline_ns || !awaitEnds(ends))
-            return false;
+    for (;;) {
+        if (!awaitNobodyInside(deadline_ns) || !drainThreads(deadline_ns) ||
+            !outsideAwaitNobody(deadline_ns) || !blockingPoolAwait(deadline_ns) ||
+            !outsideAwaitNobody(deadline_ns) || !worldLockUntil(deadline_ns))
+            return -ETIMEDOUT;
+        int result = drainClose(deadline_ns);
+        if (result == 0)
+            return 0;
+        worldUnlock();
+        if (result != -EAGAIN) /* else callbacks have forked in the meantime */
+            return result;
     }
-    return true;
 }
 
-/* Under the lock: 0, or -ETIMEDOUT; nothing has ended then that was not to end.  The world's lock
- * is taken when nobody is left who calls: another's pause may have it for long. */
+/* Under the lock: 0, or -ETIMEDOUT; nothing has ended then that was not to end. */
 static int stop(RtsShutdownMode mode, int64_t deadline_ns)
 {
+    drainBegin(mode);
     SEQ_CST_STORE(&rts.state, RtsStopping);
-    if (!awaitNobodyInside(deadline_ns) || !drainThreads(mode, deadline_ns) ||
-        !outsideAwaitNobody(deadline_ns) || !blockingPoolAwait(deadline_ns) ||
-        !outsideAwaitNobody(deadline_ns) || !worldLockUntil(deadline_ns))
+    if (awaitAll(deadline_ns) != 0)
         return -ETIMEDOUT;
     signalEnd();
     processEnd();
@@ -365,19 +328,36 @@ static int stop(RtsShutdownMode mode, int64_t deadline_ns)
     return 0;
 }
 
+/* A shutdown that is under way has the lock; who calls as well lets it cancel.  0, or -E... */
+static int lockToStop(RtsShutdownMode mode, bool inside, int64_t deadline_ns)
+{
+    struct timespec look = {0, DRAIN_LOOK_NS};
+    while (pthread_mutex_trylock(&rts.lock) != 0) {
+        bool stopping = SEQ_CST_LOAD(&rts.state) == RtsStopping;
+        if (stopping && (inside || stepIsOthers()))
+            return -EPERM;
+        if (stopping && mode == Cancel)
+            drainCancel();
+        if (rtsNow() >= deadline_ns)
+            return -ETIMEDOUT;
+        nanosleep(&look, NULL);
+    }
+    return 0;
+}
+
 int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns)
 {
-    int result = 0;
-    if (scheduleHere() != NULL || workerIsHere()) /* it waited for its own caller */
-        return -EPERM;
-    pthread_mutex_lock(&rts.lock);
+    bool inside = isInside();
+    int result = lockToStop(mode, inside, deadline_ns);
+    if (result != 0)
+        return result;
     if (rts.state == RtsBroken) {
         result = -ENOTRECOVERABLE;
     } else if (rts.count == 0) {
         result = -ENXIO;
     } else if (rts.count > 1) {
         rts.count--;
-    } else if (!stepTake()) {
+    } else if (inside || !stepTake()) {
         result = -EPERM;
     } else {
         result = stop(mode, deadline_ns);
@@ -423,9 +403,8 @@ void startupSurvive(bool green, uint32_t wanted)
 {
     rts.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     RELAXED_STORE(&rts.inside, 0);
-    RELAXED_STORE(&rts.forks, 0);
     RELAXED_STORE(&rts.wanted, wanted);
-    RELAXED_STORE(&startup_draining, 0);
+    drainReset();
     parkCancelReset(); /* a shutdown that was under way is not under way here */
     uint32_t orphan = stepIsOrphan() ? StartupOrphan : 0;
     RELAXED_STORE(&startup_child, green ? orphan : (uint32_t)StartupForked);
@@ -489,7 +468,7 @@ int startupTouchSlow(void)
 
 void startupOrphanIdle(void)
 {
-    if (SEQ_CST_LOAD(&rts.state) == RtsUp && livingThreads() == 0 &&
+    if (SEQ_CST_LOAD(&rts.state) == RtsUp && drainLiving() == 0 &&
         (AND_SEQ_CST(&startup_child, ~(uint32_t)StartupOrphan) & StartupOrphan) != 0)
         exit(EXIT_SUCCESS);
 }

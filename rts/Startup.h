@@ -52,9 +52,6 @@ bool startupIsClosed(void);
 void startupLog(const char *line);
 void startupUncaught(Thread *thread, int code, void *payload);
 
-/* startupForkedOutside -- a plain OS thread forked one more. */
-void startupForkedOutside(void);
-
 /* startupKeepUp -- the Monitor's upkeep. */
 void startupKeepUp(int64_t now_ns, bool quiet);
 
@@ -97,16 +94,5 @@ static inline void startupNothingReady(void)
 
 /* startupBrokenEnd -- a green thread's body has returned in a child where nothing can follow. */
 void startupBrokenEnd(void) __attribute__((noreturn));
-
-/* Is rtsShutdown waiting for threads to end?  So often it looks by itself. */
-enum { DRAIN_LOOK_NS = 2 * 1000 * 1000 };
-extern uint32_t startup_draining;
-void startupThreadEndedSlow(void);
-
-static inline void startupThreadEnded(void)
-{
-    if (UNLIKELY(RELAXED_LOAD(&startup_draining) != 0))
-        startupThreadEndedSlow();
-}
 
 #endif

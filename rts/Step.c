@@ -16,6 +16,7 @@
 #include "capability/Monitor.h"
 #include "capability/Recess.h"
 #include "capability/Spare.h"
+#include "rts/Drain.h"
 #include "rts/Holder.h"
 #include "rts/Hooks.h"
 #include "rts/Look.h"
@@ -108,6 +109,12 @@ bool stepTake(void)
     return !stepIsOn() || (own() && !step.inside);
 }
 
+bool stepIsOthers(void)
+{
+    Holder owner = RELAXED_LOAD(&step.owner);
+    return stepIsOn() && owner != 0 && owner != holderSelf();
+}
+
 /* The OS thread is the host's: what it has is left to it. */
 static int prepare(void)
 {
@@ -195,7 +202,7 @@ static int64_t wakeBy(const Capability *capability, int64_t deadline_ns)
     int64_t now_ns = clockRead(capability->manager.clock);
     noteActivity(capability, now_ns);
     int64_t until_ns = step.quiet_ns;
-    if (RELAXED_LOAD(&startup_draining) != 0) /* perhaps nobody wakes it: See stepWake */
+    if (RELAXED_LOAD(&drain_on) != 0) /* perhaps nobody wakes it: See stepWake */
         until_ns = now_ns + DRAIN_LOOK_NS;
     return deadline_ns < until_ns ? deadline_ns : until_ns;
 }

@@ -64,6 +64,9 @@ bool stepIsInside(void);
  * step. */
 bool stepTake(void);
 
+/* stepIsOthers -- is another OS thread the owner, of steps that there are? */
+bool stepIsOthers(void);
+
 /* stepWait -- the owner: one step, which waits until deadline_ns at most, and not once over(env) is
  * true (NULL: it never is).  0, 1 as rtsStep; negative: -EDEADLK, -ENOMEM. */
 typedef bool StepOver(void *env);

@@ -12,6 +12,7 @@
 #include "capability/CapabilityTable.h"
 #include "iomgr/Memory.h"
 #include "rts/Bound.h"
+#include "rts/Drain.h"
 #include "rts/Interrupt.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
@@ -180,7 +181,7 @@ static int makeThread(Capability *here, const ThreadAttributes *attributes, Task
         return tag;
     Thread *thread = takeDescriptor(here, &id);
     if (thread == NULL)
-        return -ENOMEM;
+        return threadPoolIsClosed() ? -ESHUTDOWN : -ENOMEM;
     if (attributes != NULL && attributes->label != NULL &&
         threadLabel(thread, attributes->label) != 0) {
         freeThread(thread, here);
@@ -222,7 +223,7 @@ int threadForkAs(Thread **handle, const ThreadAttributes *attributes, RunnableRu
             COUNT(&schedulerOf(here)->forks, 1);
             scheduleNewborn(thread, here);
         } else {
-            startupForkedOutside();
+            drainForked();
             scheduleReady(thread, NULL);
         }
     }
@@ -247,7 +248,7 @@ int threadFork(Thread **handle, ThreadFn *fn, void *env)
     ThreadCache *cache = &schedulerOf(here)->threads;
     Thread *thread = threadCacheTake(cache);
     if (UNLIKELY(thread == NULL))
-        return -ENOMEM;
+        return threadPoolIsClosed() ? -ESHUTDOWN : -ENOMEM;
     beginThread(thread, threadCacheId(cache), inherited(here), fn, env, handle != NULL);
     if (handle != NULL)
         *handle = thread;
@@ -292,7 +293,7 @@ static __attribute__((noinline)) Thread *endSlow(Thread *thread, Capability *cap
         watchListFire(joiners, 0, capability);
         freeThread(thread, capability);
     }
-    startupThreadEnded();
+    drainEnded();
     return joiner;
 }
 
@@ -306,7 +307,7 @@ Thread *threadEnded(Thread *thread, void *result, Capability *capability)
     if (UNLIKELY(RELAXED_LOAD(&thread->ended) != 0 || !CAS_SEQ_CST(&thread->ended, &nobody, ENDED)))
         return endSlow(thread, capability);
     interruptEnd(thread, id, capability); /* by then the descriptor may be another thread's */
-    startupThreadEnded();
+    drainEnded();
     return NULL;
 }
 

@@ -145,6 +145,12 @@ void threadOutsideDrain(void);
 /* threadCacheDrain -- give the cache back to the pool. */
 void threadCacheDrain(ThreadCache *cache);
 
+/* threadPoolClose, threadCacheClose -- shutdown, while all stand still and none lives: who takes
+ * from now on gets NULL, be it what was just given.   threadPoolIsClosed -- is that why? */
+void threadPoolClose(void);
+void threadCacheClose(ThreadCache *cache);
+bool threadPoolIsClosed(void);
+
 static inline Thread *threadOfRunnable(Runnable *runnable)
 {
     return (Thread *)(void *)((char *)runnable - offsetof(Thread, runnable));

@@ -27,6 +27,7 @@ static struct {
     const Allocator *allocator;
     Thread *free;      /* under lock */
     Chunk *chunks;     /* pushed under lock (release), walked by anyone (acquire) */
+    uint32_t closed;   /* relaxed: stored while all stand still, read by who runs on */
     uint64_t next_id;  /* taken in blocks, relaxed add */
     uint64_t first_id; /* constant while up: of this runtime's threads */
 } pool = {.next_id = 1};
@@ -37,6 +38,7 @@ int threadPoolStart(const Allocator *allocator)
     pool.allocator = allocator;
     pool.free = NULL;
     pool.chunks = NULL;
+    RELAXED_STORE(&pool.closed, 0);
     pool.first_id = pool.next_id;
     return 0;
 }
@@ -119,9 +121,14 @@ static bool refill(ThreadCache *cache)
     return cache->free != NULL;
 }
 
+bool threadPoolIsClosed(void)
+{
+    return RELAXED_LOAD(&pool.closed) != 0;
+}
+
 Thread *threadCacheTakeSlow(ThreadCache *cache)
 {
-    return refill(cache) ? threadCacheTake(cache) : NULL;
+    return !threadPoolIsClosed() && refill(cache) ? threadCacheTake(cache) : NULL;
 }
 
 uint64_t threadCacheIdSlow(ThreadCache *cache)
@@ -132,19 +139,34 @@ uint64_t threadCacheIdSlow(ThreadCache *cache)
     return cache->next_id++;
 }
 
-void threadCacheShrink(ThreadCache *cache)
-{
-    uint32_t moved;
-    Thread *list = cut(&cache->free, THREAD_CACHE_MOST / 2, &moved);
-    cache->count -= moved;
-    giveList(list);
-}
-
 void threadCacheDrain(ThreadCache *cache)
 {
     giveList(cache->free);
     cache->free = NULL;
     cache->count = 0;
+}
+
+void threadCacheClose(ThreadCache *cache)
+{
+    threadCacheDrain(cache);
+    cache->count = THREAD_CACHE_MOST; /* whatever is given shrinks it */
+}
+
+void threadPoolClose(void)
+{
+    RELAXED_STORE(&pool.closed, 1);
+}
+
+void threadCacheShrink(ThreadCache *cache)
+{
+    uint32_t moved;
+    if (threadPoolIsClosed()) {
+        threadCacheClose(cache);
+        return;
+    }
+    Thread *list = cut(&cache->free, THREAD_CACHE_MOST / 2, &moved);
+    cache->count -= moved;
+    giveList(list);
 }
 
 void threadPoolEach(void (*visit)(Thread *thread, void *env), void *env)

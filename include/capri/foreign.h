@@ -34,7 +34,7 @@ typedef void *ForeignFn(void *arg);
  * Nested   fn may call the library, as any plain OS thread may; foreignCall there just calls.  A
  *          process that fn forks has no runtime (-ENOTRECOVERABLE); it may exec or exit, and ends
  *          with exit(1) if fn returns there.
- *          rtsShutdown says -EPERM there.
+ *          rtsShutdown for the first rtsInit says -EPERM there.
  * Outside  a plain OS thread just calls fn.
  * Source   a safe foreign import; differs: also told of short calls, and no upcall machinery.
  */

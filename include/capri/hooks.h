@@ -36,8 +36,9 @@ extern "C" {
  *             earlier.  threadSelf says who
  *
  * Context  on the OS thread concerned; stop also on the one that calls rtsShutdown.  They may fork,
- *          write variables, put into Wakers; they must not wait, nor yield.  safepoint is called on
- *          the stack of the thread that passes it, the others on the OS thread's own.
+ *          write variables, put into Wakers; they must not wait, nor yield.  As the runtime ends no
+ *          thread can be forked any more (-ESHUTDOWN).  safepoint is called on the stack of the
+ *          thread that passes it, the others on the OS thread's own.
  *          A fork's child is told nothing: what is left there is capability 0 and goes on.
  *          Not told of are OS threads on which no green thread runs: those of the library's own
  *          calls, which run foreignCall's functions under RtsConfig.stepped.

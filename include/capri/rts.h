@@ -93,8 +93,10 @@ CAPRI_EXPORT int rtsInit(const RtsConfig *config) CAPRI_NAME(rtsInit);
  * deadline_ns  give up then (INT64_MAX: never)
  * Returns      0: gone, rtsInit may follow; -ETIMEDOUT: threads still live, or a plain OS thread is
  *              in a call or has paused the world: the runtime is still up (call again); -EPERM:
- *              called on a green thread, or in its foreign call, or with RtsConfig.stepped by
- *              another OS thread than the owner; -ENXIO: not running.
+ *              for the first rtsInit, called on a green thread or in its foreign call, or with
+ *              RtsConfig.stepped by another OS thread than the owner; -ENXIO: not running.
+ * Meanwhile    another call waits for this one, to its own deadline; if it is to cancel, this one
+ *              cancels from then on.
  */
 CAPRI_EXPORT int rtsShutdown(RtsShutdownMode mode, int64_t deadline_ns) CAPRI_NAME(rtsShutdown);
 

@@ -9,6 +9,7 @@
  */
 #include "capability/CapabilityTable.h"
 #include "rts/Bound.h"
+#include "rts/Drain.h"
 #include "rts/Outside.h"
 #include "rts/Park.h"
 #include "rts/Startup.h"
@@ -41,7 +42,7 @@ static State *current;
 #define UNREACHED modelFail(__FILE__, __LINE__, "not reached")
 
 CapabilityTable capabilities;
-uint32_t startup_draining, startup_child;
+uint32_t drain_on, startup_child;
 Idle idle;
 
 Capability *workerCapability(void)
@@ -191,10 +192,15 @@ void boundRun(Runnable *runnable, Capability *capability)
     UNREACHED;
 }
 
-void startupForkedOutside(void)
+bool threadPoolIsClosed(void)
+{
+    return false;
+}
+
+void drainForked(void)
 {
 }
-void startupThreadEndedSlow(void)
+void drainEndedSlow(void)
 {
 }
 void startupUncaught(Thread *thread, int code, void *payload)

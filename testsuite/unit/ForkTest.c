@@ -9,7 +9,7 @@
  * A child's CHECK that fails aborts it, which its parent sees in the status.
  */
 #include "capability/CapabilityTable.h"
-#include "rts/Startup.h"
+#include "rts/Drain.h"
 #include "testsuite/support/Forked.h"
 
 #include <capri/tvar.h>
@@ -355,7 +355,7 @@ TEST(Fork, valuesOfLostThreadsAreForgotten)
 
 static void *forkWhileDraining(void *env)
 {
-    while (RELAXED_LOAD(&startup_draining) == 0)
+    while (RELAXED_LOAD(&drain_on) == 0)
         threadYield();
     return forkFromEach(env);
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static int spawnShell(const char *line, const ProcessAttributes *attributes, Process **process)
@@ -359,4 +360,54 @@ static void *closeAndSpawn(void *env)
 TEST(Process, aCallbackSpawnsInPlace)
 {
     greenRun(1, closeAndSpawn, NULL);
+}
+
+static pid_t waiter; /* its thread id, 0: not there yet */
+
+static void *waitWithoutEnd(void *env)
+{
+    SEQ_CST_STORE(&waiter, (pid_t)syscall(SYS_gettid));
+    CHECK_EQ(processWait(env, NULL), -ECANCELED);
+    return env;
+}
+
+/* Until the kernel has put it to sleep. */
+static void untilAsleep(const pid_t *id)
+{
+    char path[64], state = 0;
+    while (SEQ_CST_LOAD(id) == 0)
+        sched_yield();
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)SEQ_CST_LOAD(id));
+    while (state != 'S') {
+        sched_yield();
+        FILE *file = fopen(path, "re");
+        CHECK(file != NULL);
+        CHECK_EQ(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
+        fclose(file);
+    }
+}
+
+/* A plain OS thread waits for a child when the runtime ends, in either way. */
+TEST(Process, aShutdownEndsWaitsOfOsThreads)
+{
+    uint32_t before = fdsOpen();
+    for (int i = 0; i < 2; i++) {
+        Process *process;
+        int ends[2], fds[3] = {-1, 2, 2};
+        waiter = 0;
+        greenStart(1);
+        CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+        fds[0] = ends[0];
+        CHECK_EQ(spawnShell("read x", &(ProcessAttributes){.fds = fds, .fd_count = 3}, &process),
+                 0);
+        pid_t child = processId(process);
+        pthread_t thread = osFork(waitWithoutEnd, process);
+        untilAsleep(&waiter);
+        CHECK_EQ(rtsShutdown(i == 0 ? Drain : Cancel, INT64_MAX), 0);
+        CHECK_EQ(write(ends[1], "x\n", 2), 2);
+        osJoin(thread);
+        CHECK_EQ(waitpid(child, NULL, 0), child); /* nobody has reaped it */
+        CHECK_EQ(close(ends[0]) + close(ends[1]), 0);
+    }
+    CHECK_EQ(fdsOpen(), before);
 }

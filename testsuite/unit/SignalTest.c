@@ -293,3 +293,18 @@ TEST(Signal, refusesWhatIsBad)
     CHECK((now.sa_flags & SA_SIGINFO) == 0); /* nothing is left of the failed ones */
     greenStop();
 }
+
+/* A handler that was held up until the runtime had gone: its signal is the host's. */
+TEST(Signal, aLateHandlerLeavesItToTheHost)
+{
+    struct sigaction late;
+    siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_USER};
+    setHandler(SIGUSR1);
+    greenStart(1);
+    watchOf(SIGUSR1, 0);
+    CHECK_EQ(sigaction(SIGUSR1, NULL, &late), 0);
+    greenStop();
+    CHECK_EQ(handled, 0);
+    late.sa_sigaction(SIGUSR1, &info, NULL);
+    CHECK_EQ(handled, 1);
+}

@@ -438,35 +438,33 @@ TEST(Startup, isNotStartedFromInsideWhileItEnds)
     }
 }
 
-/* ---- rtsMain --------------------------------------------------------------------------------- */
-
-static void *sleepForEver(void *env)
+/* In a foreign call: a plain OS thread, for which a shutdown waits. */
+static void *callFromCall(void *env)
 {
-    CHECK_EQ(threadDelay(INT64_MAX), -ECANCELED);
+    while (startupEnter() == 0) { /* until it ends */
+        startupLeave();
+        sched_yield();
+    }
+    CHECK_EQ(rtsInit(NULL), -ESHUTDOWN);
+    CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), -EPERM);
     ADD_SEQ_CST(&ended, 1);
     return env;
 }
 
-static void *mainBody(void *env)
+static void *makeCall(void *env)
 {
-    char label[8];
-    CHECK_EQ(threadLabelOf(threadSelf(), label, sizeof label), 4);
-    CHECK_EQ(strcmp(label, "main"), 0);
-    CHECK_EQ(threadFork(NULL, sleepForEver, NULL), 0); /* others are cancelled at the end */
+    CHECK_EQ(foreignCall(callFromCall, env, NULL), 0);
     return env;
 }
 
-TEST(Startup, mainRunsAndStops)
+TEST(Startup, isNotStartedFromCallsWhileItEnds)
 {
-    void *result = NULL;
-    RtsConfig config = {.capabilities = 2}, bad = {.capabilities = 1000};
-    ended = 0;
-    CHECK_EQ(rtsMain(&config, returnEnv, &config, &result), 0);
-    CHECK_EQ(result, &config);
-    CHECK_EQ(rtsMain(&config, returnEnv, &config, NULL), 0);
-    CHECK_EQ(rtsMain(&config, mainBody, NULL, NULL), 0);
-    CHECK_EQ(ended, 1);
-    CHECK_EQ(rtsMain(&bad, returnEnv, NULL, NULL), -EINVAL);
-    CHECK_EQ(rtsMain(&config, NULL, NULL, NULL), -EINVAL);
-    CHECK_EQ(capabilityCount(), 0);
+    static const RtsConfig configs[] = {{.capabilities = 2}, {.stepped = true}};
+    for (int i = 0; i < 2; i++) {
+        ended = 0;
+        CHECK_EQ(rtsInit(&configs[i]), 0);
+        CHECK_EQ(threadFork(NULL, makeCall, NULL), 0);
+        CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
+        CHECK_EQ(ended, 1);
+    }
 }
