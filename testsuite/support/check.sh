@@ -51,7 +51,7 @@ every_sixth() {
 
 run_stage() {
     case $1 in
-        lint) build dev --target capri && run_tests dev -L lint ;;
+        lint) build dev --target capri capri_static && run_tests dev -L lint ;;
         dev) build dev && run_tests dev -LE "lint|valgrind" ;;
         valgrind) build dev && run_tests dev -L valgrind -I "$(every_sixth)" ;;
         clang) build clang && run_tests clang -L "$quick" ;;
