@@ -83,8 +83,8 @@ static unsigned runOnce(const FaultRow *row, const char *backend, Fault *fault, 
     Workload workload = workloadFor(row, backend, fault->error);
     FaultRun run = faultRun(fault, workloadRun, &workload);
     unsigned outcome = outcomeOf(row, &run);
-    bool allowed = (outcome & (row->outcomes | Completes)) != 0;
     *injected = run.injected != 0;
+    bool allowed = (outcome & (*injected ? row->outcomes : (unsigned)Completes)) != 0;
     if (!allowed || testArg("--verbose") != NULL)
         printRun(row, backend, fault, &run);
     CHECK(allowed);

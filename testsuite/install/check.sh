@@ -43,7 +43,12 @@ look_at_library() {
     [ "$(readlink "$library")" = libcapri.so.0 ] || complain "libcapri.so leads nowhere"
     readelf -d "$library" | grep 'SONAME.*\[libcapri\.so\.0\]' >/dev/null || complain "no SONAME"
     quietly python3 "$root/testsuite/lint/symbols.py" "$library" --root "$1"
-    [ -f "$2/libcapri.a" ] && [ -f "$2/libcapri_iomgr.a" ] || complain "no static library"
+    for library in "$2/libcapri.a" "$2/libcapri_iomgr.a"; do
+        [ -f "$library" ] || complain "no $library"
+        nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' >"$folder/names"
+        grep -q '^capri_' "$folder/names" || complain "$library has no names"
+        ! grep -v '^capri_' "$folder/names" || complain "$library has names that may be its host's"
+    done
 }
 
 look_at_headers() {
@@ -79,7 +84,7 @@ use_pkg_config() {
 use_find_package() {
     quietly cmake -G Ninja -S "$here" -B "$folder/consumer"
     quietly cmake --build "$folder/consumer"
-    for program in shared static shared-c++ static-c++ callbacks; do
+    for program in shared static shared-c++ static-c++ callbacks both; do
         greets "$folder/consumer/$program"
     done
     [ ! -e "$folder/consumer/static-jemalloc" ] || greets "$folder/consumer/static-jemalloc"

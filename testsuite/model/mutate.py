@@ -18,9 +18,11 @@ unused, ambiguous or killed after all; runs that were truncated or timed out (th
 import argparse
 import collections
 import concurrent.futures
+import math
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,10 @@ WEAKER = {
 ENTRY = re.compile(r"^(\S+)\s+(\S.*?)\s+(\S+)\s+->\s+([A-Z_]+)\s+:\s+(\S.*)$")
 SITE = re.compile(r"^(.*):(\d+) (\S+)$")
 
+PATIENCE = 10  # so much longer than its time on a core a run may take
+# A model's own doing: not of one that was killed because there was no memory.
+FATAL = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS}
+
 Site = collections.namedtuple("Site", "path line macro")  # path relative to the root
 Entry = collections.namedtuple("Entry", "number file text macro order reason")
 
@@ -56,14 +62,17 @@ def relative_path(path, root):
 
 
 def run_program(program, arguments, environment, timeout_s):
-    """Exit status (None: timed out) and output."""
+    """Exit status (None: timed out) and output.  The limit is of its own time on a core: others may
+    have the core meanwhile."""
+    limited = ["sh", "-c", f'ulimit -S -t {math.ceil(timeout_s)}; exec "$0" "$@"', program]
     try:
-        done = subprocess.run([program, *arguments], env={**os.environ, **environment},
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s,
-                              check=False)
+        done = subprocess.run([*limited, *arguments], env={**os.environ, **environment},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=timeout_s * PATIENCE, check=False)
     except subprocess.TimeoutExpired:
         return None, ""
-    return done.returncode, done.stdout.decode(errors="replace")
+    status = None if done.returncode == -signal.SIGXCPU else done.returncode
+    return status, done.stdout.decode(errors="replace")
 
 
 def run_for_sites(program, timeout_s):
@@ -103,7 +112,7 @@ def try_mutation(runs, order, timeout_s):
         where = f"{os.path.basename(program)} {model}"
         if status == 1 and f"\n{model}: FAILED:" in "\n" + output:
             return "killed", where
-        if status is not None and status < 0:
+        if status in FATAL:
             return "killed", f"{where} (signal {-status})"
         if status is None:
             undecided = f"{where}: more than {timeout_s} s"
@@ -201,15 +210,17 @@ def mutate(programs, equivalents, root, timeout_s, jobs, share=1, tell=lambda *_
 
 
 FAKE_PROGRAM = """#!/usr/bin/env python3
-import os, sys, time
+import os, signal, sys
 site = {root!r} + "/iomgr/Fake.c:%d %s"
 sites = {{"a": site % (3, "RELEASE_STORE"), "b": site % (4, "ACQUIRE_LOAD"),
-         "c": site % (5, "ACQUIRE_LOAD"), "d": site % (7, "CAS_ACQ_REL")}}
+         "c": site % (5, "ACQUIRE_LOAD"), "d": site % (7, "CAS_ACQ_REL"),
+         "e": site % (8, "ACQUIRE_LOAD")}}
 weaken = os.environ.get("CAPRI_MODEL_WEAKEN")
 if not weaken:
     with open(os.environ["CAPRI_MODEL_SITES"], "a") as out:
         for kind, order, at in (("store", "RELEASE", sites["a"]), ("load", "ACQUIRE", sites["b"]),
                                 ("load", "ACQUIRE", sites["c"]), ("cas", "ACQ_REL", sites["d"]),
+                                ("load", "ACQUIRE", sites["e"]),
                                 ("load", "SEQ_CST", "testsuite/FakeModel.c:1 SEQ_CST_LOAD")):
             out.write("\\t".join(("one", kind, order, at)) + "\\n")
     sys.exit(0)
@@ -219,8 +230,10 @@ if name == sites["a"]:
     print("one: FAILED: check"); sys.exit(1)
 if name == sites["d"] and order == "ACQUIRE":
     print("one: TRUNCATED: more than 5 executions"); sys.exit(1)
-if name == sites["d"]:
-    time.sleep(60)
+while name == sites["d"]:
+    pass
+if name == sites["e"]:
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 FAKE_SOURCE = """int fakeSend(int *at)
 {
@@ -229,6 +242,7 @@ FAKE_SOURCE = """int fakeSend(int *at)
     return ACQUIRE_LOAD(at + 2);
 }
 bool fakeTry(int *at) { return CAS_ACQ_REL(at, at + 1, 2); }
+int fakeLook(int *at) { return ACQUIRE_LOAD(at + 3); }
 """
 
 
@@ -254,7 +268,8 @@ def self_test():
             ("Fake.c fakeGone RELEASE_STORE -> RELAXED : old\n",
              ["means 0 mutations", "SURVIVED", "SURVIVED"]),
         ]
-        always = ["UNDECIDED iomgr/Fake.c:7 CAS_ACQ_REL -> ACQUIRE", "UNDECIDED iomgr/Fake.c:7"]
+        always = ["UNDECIDED iomgr/Fake.c:7 CAS_ACQ_REL -> ACQUIRE", "UNDECIDED iomgr/Fake.c:7",
+                  "UNDECIDED iomgr/Fake.c:8"]
         results = None
         for text, wanted in cases:
             listing.write_text("# comment\n" + text)
@@ -276,8 +291,9 @@ def main():
     parser.add_argument("--equivalents", type=pathlib.Path)
     parser.add_argument("--root", type=pathlib.Path,
                         default=pathlib.Path(__file__).resolve().parents[2])
-    parser.add_argument("--timeout", type=float, default=60, help="seconds for one run")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--timeout", type=float, default=60,
+                        help="seconds on a core for one run")
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--share", type=int, default=1, help="run every SHARE-th mutation only")
     parser.add_argument("--self-test", action="store_true")
     parser.add_argument("--verbose", action="store_true", help="say each verdict as it is known")

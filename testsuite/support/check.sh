@@ -2,15 +2,15 @@
 # check.sh -- everything that must be green, stage by stage; stops at the first that is not.
 #
 # check.sh [STAGE...] runs only the named stages.  Without names migrate, and aarch64 with the
-# Debian packages, come every fourth commit each, and clang (without a sanitizer: asan and tsan are
-# clang's as well) is left out.
+# Debian packages, come every fourth commit each (turn.sh), and clang (without a sanitizer: asan and
+# tsan are clang's as well) is left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-2}
-commits=$(git rev-list --count HEAD 2>/dev/null || echo 0)
+turn=$(testsuite/support/turn.sh)
 turns=(migrate "" "aarch64 debian" "")
-all_stages="lint dev valgrind release asan tsan fuzz ${turns[commits % 4]}"
+all_stages="lint dev valgrind release asan tsan fuzz ${turns[turn % 4]}"
 stage=start
 stage_start_s=0
 summary=""
@@ -44,14 +44,14 @@ try_packages() {
     testsuite/install/check.sh packages build/debian
 }
 
-# Every sixth test; the others at the next commits.
+# Every sixth test; the others at the next turns.
 every_sixth() {
-    echo "$((1 + commits % 6)),,6"
+    echo "$((1 + turn % 6)),,6"
 }
 
 run_stage() {
     case $1 in
-        lint) build dev --target capri && run_tests dev -L lint ;;
+        lint) build dev --target capri capri_static && run_tests dev -L lint ;;
         dev) build dev && run_tests dev -LE "lint|valgrind" ;;
         valgrind) build dev && run_tests dev -L valgrind -I "$(every_sixth)" ;;
         clang) build clang && run_tests clang -L "$quick" ;;
@@ -68,6 +68,7 @@ run_stage() {
 
 mkdir -p build
 SECONDS=0
+echo "==== turn $turn"
 for stage in ${*:-$all_stages}; do
     stage_start_s=$SECONDS
     echo "==== $stage"
