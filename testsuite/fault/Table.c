@@ -97,7 +97,7 @@ const FaultRow fault_rows[] = {
     {.call = "eventfd2", .number = SYS_eventfd2, .errors = {EMFILE, ENFILE, ENODEV, ENOMEM},
      .outcomes = Reports, .lasts = true,
      .happens = "rtsInit, capabilitySetCount, eventManagerNew, signalWatch say so; "
-"a shutdown waits for who is in processWait"},
+                "a shutdown waits for who is in processWait"},
     {.call = "write", .which = "to an eventfd", .number = SYS_write, .concerns = ofEventFd,
      .errors = {EINTR}, .outcomes = Completes, .happens = "repeated"},
     {.call = "write", .which = "to an eventfd", .number = SYS_write, .concerns = ofEventFd,

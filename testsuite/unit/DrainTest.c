@@ -1,12 +1,11 @@
 /* DrainTest.c -- a shutdown waits for those that live, and for no others. */
 #include "rts/Drain.h"
 
+#include "rts/BlockingPool.h"
 #include "testsuite/support/Runtime.h"
 
 #include <fcntl.h>
 #include <netdb.h>
-#include <stdio.h>
-#include <sys/stat.h>
 
 /* ---- several shutdowns ----------------------------------------------------------------------- */
 
@@ -67,39 +66,30 @@ static int forkLate(EventManager *manager, TimeoutKey key, void *env)
     return 0;
 }
 
-static char fifo[64];
-
-static void *giveUpOpening(void *env)
+static void *registerFork(void *env)
 {
-    CHECK_EQ(fdOpenUntil(fifo, O_RDONLY, 0, rtsNow() + MS_NS), -ETIMEDOUT);
     TimeoutKey key;
     CHECK_EQ(registerTimeout(capabilityManager(), 20 * 1000, forkLate, NULL, &key), 0);
     return env;
 }
 
-static void *openOtherEnd(void *env)
+static void awaitFork(BlockingJob *job)
 {
+    (void)job;
     while (SEQ_CST_LOAD(&forked) == 0)
         sched_yield();
-    int fd = open(fifo, O_WRONLY | O_CLOEXEC);
-    CHECK_GE(fd, 0);
-    CHECK_EQ(close(fd), 0);
-    return env;
 }
 
 /* A shutdown waits for a call that was given up; meanwhile a callback forks. */
 TEST(Drain, whatCallbacksForkLives)
 {
+    BlockingJob job = {.run = awaitFork};
     forked = ran = 0;
-    snprintf(fifo, sizeof fifo, "/tmp/capri-drain-%d", (int)getpid());
-    CHECK_EQ(mkfifo(fifo, 0600), 0);
     greenStart(1);
-    greenJoin(greenFork(giveUpOpening, NULL));
-    pthread_t other = osFork(openOtherEnd, NULL);
+    greenJoin(greenFork(registerFork, NULL));
+    CHECK_EQ(blockingPoolSubmit(&job), 0);
     CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
     CHECK_EQ(ran, 1);
-    osJoin(other);
-    CHECK_EQ(unlink(fifo), 0);
 }
 
 static void *returnEnv(void *env)
