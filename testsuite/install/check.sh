@@ -27,7 +27,7 @@ quietly() {
 # greets PROGRAM -- it runs, and all in it works.
 greets() {
     local said
-    said=$("$1") || complain "$(basename "$1") has failed"
+    said=$(timeout 60 "$1") || complain "$(basename "$1") has failed"
     [ "$said" = "hello from capri" ] || complain "$(basename "$1") says '$said'"
 }
 
@@ -87,7 +87,9 @@ use_find_package() {
     for program in shared static shared-c++ static-c++ callbacks both; do
         greets "$folder/consumer/$program"
     done
-    [ ! -e "$folder/consumer/static-jemalloc" ] || greets "$folder/consumer/static-jemalloc"
+    if grep -q '^CAPRI_JEMALLOC_LIBRARY:.*=.*/' "$build/CMakeCache.txt"; then
+        greets "$folder/consumer/static-jemalloc"
+    fi
     needs_capri "$folder/consumer/shared" || complain "Capri::capri is not the shared library"
     if needs_capri "$folder/consumer/static"; then complain "Capri::static is not static"; fi
 }
@@ -130,7 +132,7 @@ try_packages() {
     libraries=lib/$(gcc -print-multiarch)
     look_at_packages "$runtime" "$development"
     if [ "$(id -u)" != 0 ] || [ -e /usr/include/capri ] ||
-        dpkg-query -s libcapri0 libcapri-dev >/dev/null 2>&1; then
+        dpkg-query -s libcapri0 >/dev/null 2>&1 || dpkg-query -s libcapri-dev >/dev/null 2>&1; then
         dpkg-deb -x "$runtime" "$folder/root"
         dpkg-deb -x "$development" "$folder/root"
         consume "$folder/root/usr" "$folder/root/usr/$libraries"
@@ -143,6 +145,7 @@ try_packages() {
     [ ! -e /usr/include/capri ] || complain "something stays behind"
 }
 
+build=${2-}
 case "${1-}" in
     tree) try_tree "$2" ;;
     packages) try_packages "$2" ;;

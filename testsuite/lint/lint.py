@@ -415,12 +415,15 @@ def check_headers_alone(tree):
 def check_format(tree):
     paths = [file.path for file in tree.code_files() if file.path.endswith((".c", ".h"))]
     for start in range(0, len(paths), 100):
-        _, output = run(tree, ["clang-format", "--dry-run", "-Werror", *paths[start:start + 100]])
+        status, output = run(tree, ["clang-format", "--dry-run", "-Werror",
+                                    *paths[start:start + 100]])
         seen = set()
         for path, line in re.findall(r"^([^:\n]+):(\d+):\d+: error", output, re.M):
             if path not in seen:
                 seen.add(path)
                 yield path, int(line), "clang-format would change it: make format"
+        if status != 0 and not seen:
+            yield paths[start], 1, f"clang-format has failed: {output.strip()[:200]}"
 
 
 def run(tree, command):

@@ -3,6 +3,7 @@
  * Whatever is given up ends by itself and frees what it made: the allocator counts.
  */
 #include "testsuite/support/Crowd.h"
+#include "testsuite/support/Runtime.h"
 
 #include <capri/address.h>
 #include <capri/file.h>
@@ -103,7 +104,9 @@ static void makeFile(void)
 
 TEST(BlockingCalls, nothingIsLostOrLeft)
 {
+    CountingHeap heap = {0};
     RtsConfig config = {.capabilities = 2 + (uint32_t)(testRandom() % 2),
+                        .allocator = countingAllocator(&heap),
                         .blocking_threads = 3,
                         .blocking_idle_ms = 1};
     Crowd crowd;
@@ -126,6 +129,7 @@ TEST(BlockingCalls, nothingIsLostOrLeft)
         CHECK_EQ(pthread_join(outsiders[i], NULL), 0);
     crowdStop(&crowd);
     CHECK_EQ(rtsShutdown(Drain, rtsNow() + CROWD_HANG_S * CROWD_SECOND_NS), 0);
+    CHECK_EQ(RELAXED_LOAD(&heap.live_blocks), 0);
     CHECK_EQ(close(file), 0);
     printf("%llu reads, %llu lookups, %llu given up\n", (unsigned long long)reads,
            (unsigned long long)lookups, (unsigned long long)given_up);

@@ -24,8 +24,8 @@ static Waiter *waiters;
 static TVar *flag; /* what all wait for */
 static int silent; /* likewise */
 static Thread *longest;
-static uint32_t waiting; /* who is about to wait */
-static int64_t deadline_ns;
+static uint32_t waiting;    /* who is about to wait */
+static int64_t deadline_ns; /* relaxed; 0: not all are there */
 
 static size_t countWaiters(void)
 {
@@ -51,10 +51,17 @@ static void *awaitFlag(void *env)
     return NULL;
 }
 
+static int64_t deadlineOfAll(void)
+{
+    while (RELAXED_LOAD(&deadline_ns) == 0)
+        threadYield();
+    return RELAXED_LOAD(&deadline_ns);
+}
+
 static void *awaitFlagUntil(void *env)
 {
     ADD_SEQ_CST(&waiting, 1);
-    ((Waiter *)env)->result = tvarAwaitUntil(flag, 0, RELAXED_LOAD(&deadline_ns));
+    ((Waiter *)env)->result = tvarAwaitUntil(flag, 0, deadlineOfAll());
     return NULL;
 }
 
@@ -93,14 +100,14 @@ static void *readByte(void *env)
 static void *awaitReadUntil(void *env)
 {
     ADD_SEQ_CST(&waiting, 1);
-    ((Waiter *)env)->result = threadWaitReadUntil(silent, RELAXED_LOAD(&deadline_ns));
+    ((Waiter *)env)->result = threadWaitReadUntil(silent, deadlineOfAll());
     return NULL;
 }
 
 static void *joinLongest(void *env)
 {
     ADD_SEQ_CST(&waiting, 1);
-    ((Waiter *)env)->result = threadJoinUntil(longest, NULL, RELAXED_LOAD(&deadline_ns));
+    ((Waiter *)env)->result = threadJoinUntil(longest, NULL, deadlineOfAll());
     return NULL;
 }
 
@@ -181,8 +188,9 @@ static void play(const char *what, ThreadFn *wait, bool kill, int64_t limit_ns, 
     for (size_t i = 0; i < count && wait == awaitEither; i++)
         CHECK((waiters[i].own = tvarNew(NULL)) != NULL);
     uint64_t before = stepsNow();
-    RELAXED_STORE(&deadline_ns, rtsNow() + limit_ns);
+    RELAXED_STORE(&deadline_ns, 0);
     forkAll(&crowd, wait, count);
+    RELAXED_STORE(&deadline_ns, rtsNow() + limit_ns);
     if (kill)
         killThem(&crowd);
     else if (wait == awaitEither)

@@ -8,7 +8,7 @@
  * others close is meant here: by system calls of which ThreadSanitizer knows nothing.
  */
 #include "iomgr/EventManager.h"
-#include "testsuite/support/Test.h"
+#include "testsuite/support/IoFixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -221,12 +221,14 @@ static void runAll(const char *backend, bool alone, double seconds)
     entries = calloc(ENTRIES, sizeof *entries);
     CHECK(entries != NULL);
     entry_count = over = stop_stepping = 0;
+    calls = closes = unregistered = in_progress = 0;
     ownerGateStart();
     manager = &shared;
     if (alone)
         CHECK_EQ(eventManagerNew(&config, &manager), 0);
     else
         CHECK_EQ(eventManagerOpen(&shared, backendByName(backend), NULL, NULL), 0);
+    CHECK_EQ(strcmp(manager->backend->name, backend), 0);
     for (int i = 0; i < PIPES; i++) {
         pthread_mutex_init(&pipes[i].lock, NULL);
         openPipe(&pipes[i]);
@@ -237,6 +239,9 @@ static void runAll(const char *backend, bool alone, double seconds)
     for (uintptr_t i = 0; i < MUTATORS; i++)
         CHECK_EQ(pthread_create(&mutators[i], NULL, mutate, (void *)(i + 1)), 0);
     rest(seconds);
+    while (RELAXED_LOAD(&calls) == 0 || RELAXED_LOAD(&closes) == 0 ||
+           RELAXED_LOAD(&unregistered) == 0)
+        rest(0.01);
     RELAXED_STORE(&over, 1);
     for (int i = 0; i < MUTATORS; i++)
         CHECK_EQ(pthread_join(mutators[i], NULL), 0);
@@ -259,9 +264,6 @@ static void runAll(const char *backend, bool alone, double seconds)
     else
         eventManagerClose(&shared);
     free(entries);
-    CHECK_GT(calls, 0);
-    CHECK_GT(closes, 0);
-    CHECK_GT(unregistered, 0);
 }
 
 TEST(Registrations, standaloneOnEPoll)
@@ -286,10 +288,14 @@ TEST(Registrations, sharedOnPoll)
 
 TEST(Registrations, standaloneOnURing)
 {
+    if (ringsRefused())
+        SKIP("the kernel refuses rings");
     runAll("uring", true, testSeconds());
 }
 
 TEST(Registrations, sharedOnURing)
 {
+    if (ringsRefused())
+        SKIP("the kernel refuses rings");
     runAll("uring", false, testSeconds());
 }

@@ -25,7 +25,7 @@ typedef struct Selecter {
     int64_t until_ns;
     Thread *child, *thread;
     uint32_t turn;                    /* which branch is first */
-    uint32_t came[BRANCHES];          /* how often each branch has won */
+    uint32_t came[BRANCHES];          /* how often each branch has won; main looks (relaxed) */
     uint64_t bytes, values;           /* received */
     uint64_t sent_bytes, sent_values; /* relaxed adds */
     uint64_t interrupts;
@@ -153,7 +153,7 @@ static void receiveValues(Selecter *me)
 
 static void react(Selecter *me, Branch branch, uint64_t *seed)
 {
-    me->came[branch]++;
+    ADD_RELAXED(&me->came[branch], 1);
     switch (branch) {
     case OnByte:
         receiveBytes(me);
@@ -285,18 +285,18 @@ static void *keepThrowing(void *env)
 /* What each waits for, while it changes: kinds of things are never taken for one another. */
 static void *keepDescribing(void *env)
 {
-    uint64_t told = 0, *all = env;
+    uint64_t *told = env;
     char words[256];
     while (RELAXED_LOAD(&stopped) == 0) {
         for (uint32_t i = 0; i < GREEN; i++) {
             CHECK_GT(threadDescribe(selecters[i].thread, words, sizeof words), 0);
             const char *fd = strstr(words, "Read fd ");
             CHECK(strstr(words, "Read fd -") == NULL && strstr(words, "Write") == NULL);
-            told += fd != NULL && strstr(words, "Thread ") != NULL && strchr(fd, 'x') != NULL;
+            bool all = fd != NULL && strstr(words, "Thread ") != NULL && strchr(fd, 'x') != NULL;
+            ADD_RELAXED(told, all);
         }
         sched_yield();
     }
-    *all = told;
     return NULL;
 }
 
@@ -351,6 +351,16 @@ static void end(const pthread_t *plain)
            (unsigned long long)came[OnClose], (unsigned long long)interrupts);
 }
 
+/* Each branch has won. */
+static bool allCame(void)
+{
+    bool came[BRANCHES] = {false};
+    for (uint32_t i = 0; i < ALL; i++)
+        for (int b = 0; b < BRANCHES; b++)
+            came[b] |= RELAXED_LOAD(&selecters[i].came[b]) != 0;
+    return came[OnByte] && came[OnValue] && came[OnDelay] && came[OnEnd] && came[OnClose];
+}
+
 TEST(SelectStorm, nothingIsLostAndNothingIsLeft)
 {
     pthread_t plain[PLAIN];
@@ -363,6 +373,8 @@ TEST(SelectStorm, nothingIsLostAndNothingIsLeft)
     uint64_t told = 0;
     pthread_t other = osFork(keepSending, V(3)), teller = osFork(keepDescribing, &told);
     usleep((useconds_t)(testSeconds() * 1e6));
+    while (!allCame() || RELAXED_LOAD(&told) == 0)
+        usleep(1000);
     RELAXED_STORE(&stopped, 1);
     greenJoin(sender);
     greenJoin(thrower);

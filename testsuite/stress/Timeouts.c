@@ -173,6 +173,8 @@ static void runTimeouts(bool resizes)
     if (resizes)
         crowdFork(&crowd, resizeOften, NULL, "resizer");
     crowdPause((int64_t)(testSeconds() * 1e9 / 2));
+    while (RELAXED_LOAD(&fired) == 0 || RELAXED_LOAD(&stopped) == 0 || RELAXED_LOAD(&moved) == 0)
+        crowdPause(1000000);
     RELAXED_STORE(&stopping, 1);
     crowdJoin(&crowd);
     while (RELAXED_LOAD(&fired) + stopped != armed)

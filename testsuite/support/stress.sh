@@ -28,7 +28,7 @@ for preset in tsan asan; do
         echo "==== $preset: ${command[*]}"
         status=0
         # The limit is for a hang: a program that is merely slow has a minute to end.
-        timeout --signal=ABRT $((share_s * 4 + 60)) "${command[@]}" || status=$?
+        timeout --signal=ABRT --kill-after=30 $((share_s * 4 + 60)) "${command[@]}" || status=$?
         if [ $status != 0 ] && [ $status != 77 ]; then
             echo "==== stress: FAILED with status $status under $preset: ${command[*]}" >&2
             exit 1
