@@ -134,9 +134,7 @@ int addressLookupUntil(const char *host, const char *service, const struct addri
 {
     if (addresses == NULL || (host == NULL && service == NULL))
         return -EINVAL;
-    bool outside = scheduleHere() == NULL;
-    if (outside)
-        outsideStay(); /* it works on the errand before and after the wait */
+    bool outside = outsideStayHere(); /* it works on the errand before and after the wait */
     int result = sendErrand(host, service, hints, addresses, deadline_ns);
     if (outside)
         outsideStayOver();

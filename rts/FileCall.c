@@ -332,9 +332,7 @@ static ssize_t sendErrand(const FileRequest *request, int64_t deadline_ns)
 
 static ssize_t callElsewhereUntil(const FileRequest *request, int64_t deadline_ns)
 {
-    bool outside = scheduleHere() == NULL;
-    if (outside)
-        outsideStay(); /* it works on the errand before and after the wait */
+    bool outside = outsideStayHere(); /* it works on the errand before and after the wait */
     ssize_t n = sendErrand(request, deadline_ns);
     if (outside)
         outsideStayOver();

@@ -214,7 +214,7 @@ void outsideStay(void)
 
 bool outsideStayHere(void)
 {
-    bool outside = scheduleSelf() == NULL;
+    bool outside = scheduleHere() == NULL;
     if (outside)
         outsideStay();
     return outside;

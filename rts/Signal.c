@@ -354,10 +354,10 @@ static void takeLowest(SignalWatch *watch, SignalInfo *info)
         *info = watch->infos[index];
 }
 
-static int awaitSignal(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
+int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
 {
     int result = 0;
-    bool outside = outsideStayHere();
+    bool outside = outsideStayHere(); /* it works on the watch before and after each wait */
     pthread_mutex_lock(&signals.lock);
     watch->inside++;
     while (result == 0 && !watch->released && watch->pending == 0) {
@@ -375,17 +375,6 @@ static int awaitSignal(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns
     pthread_mutex_unlock(&signals.lock);
     if (last)
         freeWatch(watch);
-    if (outside)
-        outsideStayOver();
-    return result;
-}
-
-int signalWaitUntil(SignalWatch *watch, SignalInfo *info, int64_t deadline_ns)
-{
-    bool outside = scheduleHere() == NULL;
-    if (outside)
-        outsideStay(); /* it works on the watch before and after each wait */
-    int result = awaitSignal(watch, info, deadline_ns);
     if (outside)
         outsideStayOver();
     return result;

@@ -201,9 +201,7 @@ static bool hasChanged(void *env)
 static int awaitAnyhow(Seen *seen, int64_t deadline_ns)
 {
     int result = 0;
-    bool outside = scheduleHere() == NULL;
-    if (outside)
-        outsideStay(); /* it looks at the variable after each wait */
+    bool outside = outsideStayHere(); /* it looks at the variable after each wait */
     while (result == 0 && !hasChanged(seen))
         result = parkOnList(&seen->tvar->watchers, 0, hasChanged, seen, ThreadBlockedOnTVar,
                             deadline_ns);

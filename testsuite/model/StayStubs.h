@@ -8,6 +8,11 @@ void outsideStay(void)
 {
 }
 
+bool outsideStayHere(void)
+{
+    return false;
+}
+
 void outsideStayOver(void)
 {
 }
