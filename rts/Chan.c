@@ -105,6 +105,19 @@ Chan *chanDup(Chan *chan)
     return twin;
 }
 
+/* Who was about to wait when the end is freed finds nothing there, or has its item already. */
+static Item *takeAll(Chan *chan)
+{
+    waitQueueLock(&chan->queue);
+    Item *last = chan->last, *first = last == NULL ? NULL : last->next;
+    chan->last = NULL;
+    RELAXED_STORE(&chan->queue.state, 0);
+    waitQueueUnlock(&chan->queue);
+    if (last != NULL)
+        last->next = NULL;
+    return first;
+}
+
 void chanFree(Chan *chan)
 {
     if (chan == NULL)
@@ -119,11 +132,7 @@ void chanFree(Chan *chan)
     uint32_t left = RELAXED_LOAD(&stream->queue.state) - 1;
     RELAXED_STORE(&stream->queue.state, left);
     unlockStream(stream, here);
-    if (chan->last != NULL) {
-        Item *first = chan->last->next;
-        chan->last->next = NULL;
-        freeItems(first);
-    }
+    freeItems(takeAll(chan));
     waitQueueFree(&chan->queue);
     if (left == 0)
         waitQueueFree(&stream->queue);

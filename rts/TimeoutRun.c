@@ -167,6 +167,8 @@ static ALWAYS_INLINE int runLimited(Capability *here, Thread *self, int64_t dead
             result = -ETIMEDOUT;
         if (UNLIKELY(interruptIsUncaught(self, raised)))
             result = -ECANCELED;
+    } else if (!claimEnd(&limit->claim)) { /* a dead entry of the timer has fired it: it was due */
+        awaitFire(limit, self);
     }
     giveLimit(schedulerOf(here), limit);
     return result;

@@ -4,6 +4,7 @@
  */
 #include <capri/capri.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,8 @@ static void *copyAll(void *env)
 {
     intptr_t failures = 0;
     for (File *file = env; file->name != NULL; file++) {
-        threadJoin(file->opener, NULL);
+        if (file->opener == NULL || threadJoin(file->opener, NULL) == -ENOMEM)
+            openFile(file); /* there was no stack for another thread */
         threadRelease(file->opener);
         ssize_t result = file->fd < 0 ? file->fd : copyFile(file->fd);
         if (file->fd >= 0)
@@ -66,8 +68,7 @@ static void *copyAll(void *env)
 static void *openAll(void *env)
 {
     for (File *file = env; file->name != NULL; file++)
-        if (threadFork(&file->opener, openFile, file) != 0)
-            abort();
+        threadFork(&file->opener, openFile, file); /* NULL: no memory */
     return copyAll(env);
 }
 

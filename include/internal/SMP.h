@@ -14,7 +14,8 @@
  * Note [Asymmetric fence]
  *   SMP_MEMBARRIER() makes every running thread of the process pass a full fence.  It lets the
  *   frequent side of a store-load pair use plain stores and loads with only SMP_COMPILER_FENCE()
- *   between them, while the rare side pays (7-10 us).  See iomgr/OwnerGate.h, its only user.
+ *   between them, while the rare side pays (7-10 us).  Its users: iomgr/OwnerGate.h,
+ *   capability/Call.h, iomgr/TimeoutWord.h, rts/stm/Reclaim.h.
  */
 #ifndef INTERNAL_SMP_H
 #define INTERNAL_SMP_H

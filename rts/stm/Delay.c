@@ -16,6 +16,7 @@
 #include "rts/Startup.h"
 #include "rts/ThreadJoin.h"
 
+#include "internal/Turn.h"
 #include <errno.h>
 
 typedef struct Delay {
@@ -94,16 +95,23 @@ void delayGive(TVar *tvar)
     poolGive(&delays, (char *)tvar - offsetof(Delay, tvar));
 }
 
+/* False: its fire has won, and is over by now. */
+static bool endClaim(Delay *delay)
+{
+    int spins = 0;
+    if (claimEnd(&delay->claim))
+        return true;
+    while (ACQUIRE_LOAD(&delay->done) == 0)
+        turnWait(&spins);
+    return false;
+}
+
 void delayCancel(TVar *tvar)
 {
     Delay *delay = (Delay *)(void *)((char *)tvar - offsetof(Delay, tvar));
     Capability *here = scheduleHere();
-    if (!claimEnd(&delay->claim)) {
-        while (ACQUIRE_LOAD(&delay->done) == 0)
-            SMP_PAUSE();
-        return;
-    }
-    timerHeapDisarm(here == NULL ? NULL : &here->manager.timers, &delay->timer);
+    if (endClaim(delay))
+        timerHeapDisarm(here == NULL ? NULL : &here->manager.timers, &delay->timer);
 }
 
 /* On a green thread: arm the delay on the heap of the capability it runs on. */
@@ -113,6 +121,8 @@ static void *armDelay(void *env)
     uint64_t number = claimBegin(&delay->claim);
     delay->status =
         timerHeapArm(&scheduleHere()->manager.timers, &delay->timer, number, delay->deadline_ns);
+    if (delay->status != 0)
+        endClaim(delay); /* a dead entry might fire it, and a fork's child would arm it */
     return NULL;
 }
 

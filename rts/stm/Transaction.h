@@ -14,7 +14,7 @@
  *
  * Note [Commit]
  *   step        by           order     meaning
- *   lock        each write   seq_cst   (T1) LOCK of its watchers; taken already: give up
+ *   lock        each write   seq_cst   (T1) LOCK of its watchers; taken for long: give up
  *   compare     each write   -         it was read: still of that version, else give up
  *   odd         each write   release   (T3) V1 of Note [TVar versions]
  *   validate    each read    seq_cst   (T2) not LOCKed, and of the version it was read with
@@ -23,9 +23,9 @@
  *   even        each write   release   (T6) V3
  *   unlock      each write   release   (T7) its watchers are ours
  *   fire        each write   -         oldest first, once nothing is locked any more
- *   Who gives up puts the versions back, then unlocks.  A lock is never waited for while one is
- *   held, so there is no order among them.  Blind writes compare nothing.  A transaction that has
- *   written nothing is over with its last read.
+ *   Who gives up puts the versions back, then unlocks.  While one lock is held another is waited
+ *   for but a bounded moment, so there is no order among them.  Blind writes compare nothing.  A
+ *   transaction that has written nothing is over with its last read.
  *
  *   Why it is serialisable, in real time: the moment of a commit is any one between its last T1 and
  *   its first T2.  All it has read held then: T2 finds it neither changed nor locked.  Of two

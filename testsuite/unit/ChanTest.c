@@ -97,6 +97,41 @@ static void sendReader(Reader *reader, Chan *chan, int64_t deadline_ns)
     greenUntil(reader->thread, ThreadBlockedOnMVar);
 }
 
+/* A reader is freed under while it is about to wait: it has the value, or is told. */
+static void *freeUnderReaders(void *env)
+{
+    uint32_t rounds = greenScale(2000);
+    (void)env;
+    for (uint32_t i = 0; i < rounds; i++) {
+        Chan *chan = chanNew();
+        Reader reader = {.chan = chan, .deadline_ns = INT64_MAX};
+        CHECK_EQ(threadForkOn(&reader.thread, 1, readOnce, &reader), 0);
+        while (threadStatus(reader.thread).state != ThreadBlockedOnMVar)
+            threadSafepoint();
+        CHECK_EQ(chanWrite(chan, chan), 0);
+        chanFree(chan);
+        greenJoin(reader.thread);
+        if (reader.result == 0)
+            CHECK_EQ(reader.value, chan);
+        else
+            CHECK_EQ(reader.result, -EINVAL);
+    }
+    return NULL;
+}
+
+static void *freeUnderReadersHere(void *env)
+{
+    Thread *thread;
+    CHECK_EQ(threadForkOn(&thread, 0, freeUnderReaders, env), 0);
+    greenJoin(thread);
+    return NULL;
+}
+
+TEST(Chan, isFreedWhileSomebodyIsAboutToWait)
+{
+    greenRun(2, freeUnderReadersHere, NULL);
+}
+
 static void *serveInOrder(void *env)
 {
     Reader readers[4], twins;

@@ -95,7 +95,7 @@ static int link(Graph *graph, Job *job)
     return 0;
 }
 
-static int checkRing(Job *job)
+static int putInOrder(Graph *graph, Job *job)
 {
     if (job->visit == VISITED)
         return 0;
@@ -105,17 +105,19 @@ static int checkRing(Job *job)
     }
     job->visit = UNDER_WAY;
     for (int i = 0; i < job->after_count; i++) {
-        if (checkRing(job->after[i]) != 0)
+        if (putInOrder(graph, job->after[i]) != 0)
             return -1;
     }
     job->visit = VISITED;
+    *graph->last = job;
+    graph->last = &job->next;
     return 0;
 }
 
 int graphRead(const char *path, Graph *graph)
 {
     FILE *file = fopen(path, "re");
-    *graph = (Graph){NULL, 0};
+    *graph = (Graph){.last = &graph->first};
     if (file == NULL) {
         perror(path);
         return -1;
@@ -125,7 +127,7 @@ int graphRead(const char *path, Graph *graph)
     for (int i = 0; failed == 0 && i < graph->count; i++)
         failed = link(graph, &graph->jobs[i]);
     for (int i = 0; failed == 0 && i < graph->count; i++)
-        failed = checkRing(&graph->jobs[i]);
+        failed = putInOrder(graph, &graph->jobs[i]);
     if (failed != 0)
         graphFree(graph);
     return failed;
@@ -139,5 +141,5 @@ void graphFree(Graph *graph)
         free(graph->jobs[i].after);
     }
     free(graph->jobs);
-    *graph = (Graph){NULL, 0};
+    *graph = (Graph){.jobs = NULL};
 }

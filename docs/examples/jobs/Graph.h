@@ -12,11 +12,13 @@ struct Job {
     MVar *outcome;    /* of an Outcome, once it is known: read by all that wait */
     Process *process; /* while it runs; under the runner's lock */
     int visit;        /* while the graph is checked */
+    Job *next;        /* in the graph's order */
 };
 
 typedef struct Graph {
     Job *jobs;
     int count;
+    Job *first, **last; /* all of them, each behind those it waits for; where the next one goes */
 } Graph;
 
 /* graphRead -- lines "name: name ... ; command" (all but the name may be left out); those that are

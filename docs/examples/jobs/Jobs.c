@@ -118,16 +118,16 @@ static void *stopOnSignal(void *env)
     return NULL;
 }
 
+/* Where there is no memory for a thread, or later none for its stack, its job is run here: all that
+ * it waits for have ended by then, for the tasks are in the graph's order. */
 static void runAll(Runner *runner, Task *tasks)
 {
     int count = runner->graph.count;
+    for (int i = 0; i < count; i++)
+        threadFork(&tasks[i].thread, runJob, &tasks[i]);
     for (int i = 0; i < count; i++) {
-        if (threadFork(&tasks[i].thread, runJob, &tasks[i]) != 0)
-            runJob(&tasks[i]); /* no memory for a thread: one after the other */
-    }
-    for (int i = 0; i < count; i++) {
-        if (tasks[i].thread != NULL)
-            threadJoin(tasks[i].thread, NULL);
+        if (tasks[i].thread == NULL || threadJoin(tasks[i].thread, NULL) == -ENOMEM)
+            runJob(&tasks[i]);
         threadRelease(tasks[i].thread);
     }
 }
@@ -140,9 +140,8 @@ static bool prepare(Runner *runner, Task *tasks)
     runner->turns = qsemNew(turns);
     runner->lock = mutexNew();
     bool made = tasks != NULL && runner->turns != NULL && runner->lock != NULL;
-    for (int i = 0; made && i < runner->graph.count; i++) {
-        Job *job = &runner->graph.jobs[i];
-        tasks[i] = (Task){.runner = runner, .job = job};
+    for (Job *job = runner->graph.first; made && job != NULL; job = job->next) {
+        *tasks++ = (Task){.runner = runner, .job = job};
         job->outcome = mvarNewEmpty();
         made = job->outcome != NULL;
     }
