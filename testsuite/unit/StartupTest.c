@@ -426,16 +426,22 @@ static void *startAgain(void *env)
     return env;
 }
 
-TEST(Startup, isNotStartedFromInsideWhileItEnds)
+/* A shutdown while fn runs, which counts itself as ended; likewise of a stepped runtime. */
+static void endUnder(ThreadFn *fn, RtsShutdownMode how)
 {
     static const RtsConfig configs[] = {{.capabilities = 2}, {.stepped = true}};
     for (int i = 0; i < 2; i++) {
         ended = 0;
         CHECK_EQ(rtsInit(&configs[i]), 0);
-        CHECK_EQ(threadFork(NULL, startAgain, NULL), 0);
-        CHECK_EQ(rtsShutdown(Cancel, INT64_MAX), 0);
+        CHECK_EQ(threadFork(NULL, fn, NULL), 0);
+        CHECK_EQ(rtsShutdown(how, INT64_MAX), 0);
         CHECK_EQ(ended, 1);
     }
+}
+
+TEST(Startup, isNotStartedFromInsideWhileItEnds)
+{
+    endUnder(startAgain, Cancel);
 }
 
 /* In a foreign call: a plain OS thread, for which a shutdown waits. */
@@ -459,12 +465,5 @@ static void *makeCall(void *env)
 
 TEST(Startup, isNotStartedFromCallsWhileItEnds)
 {
-    static const RtsConfig configs[] = {{.capabilities = 2}, {.stepped = true}};
-    for (int i = 0; i < 2; i++) {
-        ended = 0;
-        CHECK_EQ(rtsInit(&configs[i]), 0);
-        CHECK_EQ(threadFork(NULL, makeCall, NULL), 0);
-        CHECK_EQ(rtsShutdown(Drain, INT64_MAX), 0);
-        CHECK_EQ(ended, 1);
-    }
+    endUnder(makeCall, Drain);
 }
