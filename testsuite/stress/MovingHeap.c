@@ -39,19 +39,18 @@ static Pair pairs[PAIRS_MOST];
 static uint32_t pair_count;
 static uint32_t stopping, silent; /* relaxed: the threads are to end; the collector is */
 static uint64_t answers;          /* relaxed adds */
-static Area areas[CAPABILITIES];
 
 /* ---- objects: an actor knows its last node; a node the one before it, and some bytes --------- */
 
-enum { ACTOR_PAIR, ACTOR_NODE, ACTOR_SERIAL, ACTOR_OWES, ACTOR_VALUES };
+enum { ACTOR_PAIR, ACTOR_NODE, ACTOR_BYTES, ACTOR_SERIAL, ACTOR_OWES, ACTOR_VALUES };
 enum { NODE_BEFORE, NODE_BYTES, NODE_SERIAL, NODE_NUMBER, NODE_CHECK, NODE_VALUES };
 
-static Value *actorOf(const Area *area)
+static Value *actorOf(const Value *root)
 {
-    Object *actor = valueObject(area->root);
-    CHECK_EQ(actor->kind, KindFrame);
-    CHECK_EQ(actor->size, ACTOR_VALUES);
-    return objectValues(actor);
+    Object *actor = (Object *)*root;
+    CHECK_EQ(actor->values, ACTOR_VALUES);
+    CHECK_EQ(actor->bytes, 0);
+    return actor->at;
 }
 
 static Value checkSum(const Value *actor, Value serial, Value number)
@@ -62,9 +61,9 @@ static Value checkSum(const Value *actor, Value serial, Value number)
 
 static void checkBytes(Object *bytes, int64_t serial)
 {
-    CHECK_EQ(bytes->kind, KindBytes);
-    CHECK_EQ(bytes->size, serial % TEXT_MOST);
-    for (uint32_t i = 0; i < bytes->size; i++)
+    CHECK_EQ(bytes->values, 0);
+    CHECK_EQ(bytes->bytes, serial % TEXT_MOST);
+    for (uint32_t i = 0; i < bytes->bytes; i++)
         CHECK_EQ(objectBytes(bytes)[i], (char)(serial + i));
 }
 
@@ -75,13 +74,13 @@ static uint64_t checkNodes(Value *actor)
     uint64_t sum = 0;
     Value *link = &actor[ACTOR_NODE];
     for (int i = 0; i < KEPT && *link != 0; i++, serial--) {
-        Object *node = valueObject(*link);
-        CHECK_EQ(node->kind, KindPair);
-        CHECK_EQ(node->size, NODE_VALUES);
-        Value *values = objectValues(node);
+        Object *node = (Object *)*link;
+        CHECK_EQ(node->values, NODE_VALUES);
+        CHECK_EQ(node->bytes, 0);
+        Value *values = node->at;
         CHECK_EQ(valueNumber(values[NODE_SERIAL]), serial);
         CHECK_EQ(values[NODE_CHECK], checkSum(actor, values[NODE_SERIAL], values[NODE_NUMBER]));
-        checkBytes(valueObject(values[NODE_BYTES]), serial);
+        checkBytes((Object *)values[NODE_BYTES], serial);
         sum += (uint64_t)valueNumber(values[NODE_NUMBER]);
         link = &values[NODE_BEFORE];
     }
@@ -89,20 +88,21 @@ static uint64_t checkNodes(Value *actor)
     return sum;
 }
 
-static void addNode(Area *area, int64_t number)
+/* The bytes first; the actor leads to them while the node is made, and both may move. */
+static void addNode(Value *root, int64_t number)
 {
-    int64_t serial = valueNumber(actorOf(area)[ACTOR_SERIAL]) + 1;
+    int64_t serial = valueNumber(actorOf(root)[ACTOR_SERIAL]) + 1;
     uint32_t size = (uint32_t)(serial % TEXT_MOST);
-    CHECK_EQ(heapReserve(area, objectSpace(KindPair, NODE_VALUES) + objectSpace(KindBytes, size)),
-             0);
-    Value *actor = actorOf(area); /* where it is now */
-    Object *bytes = heapNew(area, KindBytes, size);
+    Object *bytes = heapNew(0, size);
+    CHECK(bytes != NULL);
     for (uint32_t i = 0; i < size; i++)
         objectBytes(bytes)[i] = (char)(serial + i);
-    Object *node = heapNew(area, KindPair, NODE_VALUES);
-    Value *values = objectValues(node);
+    actorOf(root)[ACTOR_BYTES] = (Value)bytes;
+    Object *node = heapNew(NODE_VALUES, 0);
+    CHECK(node != NULL);
+    Value *actor = actorOf(root), *values = node->at; /* where they are now */
     values[NODE_BEFORE] = actor[ACTOR_NODE];
-    values[NODE_BYTES] = (Value)bytes;
+    values[NODE_BYTES] = actor[ACTOR_BYTES];
     values[NODE_SERIAL] = valueOfNumber(serial);
     values[NODE_NUMBER] = valueOfNumber(number);
     values[NODE_CHECK] = checkSum(actor, values[NODE_SERIAL], values[NODE_NUMBER]);
@@ -111,27 +111,27 @@ static void addNode(Area *area, int64_t number)
 }
 
 /* A task begins with the number of its pair. */
-static void makeActor(Area *area)
+static void makeActor(Value *root)
 {
-    CHECK_EQ(heapReserve(area, objectSpace(KindFrame, ACTOR_VALUES)), 0);
-    Object *actor = heapNew(area, KindFrame, ACTOR_VALUES);
-    objectValues(actor)[ACTOR_PAIR] = area->root;
-    objectValues(actor)[ACTOR_SERIAL] = valueOfNumber(0);
-    area->root = (Value)actor;
+    Object *actor = heapNew(ACTOR_VALUES, 0);
+    CHECK(actor != NULL);
+    actor->at[ACTOR_PAIR] = *root;
+    actor->at[ACTOR_SERIAL] = valueOfNumber(0);
+    *root = (Value)actor;
 }
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
-static void answer(Area *area, int fd)
+static void answer(Value *root, int fd)
 {
-    uint64_t sum = checkNodes(actorOf(area));
-    actorOf(area)[ACTOR_OWES] = 0;
+    uint64_t sum = checkNodes(actorOf(root));
+    actorOf(root)[ACTOR_OWES] = 0;
     CHECK_EQ(fdWrite(fd, &sum, sizeof sum), sizeof sum);
     ADD_RELAXED(&answers, 1);
 }
 
 /* Some answers are late, for some others go first. */
-static TaskVerdict serveOnce(TaskContext *context, Area *area, int fd)
+static TaskVerdict serveOnce(TaskContext *context, Value *root, int fd)
 {
     int64_t number;
     ssize_t n = fdRead(fd, &number, sizeof number);
@@ -146,51 +146,44 @@ static TaskVerdict serveOnce(TaskContext *context, Area *area, int fd)
     CHECK_EQ(n, sizeof number);
     if (number % COLLECTS == 0)
         CHECK_EQ(heapCollect(), 0);
-    addNode(area, number);
-    actorOf(area)[ACTOR_OWES] = valueOfNumber(1);
+    addNode(root, number);
+    actorOf(root)[ACTOR_OWES] = valueOfNumber(1);
     if (number % 8 == 0) {
         CHECK_EQ(taskWaitDelay(context, LATER_US), 0);
         return TaskBlocked;
     }
     if (number % 8 != 1)
-        answer(area, fd);
+        answer(root, fd);
     return TaskYield;
 }
 
 static TaskVerdict step(TaskContext *context, void *env)
 {
-    Area *area = capabilityUser((uint32_t)threadCapability());
+    Value *root = capabilityUser((uint32_t)threadCapability());
     TaskVerdict verdict = TaskYield;
     CHECK_EQ(taskStatus(context), 0);
-    area->root = (Value)env;
-    if (valueIsNumber(area->root))
-        makeActor(area);
+    *root = (Value)env;
+    if (valueIsNumber(*root))
+        makeActor(root);
     else
         CHECK_EQ(taskUser(context), env); /* both words were moved */
-    int fd = pairs[valueNumber(actorOf(area)[ACTOR_PAIR])].ends[0];
-    checkNodes(actorOf(area));
+    int fd = pairs[valueNumber(actorOf(root)[ACTOR_PAIR])].ends[0];
+    checkNodes(actorOf(root));
     for (int i = 0; i < MESSAGES && verdict == TaskYield; i++) {
-        if (actorOf(area)[ACTOR_OWES] != 0)
-            answer(area, fd);
-        verdict = serveOnce(context, area, fd);
+        if (actorOf(root)[ACTOR_OWES] != 0)
+            answer(root, fd);
+        verdict = serveOnce(context, root, fd);
     }
-    taskSetStep(context, step, valueObject(area->root));
-    taskSetUser(context, valueObject(area->root));
-    area->root = 0;
+    taskSetStep(context, step, (void *)*root);
+    taskSetUser(context, (void *)*root);
+    *root = 0;
     return verdict;
 }
 
-static void startArea(uint32_t capability, void *env)
+static void startRoot(uint32_t capability, void *env)
 {
     (void)env;
-    heapAttach(&areas[capability]);
-    CHECK_EQ(capabilitySetUser(&areas[capability]), 0);
-}
-
-static void stopArea(uint32_t capability, void *env)
-{
-    (void)env;
-    heapDetach(&areas[capability]);
+    CHECK_EQ(capabilitySetUser(&heap_roots[capability]), 0);
 }
 
 /* ---- green threads --------------------------------------------------------------------------- */
@@ -286,7 +279,7 @@ TEST(MovingHeap, nothingIsCorrupted)
 {
     RtsConfig config = {.capabilities = CAPABILITIES,
                         .backend = testArg("--backend"),
-                        .hooks = {.start = startArea, .stop = stopArea}};
+                        .hooks = {.start = startRoot}};
     uint64_t collections = 0;
     pthread_t collector;
     pair_count = pairsThatFit();
@@ -305,12 +298,10 @@ TEST(MovingHeap, nothingIsCorrupted)
     RELAXED_STORE(&silent, 1);
     pthread_join(collector, NULL);
     crowdStop(&crowd);
-    HeapStats stats = heapStats();
-    CHECK(collections != 0 && stats.collections >= collections && stats.moved != 0);
+    CHECK(collections != 0 && heap_collections >= collections && heap_moved != 0);
     printf("%u tasks and %u threads, %u descriptors; %llu collections (%llu by steps) moved %llu "
            "objects; %llu answers\n",
-           pair_count, pair_count, pair_count * FDS_OF_A_PAIR,
-           (unsigned long long)stats.collections,
-           (unsigned long long)(stats.collections - collections), (unsigned long long)stats.moved,
+           pair_count, pair_count, pair_count * FDS_OF_A_PAIR, (unsigned long long)heap_collections,
+           (unsigned long long)(heap_collections - collections), (unsigned long long)heap_moved,
            (unsigned long long)answers);
 }

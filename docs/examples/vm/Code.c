@@ -1,38 +1,25 @@
-/* Code.c -- the assembler: from text to bytecode, a line at a time. */
+/* Code.c -- the compiler: from text to bytecode, a word at a time. */
 #include "Code.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_MOST = OPERANDS_MOST + 4, VARIABLES_MOST = 32, BLOCKS_MOST = 16 };
+enum { TEXT_MOST = 64 * 1024, VARIABLES_MOST = 32, DEEPEST = 32 };
 
-#define VERB_FORM(noun, name, operands) {name, operands},
+#define VERB_FORM(Noun, name, operands) {name, operands},
 const VerbForm verb_forms[VERB_COUNT] = {VERBS(VERB_FORM)};
 
-/* What `end` will end. */
-typedef struct Block {
-    const char *word; /* fn, if, while */
-    int start;        /* of a loop: its condition */
-    int hole;         /* the jump that is still to be told where to */
-} Block;
-
-static struct {
-    const char *file;
-    char *text; /* all of it: names point into it */
-    int line;
-    char *words[WORDS_MOST];
-    int count;
-    Function *functions, *function; /* all; the one at hand */
-    const char *variables[VARIABLES_MOST];
-    Block blocks[BLOCKS_MOST];
-    int depth;
-} as;
+static const char *file;
+static char text[TEXT_MOST + 1], *rest = text; /* names point into it */
+static char *word;                             /* the next one; NULL: there is none */
+static int line = 1, word_line, taken_line;    /* of rest, of word, of the word before it */
+static Function *functions, *function;         /* all; the one at hand */
+static const char *variables[VARIABLES_MOST];
 
 _Noreturn static void complain(const char *what, const char *which)
 {
-    fprintf(stderr, "%s:%d: %s%s\n", as.file, as.line, what, which);
+    fprintf(stderr, "%s:%d: %s%s\n", file, taken_line, what, which);
     exit(2);
 }
 
@@ -47,45 +34,84 @@ static void *grow(void *memory, size_t count, size_t size)
 /* ---- words ----------------------------------------------------------------------------------- */
 
 /* A text in quotes is one word, and keeps the first of them. */
-static void splitLine(char *line)
+static void look(void)
 {
-    static const char blanks[] = " \t\r";
-    as.count = 0;
-    for (line += strspn(line, blanks); *line != '\0' && *line != '#';
-         line += strspn(line, blanks)) {
-        if (as.count == WORDS_MOST)
-            complain("too many words", "");
-        as.words[as.count++] = line;
-        line = *line == '"' ? strchr(line + 1, '"') : line + strcspn(line, blanks);
-        if (line == NULL)
-            complain("a quote is missing", "");
-        if (*line != '\0')
-            *line++ = '\0';
+    static const char blanks[] = " \t\r\n";
+    for (; *rest == '#' || (*rest != '\0' && strchr(blanks, *rest) != NULL); rest++) {
+        if (*rest == '#')
+            rest += strcspn(rest, "\n");
+        line += *rest == '\n';
     }
+    word_line = line;
+    word = *rest == '\0' ? NULL : rest;
+    if (word == NULL)
+        return;
+    rest = *word == '"' ? strchr(word + 1, '"') : word + strcspn(word, blanks);
+    if (rest == NULL)
+        complain("a quote is missing after ", word);
+    line += *rest == '\n';
+    if (*rest != '\0')
+        *rest++ = '\0';
+}
+
+static char *take(void)
+{
+    char *taken = word;
+    taken_line = word_line;
+    if (taken == NULL)
+        complain("this is not the end of ", function->name);
+    look();
+    return taken;
+}
+
+static bool is(const char *what)
+{
+    return word != NULL && strcmp(word, what) == 0;
+}
+
+static bool takeIf(const char *what)
+{
+    return is(what) && take() != NULL;
 }
 
 /* A literal is outside of the heap, and does not move. */
-static Value makeBytes(const char *text)
+static Value makeBytes(const char *from)
 {
-    Object *object = grow(NULL, 1, objectSpace(KindBytes, (uint32_t)strlen(text)));
-    char *to = objectBytes(object);
-    for (; *text != '\0'; text++) {
-        bool is_end = text[0] == '\\' && text[1] == 'n';
-        *to++ = is_end ? '\n' : *text;
-        text += is_end;
+    Object *object = grow(NULL, 1, sizeof(Object) + strlen(from));
+    char *to = (char *)object->at;
+    for (; *from != '\0'; from++) {
+        bool is_end = from[0] == '\\' && from[1] == 'n';
+        *to++ = is_end ? '\n' : *from;
+        from += is_end;
     }
-    *object = (Object){KindBytes, (uint32_t)(to - objectBytes(object))};
+    *object = (Object){0, (uint32_t)(to - (char *)object->at)};
     return (Value)object;
 }
 
-/* -1: there is no such variable. */
+/* VERB_COUNT: it is none. */
+static Verb findVerb(const char *name)
+{
+    Verb verb = VerbAdd;
+    while (verb < VERB_COUNT && strcmp(verb_forms[verb].name, name) != 0)
+        verb++;
+    return verb;
+}
+
+/* A name of the program's. */
+static const char *takeName(void)
+{
+    const char *name = take();
+    if (findVerb(name) != VERB_COUNT)
+        complain("a verb is not a name: ", name);
+    return name;
+}
+
 static int findVariable(const char *name)
 {
-    for (int i = 0; i < as.function->variables; i++) {
-        if (strcmp(as.variables[i], name) == 0)
-            return i;
-    }
-    return -1;
+    int i = function->variables - 1;
+    while (i >= 0 && strcmp(variables[i], name) != 0)
+        i--;
+    return i;
 }
 
 static int makeVariable(const char *name)
@@ -93,225 +119,183 @@ static int makeVariable(const char *name)
     int found = findVariable(name);
     if (found >= 0)
         return found;
-    if (as.function->variables == VARIABLES_MOST)
+    if (function->variables == VARIABLES_MOST)
         complain("too many variables: ", name);
-    as.variables[as.function->variables] = name;
-    return as.function->variables++;
+    variables[function->variables] = name;
+    return function->variables++;
 }
 
-/* Is the word an operand, and which? */
-static bool isOperand(const char *word, Operand *operand)
+static const Function *findFunction(const char *name)
 {
-    char *end;
-    long long number = strtoll(word, &end, 10);
-    *operand = (Operand){-1, valueOfNumber(number)};
-    if (*end == '\0')
-        return true;
-    if (*word == '"')
-        operand->literal = makeBytes(word + 1);
-    else
-        operand->variable = findVariable(word);
-    return *word == '"' || operand->variable >= 0;
+    const Function *it = functions;
+    while (it != NULL && strcmp(it->name, name) != 0)
+        it = it->next;
+    if (it == NULL)
+        complain("there is no ", name);
+    return it;
 }
 
-/* ---- instructions ---------------------------------------------------------------------------- */
+/* ---- expressions ----------------------------------------------------------------------------- */
 
 /* Valid until the next one. */
-static Instruction *emit(Verb verb, char *const *words, int count)
+static Instruction *emit(Verb verb, int depth)
 {
-    Function *function = as.function;
-    if (count > OPERANDS_MOST)
-        complain("too many operands", "");
-    function->code = grow(function->code, (size_t)function->length + 1, sizeof *function->code);
+    if (depth == DEEPEST)
+        complain("too deep", "");
+    if (function->stack <= depth)
+        function->stack = depth + 1;
+    function->code = grow(function->code, (size_t)function->length + 1, sizeof(Instruction));
     Instruction *now = &function->code[function->length++];
-    *now = (Instruction){.verb = verb, .to = -1, .count = count, .line = as.line};
-    for (int i = 0; i < count; i++) {
-        if (!isOperand(words[i], &now->operands[i]))
-            complain("no such variable: ", words[i]);
-    }
+    *now = (Instruction){.verb = verb, .line = taken_line, .depth = depth};
     return now;
 }
 
-static Instruction *emitCall(Verb verb, char *const *words, int count)
+static void compileExpression(int depth);
+
+static void compileCall(Verb verb, const char *name, int depth)
 {
-    if (count < 1)
-        complain("which function?", "");
-    Instruction *call = emit(verb, words + 1, count - 1);
-    call->name = words[0];
-    return call;
+    const Function *callee = findFunction(name);
+    for (int i = 0; i < callee->parameters; i++)
+        compileExpression(depth + i);
+    emit(verb, depth)->callee = callee;
 }
 
-static Instruction *emitExpression(char *const *words, int count)
+static void compileVerb(const char *name, int depth)
 {
-    bool is_literal = strchr("\"-0123456789", words[0][0]) != NULL;
-    if (count == 1 && (is_literal || findVariable(words[0]) >= 0))
-        return emit(VerbCopy, words, 1);
-    for (Verb verb = VerbSpawn; verb < VERB_COUNT; verb++) {
-        const VerbForm *form = &verb_forms[verb];
-        if (strcmp(form->name, words[0]) != 0)
-            continue;
-        if (form->operands == NULL)
-            return emitCall(verb, words + 1, count - 1);
-        if (strlen(form->operands) != (size_t)count - 1)
-            complain("wrong number of operands: ", words[0]);
-        return emit(verb, words + 1, count - 1);
-    }
-    return emitCall(VerbCall, words, count);
-}
-
-static void assign(const char *name, Instruction *now)
-{
-    now->to = makeVariable(name);
-}
-
-/* ---- blocks ---------------------------------------------------------------------------------- */
-
-static Block *openBlock(const char *word)
-{
-    if (as.depth == BLOCKS_MOST)
-        complain("too deep: ", word);
-    Block *block = &as.blocks[as.depth++];
-    *block = (Block){.word = word, .start = as.function->length};
-    return block;
-}
-
-static void fillHole(const Block *block)
-{
-    as.function->code[block->hole].target = as.function->length;
-}
-
-static void beginFunction(void)
-{
-    if (as.depth != 0 || as.count < 2)
-        complain("a function without a name, or within another one", "");
-    as.function = grow(NULL, 1, sizeof(Function));
-    *as.function = (Function){.name = as.words[1], .next = as.functions};
-    as.functions = as.function;
-    for (int i = 2; i < as.count; i++)
-        makeVariable(as.words[i]);
-    as.function->parameters = as.function->variables;
-    openBlock("fn");
-}
-
-/* What follows the line's first word, in a variable whose name cannot be written. */
-static void emitAbout(Verb verb)
-{
-    static char *const unnamed[] = {" "};
-    if (as.count < 2)
-        complain("an expression is missing: ", as.words[0]);
-    assign(unnamed[0], emitExpression(as.words + 1, as.count - 1));
-    emit(verb, unnamed, 1);
-}
-
-/* if, while: leave it unless the expression holds. */
-static void beginCondition(void)
-{
-    Block *block = openBlock(as.words[0]);
-    emitAbout(VerbUnless);
-    block->hole = as.function->length - 1;
-}
-
-static void beginElse(void)
-{
-    Block *block = &as.blocks[as.depth - 1];
-    if (strcmp(block->word, "if") != 0)
-        complain("else without if", "");
-    int jump = as.function->length;
-    emit(VerbJump, NULL, 0);
-    fillHole(block);
-    *block = (Block){.word = "else", .hole = jump};
-}
-
-static void endBlock(void)
-{
-    static char *const zero[] = {"0"};
-    Block *block = &as.blocks[--as.depth];
-    if (strcmp(block->word, "fn") == 0) {
-        emit(VerbReturn, zero, 1);
+    Verb verb = findVerb(name);
+    if (verb == VERB_COUNT) {
+        compileCall(VerbCall, name, depth);
         return;
     }
-    if (strcmp(block->word, "while") == 0)
-        emit(VerbJump, NULL, 0)->target = block->start;
-    fillHole(block);
+    for (const char *operand = verb_forms[verb].operands; *operand != '\0'; operand++) {
+        int at = depth + (int)(operand - verb_forms[verb].operands);
+        if (*operand == '0')
+            emit(VerbLiteral, at)->value = valueOfNumber(0);
+        else
+            compileExpression(at);
+    }
+    emit(verb, depth);
 }
 
-static void assembleLine(void)
+static void compileExpression(int depth)
 {
-    char **words = as.words;
-    if (strcmp(words[0], "fn") == 0)
-        beginFunction();
-    else if (as.depth == 0)
-        complain("outside of all functions: ", words[0]);
-    else if (strcmp(words[0], "if") == 0 || strcmp(words[0], "while") == 0)
-        beginCondition();
-    else if (strcmp(words[0], "else") == 0)
-        beginElse();
-    else if (strcmp(words[0], "end") == 0)
-        endBlock();
-    else if (strcmp(words[0], "return") == 0)
-        emitAbout(VerbReturn);
-    else if (as.count > 2 && strcmp(words[1], "=") == 0)
-        assign(words[0], emitExpression(words + 2, as.count - 2));
-    else
-        emitExpression(words, as.count);
+    char *end;
+    const char *first = take();
+    int at_line = taken_line, variable = findVariable(first);
+    long long number = strtoll(first, &end, 10);
+    if (*end == '\0') {
+        emit(VerbLiteral, depth)->value = valueOfNumber(number);
+    } else if (*first == '"') {
+        emit(VerbLiteral, depth)->value = makeBytes(first + 1);
+    } else if (variable >= 0) {
+        emit(VerbLoad, depth)->which = variable;
+    } else if (strcmp(first, "set") == 0) {
+        const char *name = takeName();
+        compileExpression(depth);
+        emit(VerbStore, depth)->which = makeVariable(name);
+    } else if (strcmp(first, "spawn") == 0) {
+        compileCall(VerbSpawn, take(), depth);
+    } else {
+        compileVerb(first, depth);
+    }
+    function->code[function->length - 1].line = at_line;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
-static char *readAll(const char *file)
+/* if, while: leave it unless the expression holds.  The jump is still to be told where to. */
+static int compileCondition(void)
 {
-    FILE *stream = fopen(file, "r");
-    size_t room = 64 * 1024;
-    char *text = grow(NULL, 1, room);
-    if (stream == NULL)
-        complain(strerror(errno), "");
-    size_t size = fread(text, 1, room, stream);
+    compileExpression(0);
+    emit(VerbUnless, 0);
+    return function->length - 1;
+}
+
+static void jumpHere(int jump)
+{
+    function->code[jump].which = function->length;
+}
+
+static void compileStatement(void);
+
+static void compileBlock(void)
+{
+    while (!is("end") && !is("else"))
+        compileStatement();
+}
+
+static void compileIf(void)
+{
+    int jump = compileCondition();
+    compileBlock();
+    if (takeIf("else")) {
+        int over = function->length;
+        emit(VerbJump, 0);
+        jumpHere(jump);
+        compileBlock();
+        jump = over;
+    }
+    jumpHere(jump);
+}
+
+static void compileWhile(void)
+{
+    int start = function->length, jump = compileCondition();
+    compileBlock();
+    emit(VerbJump, 0)->which = start;
+    jumpHere(jump);
+}
+
+static void expectEnd(void)
+{
+    if (strcmp(take(), "end") != 0)
+        complain("an end is missing", "");
+}
+
+static void compileStatement(void)
+{
+    if (takeIf("if")) {
+        compileIf();
+        expectEnd();
+    } else if (takeIf("while")) {
+        compileWhile();
+        expectEnd();
+    } else if (takeIf("return")) {
+        compileExpression(0);
+        emit(VerbReturn, 0);
+    } else {
+        compileExpression(0);
+    }
+}
+
+static void compileFunction(void)
+{
+    if (!takeIf("fn") || word == NULL)
+        complain("outside of all functions: ", word == NULL ? "" : word);
+    function = grow(NULL, 1, sizeof(Function));
+    *function = (Function){.name = takeName(), .next = functions};
+    for (int head = taken_line; word != NULL && word_line == head;)
+        makeVariable(takeName());
+    function->parameters = function->variables;
+    functions = function;
+    compileBlock();
+    expectEnd();
+    emit(VerbLiteral, 0)->value = valueOfNumber(0);
+    emit(VerbReturn, 0);
+}
+
+const Function *codeCompile(const char *path)
+{
+    FILE *stream = fopen(path, "r");
+    file = path;
+    if (stream == NULL || fread(text, 1, sizeof text, stream) == sizeof text)
+        complain("cannot be read, or is too long", "");
     fclose(stream);
-    if (size == room)
-        complain("too long", "");
-    text[size] = '\0';
-    return text;
-}
-
-static const Function *findFunction(const char *name, int operands)
-{
-    for (const Function *function = as.functions; function != NULL; function = function->next) {
-        if (strcmp(function->name, name) != 0)
-            continue;
-        if (operands > function->parameters)
-            complain("too many operands: ", name);
-        return function;
-    }
-    complain("no such function: ", name);
-}
-
-static void linkCalls(const Function *function)
-{
-    for (Instruction *now = function->code; now < function->code + function->length; now++) {
-        as.line = now->line;
-        if (now->name != NULL)
-            now->callee = findFunction(now->name, now->count);
-    }
-}
-
-const Function *codeAssemble(const char *file)
-{
-    as.file = file;
-    as.text = readAll(file);
-    char *line = as.text;
-    while (line != NULL) {
-        char *end = strchr(line, '\n');
-        if (end != NULL)
-            *end++ = '\0';
-        as.line++;
-        splitLine(line);
-        if (as.count != 0)
-            assembleLine();
-        line = end;
-    }
-    if (as.depth != 0)
-        complain("an end is missing: ", as.function->name);
-    for (const Function *function = as.functions; function != NULL; function = function->next)
-        linkCalls(function);
-    return findFunction("main", 0);
+    look();
+    while (word != NULL)
+        compileFunction();
+    const Function *program = findFunction("main");
+    if (program->parameters != 0)
+        complain("main has parameters", "");
+    return program;
 }

@@ -1,57 +1,51 @@
-/* Code.h -- bytecode, and the assembler that makes it of text.
+/* Code.h -- bytecode, and the compiler that makes it of text.
  *
- * A line is an instruction:
+ *     fn NAME PARAMETER...        on one line; then statements, then end; main is the program
+ *     if EXPRESSION ... else ... end, while EXPRESSION ... end       nothing and 0 are false
+ *     return EXPRESSION, EXPRESSION                                  statements
+ *     12, "text\n", VARIABLE, set VARIABLE EXPRESSION                expressions
+ *     VERB EXPRESSION..., FUNCTION EXPRESSION..., spawn FUNCTION EXPRESSION...
  *
- *     fn NAME PARAMETER... ... end       a function; the program begins with main
- *     VARIABLE = EXPRESSION              a variable belongs to its function
- *     if EXPRESSION ... else ... end     nothing and 0 are false
- *     while EXPRESSION ... end
- *     return EXPRESSION
- *     EXPRESSION                         a variable, 12, "text\n"; VERB OPERAND...;
- *                                        FUNCTION OPERAND...; spawn FUNCTION OPERAND...
- *
- * Operands are variables and literals.  From # on it is a comment.
+ * Each verb and each function takes as many expressions as it has operands or parameters, so there
+ * are no brackets.  A function stands before those that call it.  From # on it is a comment.
  */
 #ifndef CAPRI_VM_CODE_H
 #define CAPRI_VM_CODE_H
 
-#include "Value.h"
+#include "Heap.h"
 
-/* X(Enumerator, name, operands): n a number, b bytes, p a pair, c a channel, v anything; NULL: as
- * many as there are.  Those in brackets are what if, while, return and calls become. */
+/* X(Noun, name, operands): n a number, b bytes, p a pair, v anything; 0 is none of the program's:
+ * it begins as 0 and holds how far the verb has come.  Those in brackets are what the rest of the
+ * language becomes. */
 #define VERBS(X)                                                                                   \
-    X(Copy, "(copy)", "v")                                                                         \
+    X(Literal, "(literal)", "")                                                                    \
+    X(Load, "(load)", "")                                                                          \
+    X(Store, "(store)", "v")                                                                       \
     X(Jump, "(jump)", "")                                                                          \
     X(Unless, "(unless)", "v")                                                                     \
-    X(Call, "(call)", NULL)                                                                        \
+    X(Call, "(call)", "")                                                                          \
+    X(Spawn, "(spawn)", "")                                                                        \
     X(Return, "(return)", "v")                                                                     \
-    X(Spawn, "spawn", NULL)                                                                        \
-    X(Fail, "fail", "b")                                                                           \
     X(Add, "add", "nn")                                                                            \
     X(Subtract, "subtract", "nn")                                                                  \
     X(Less, "less", "nn")                                                                          \
     X(Equal, "equal", "vv")                                                                        \
-    X(Text, "text", "n")                                                                           \
     X(Number, "number", "v")                                                                       \
-    X(Size, "size", "b")                                                                           \
+    X(Text, "text", "n")                                                                           \
     X(Join, "join", "bb")                                                                          \
     X(Pair, "pair", "vv")                                                                          \
     X(First, "first", "p")                                                                         \
     X(Second, "second", "p")                                                                       \
-    X(Channel, "channel", "")                                                                      \
-    X(Send, "send", "cv")                                                                          \
-    X(Receive, "receive", "c")                                                                     \
-    X(Sleep, "sleep", "n")                                                                         \
     X(Argument, "argument", "n")                                                                   \
+    X(Sleep, "sleep", "n0")                                                                        \
     X(Listen, "listen", "n")                                                                       \
     X(Port, "port", "n")                                                                           \
     X(Accept, "accept", "n")                                                                       \
-    X(Connect, "connect", "n")                                                                     \
     X(Read, "read", "n")                                                                           \
-    X(Write, "write", "nb")                                                                        \
+    X(Write, "write", "nb0")                                                                       \
     X(Close, "close", "n")
 
-#define VERB_ENUMERATOR(noun, name, operands) Verb##noun,
+#define VERB_ENUMERATOR(Noun, name, operands) Verb##Noun,
 typedef enum Verb { VERBS(VERB_ENUMERATOR) VERB_COUNT } Verb;
 
 typedef struct VerbForm {
@@ -60,33 +54,24 @@ typedef struct VerbForm {
 
 extern const VerbForm verb_forms[VERB_COUNT];
 
-enum { OPERANDS_MOST = 4 };
-
-typedef struct Operand {
-    int variable; /* -1: it is the literal */
-    Value literal;
-} Operand;
-
 typedef struct Instruction {
     Verb verb;
-    int to;     /* the variable that gets the result; -1: none */
-    int target; /* of a jump */
-    int count;
-    Operand operands[OPERANDS_MOST];
-    const char *name; /* of a call: whom */
-    const struct Function *callee;
     int line;
+    int depth;   /* its first operand is so deep on the frame's stack; its result gets there */
+    int which;   /* variable; or the instruction to jump to */
+    Value value; /* of a literal */
+    const struct Function *callee;
 } Instruction;
 
 typedef struct Function {
     const char *name;
     Instruction *code;
-    int length, parameters, variables;
+    int length, parameters, variables, stack; /* `stack`: how deep it gets */
     struct Function *next;
 } Function;
 
-/* codeAssemble -- the function main of that file.  Faults are told, with their line, and end the
+/* codeCompile -- the function main of that file.  Faults are told, with their line, and end the
  * program. */
-const Function *codeAssemble(const char *file);
+const Function *codeCompile(const char *file);
 
 #endif

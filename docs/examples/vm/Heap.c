@@ -1,9 +1,4 @@
-/* Heap.c -- objects, and the collector that moves them.
- *
- * Two spaces, one of which holds all objects.  Each capability makes objects in an area of its own,
- * a piece of that space; when there are no more pieces, whoever wants one pauses the runtime and
- * copies what lives.  See Note [Addresses].
- */
+/* Heap.c -- objects, and the collector that moves them. */
 #include "Heap.h"
 
 #include <capri/capri.h>
@@ -15,100 +10,76 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { AREA_BYTES = 16 * 1024, LEAST_BYTES = 1024 * 1024, OLD_BYTE = 0xdb };
+enum { OLD_BYTE = 0xdb, LEAST_BYTES = 1024 * 1024 };
+#define MOVED UINT32_MAX /* for Object.values: it is elsewhere, the word that follows says where */
+#define OLD 0xdbdbdbdb
 
-static struct {
-    pthread_mutex_t lock; /* for next and areas; with it nobody waits and nobody pauses */
-    char *space, *spare;  /* all objects are in the first */
-    char *next, *limit;   /* given out up to next; at limit a collection is due */
-    char *copied;         /* in spare, while that is under way: copies end there */
-    size_t bytes;
-    Area *areas;
-    HeapStats stats;
-    bool shaken;
-} heap = {.lock = PTHREAD_MUTEX_INITIALIZER};
+Value heap_roots[HEAP_ROOTS];
+uint64_t heap_collections, heap_moved;
 
-static char *mapSpace(size_t bytes)
-{
-    void *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return space == MAP_FAILED ? NULL : space;
-}
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for next; with it nobody pauses */
+static char *space, *spare;                              /* all objects are in the first */
+static char *next, *limit; /* given out up to next; at limit a collection is due */
+static char *copied;       /* while one is under way: copies in spare end there */
+static size_t size;        /* of each */
+static bool shaken;
 
 /* As much again as lives, then the next collection is due. */
 static void setLimit(size_t wanted)
 {
-    size_t live = (size_t)(heap.next - heap.space), left = heap.bytes - live;
-    size_t more = (live < LEAST_BYTES ? LEAST_BYTES : live) + wanted;
-    heap.stats.live = live;
-    heap.limit = heap.next + (more < left ? more : left);
+    size_t live = (size_t)(next - space);
+    size_t most = (live < LEAST_BYTES ? LEAST_BYTES : live) * 2 + wanted;
+    limit = space + (most < size ? most : size);
 }
 
-int heapOpen(size_t bytes, bool shaken)
+int heapOpen(size_t wanted, bool shake)
 {
-    heap.space = heap.next = mapSpace(bytes);
-    heap.spare = mapSpace(bytes);
-    if (heap.space == NULL || heap.spare == NULL)
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    space = mmap(NULL, wanted, PROT_READ | PROT_WRITE, flags, -1, 0);
+    spare = mmap(NULL, wanted, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (space == MAP_FAILED || spare == MAP_FAILED)
         return -ENOMEM;
-    heap.bytes = bytes;
-    heap.shaken = shaken;
+    next = space;
+    size = wanted;
+    shaken = shake;
     setLimit(0);
     return 0;
 }
 
-void heapAttach(Area *area)
-{
-    pthread_mutex_lock(&heap.lock);
-    *area = (Area){.after = heap.areas};
-    heap.areas = area;
-    pthread_mutex_unlock(&heap.lock);
-}
-
-void heapDetach(Area *area)
-{
-    pthread_mutex_lock(&heap.lock);
-    Area **link = &heap.areas;
-    while (*link != area)
-        link = &(*link)->after;
-    *link = area->after;
-    pthread_mutex_unlock(&heap.lock);
-}
-
 /* ---- a collection: nobody else runs ---------------------------------------------------------- */
 
-/* Somebody has kept it over a collection, or has written where an object is. */
-_Noreturn static void outOfDate(Value value)
+/* What an object takes: room for an address at least. */
+static size_t spaceOf(uint32_t values, size_t bytes)
 {
-    fprintf(stderr, "vm: the address %p is not of an object: it is out of date\n", (void *)value);
-    abort();
+    size_t words = values + (bytes + sizeof(Value) - 1) / sizeof(Value);
+    return sizeof(Object) + (words == 0 ? 1 : words) * sizeof(Value);
 }
 
-static bool isObject(const Object *object)
+static bool isIn(const char *low, size_t length, Value value)
 {
-    uint32_t kind = object->kind;
-    return kind == KindBytes || kind == KindPair || kind == KindChannel || kind == KindFrame;
+    return (value & 1) == 0 && value - (Value)low < length;
 }
 
-/* Where the value is after the collection.  What is no address in the old space stays what it is:
- * numbers, literals of the program, words of threads that are none of ours. */
+/* Where the value is from now on.  What is no address in the old space stays what it is: numbers,
+ * literals of the program, words of threads that are none of ours. */
 static Value move(Value value)
 {
-    Object *object = valueObject(value);
-    if ((value & 7) == 0 && value - (Value)heap.spare < heap.bytes)
-        outOfDate(value);
-    if ((value & 7) != 0 || value - (Value)heap.space >= (Value)(heap.next - heap.space))
+    Object *object = (Object *)value;
+    if (!isIn(space, (size_t)(next - space), value) && !isIn(spare, size, value))
         return value;
-    if (object->kind == KindMoved)
-        return *objectValues(object);
-    if (!isObject(object))
-        outOfDate(value);
-    size_t space = objectSpace((Kind)object->kind, object->size);
-    value = (Value)memcpy(heap.copied, object, space);
-    heap.copied += space;
-    heap.stats.moved++;
-    object->kind = KindMoved;
-    *objectValues(object) = value;
-    return value;
+    if (isIn(spare, size, value) || object->values == OLD) {
+        fprintf(stderr, "vm: the address %p has been kept for too long\n", (void *)object);
+        abort();
+    }
+    if (object->values != MOVED) {
+        size_t length = spaceOf(object->values, object->bytes);
+        Value copy = (Value)memcpy(copied, object, length);
+        copied += length;
+        heap_moved++;
+        object->values = MOVED;
+        object->at[0] = copy;
+    }
+    return object->at[0];
 }
 
 static void moveWords(const PausedThread *paused, void *env)
@@ -117,41 +88,34 @@ static void moveWords(const PausedThread *paused, void *env)
     if (paused->is_stack) /* of a green thread: they have none of our addresses */
         return;
     for (Value *word = paused->low; word < (Value *)paused->high; word++)
-        *word = move(*word);
+        if (move(*word) != *word) /* an OS thread may be reading a result that stays what it is */
+            *word = move(*word);
 }
 
-static void moveRoots(void)
+/* What the roots lead to is copied, then what that leads to, until there is nothing more. */
+static void moveAll(void)
 {
-    for (Area *area = heap.areas; area != NULL; area = area->after) {
-        area->root = move(area->root);
-        area->next = area->limit = NULL;
-    }
+    copied = spare;
+    for (int i = 0; i < HEAP_ROOTS; i++)
+        heap_roots[i] = move(heap_roots[i]);
     rtsPausedThreads(moveWords, NULL);
-}
-
-/* What the copies lead to is copied behind them, until there is nothing more. */
-static void moveTheRest(void)
-{
-    for (char *at = heap.spare; at < heap.copied;) {
+    for (char *at = spare; at < copied;) {
         Object *object = (Object *)(void *)at;
-        uint32_t count = object->kind == KindBytes ? 0 : object->size;
-        for (Value *value = objectValues(object); count != 0; count--, value++)
-            *value = move(*value);
-        at += objectSpace((Kind)object->kind, object->size);
+        for (uint32_t i = 0; i < object->values; i++)
+            object->at[i] = move(object->at[i]);
+        at += spaceOf(object->values, object->bytes);
     }
 }
 
 static void collect(size_t wanted)
 {
-    char *old = heap.space;
-    heap.copied = heap.spare;
-    moveRoots();
-    moveTheRest();
-    memset(old, OLD_BYTE, (size_t)(heap.next - old));
-    heap.space = heap.spare;
-    heap.spare = old;
-    heap.next = heap.copied;
-    heap.stats.collections++;
+    char *old = space;
+    moveAll();
+    memset(old, OLD_BYTE, (size_t)(next - old));
+    space = spare;
+    spare = old;
+    next = copied;
+    heap_collections++;
     setLimit(wanted);
 }
 
@@ -164,53 +128,44 @@ int heapCollect(void)
     return rtsResume();
 }
 
-HeapStats heapStats(void)
-{
-    return heap.stats;
-}
+/* ---- new objects ----------------------------------------------------------------------------- */
 
-/* ---- room for new objects -------------------------------------------------------------------- */
-
-static bool hasRoom(const Area *area, size_t bytes)
+static char *take(size_t length)
 {
-    return (size_t)(area->limit - area->next) >= bytes;
-}
-
-/* A new piece for the area; what is left of the old one is lost. */
-static bool refill(Area *area, size_t bytes)
-{
-    size_t wanted = bytes < AREA_BYTES ? AREA_BYTES : bytes;
-    pthread_mutex_lock(&heap.lock);
-    bool fits = (size_t)(heap.limit - heap.next) >= wanted;
-    if (fits) {
-        area->next = heap.next;
-        area->limit = heap.next += wanted;
+    char *at = NULL;
+    pthread_mutex_lock(&lock);
+    if ((size_t)(limit - next) >= length) {
+        at = next;
+        next += length;
     }
-    pthread_mutex_unlock(&heap.lock);
-    return fits;
+    pthread_mutex_unlock(&lock);
+    return at;
 }
 
-int heapReserve(Area *area, size_t bytes)
+static char *takeAnyway(size_t length)
 {
-    if (!heap.shaken && (hasRoom(area, bytes) || refill(area, bytes)))
-        return 0;
-    int result = rtsPause(INT64_MAX);
-    if (result != 0)
-        return result;
-    if (heap.shaken || !refill(area, bytes)) { /* nobody else has collected meanwhile */
-        collect(AREA_BYTES + bytes);
-        result = refill(area, bytes) ? 0 : -ENOMEM;
+    if (rtsPause(INT64_MAX) != 0)
+        return NULL;
+    char *at = shaken ? NULL : take(length); /* has somebody collected meanwhile? */
+    if (at == NULL) {
+        collect(length);
+        at = take(length);
     }
     rtsResume();
-    return result;
+    return at;
 }
 
-Object *heapNew(Area *area, Kind kind, uint32_t size)
+Object *heapNew(uint32_t values, size_t bytes)
 {
-    size_t space = objectSpace(kind, size);
-    Object *object = memset(area->next, 0, space);
-    object->kind = kind;
-    object->size = size;
-    area->next += space;
+    size_t length = spaceOf(values, bytes);
+    if (bytes > UINT32_MAX)
+        return NULL;
+    char *at = shaken ? NULL : take(length);
+    if (at == NULL)
+        at = takeAnyway(length);
+    if (at == NULL)
+        return NULL;
+    Object *object = memset(at, 0, length);
+    *object = (Object){values, (uint32_t)bytes};
     return object;
 }

@@ -1,52 +1,65 @@
-/* Heap.h -- objects, and the collector that moves them.
+/* Heap.h -- values, objects, and the collector that moves them.
  *
- * Note [Addresses]
- *   What can be reached is copied into another space, one object after the other, and every word
- *   that leads to it is changed; then the old space is overwritten.  So an address is good until
- *   the next collection, but where the collector changes it:
- *     in a task that does not run   its env: rtsPausedThreads shows it
- *     in a step that runs           Area.root of its capability
- *     in an object                  the Values of all that is reached
- *   A collection happens in heapReserve, of whoever is the first to find no room.  By then every
- *   other step is over, or in heapReserve as well, where it waits for its turn.  So C code may keep
- *   addresses in its variables from one heapReserve to the next, and give them to system calls.
+ *     0        nothing
+ *     ......1  a number of 63 bits
+ *     ......0  the address of an Object
+ *
+ * What can be reached is copied into another space, every word that leads to it is changed, and the
+ * old space is overwritten: an address is good until the next heapNew, but where the collector
+ * finds it: in objects, in a task's env while it does not run, in heap_roots while it does.
  */
 #ifndef CAPRI_VM_HEAP_H
 #define CAPRI_VM_HEAP_H
 
-#include "Value.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-/* Where the steps of one capability make objects, without a lock. */
-typedef struct Area {
-    char *next, *limit; /* free */
-    Value root;         /* what its step works on */
-    struct Area *after; /* the heap's list */
-} Area;
+typedef uintptr_t Value;
 
-typedef struct HeapStats {
-    uint64_t collections, moved; /* objects, in all */
-    size_t live;                 /* bytes, after the last one */
-} HeapStats;
+typedef struct Object {
+    uint32_t values, bytes; /* how many there are */
+    Value at[];             /* the bytes follow */
+} Object;
 
-/* heapOpen -- two spaces of `bytes` each, of which only what is used costs memory.
- * shaken   collect at every heapReserve: who keeps an address for too long is found out
+enum { HEAP_ROOTS = 64 };
+
+/* Of each capability: what its step works on. */
+extern Value heap_roots[HEAP_ROOTS];
+
+/* Since heapOpen: how many there were, and how many objects they have moved. */
+extern uint64_t heap_collections, heap_moved;
+
+/* heapOpen -- two spaces of `size` bytes, of which only what is used costs memory.
+ * shaken   collect at every heapNew: who keeps an address for too long is found out
  * Returns  0 or -ENOMEM. */
-int heapOpen(size_t bytes, bool shaken);
+int heapOpen(size_t size, bool shaken);
 
-/* heapAttach -- a capability's area takes part from now on.   heapDetach -- not any more. */
-void heapAttach(Area *area);
-void heapDetach(Area *area);
+/* heapNew -- in a step: an object of nothings and zeros.  All others may move.
+ * Returns  NULL: there is no room, or no pausing any more. */
+Object *heapNew(uint32_t values, size_t bytes);
 
-/* heapReserve -- see to it that there is room for so many bytes.  Everything may move.
- * Returns 0; -ENOMEM; what rtsPause returns. */
-int heapReserve(Area *area, size_t bytes);
-
-/* heapNew -- an object of nothings, for which room was reserved. */
-Object *heapNew(Area *area, Kind kind, uint32_t size);
-
-/* heapCollect -- whether or not there is room: 0, or what rtsPause returns. */
+/* heapCollect -- now: 0, or what rtsPause returns. */
 int heapCollect(void);
 
-HeapStats heapStats(void);
+static inline char *objectBytes(Object *object)
+{
+    return (char *)(object->at + object->values);
+}
+
+static inline Value valueOfNumber(int64_t number)
+{
+    return (Value)number << 1 | 1;
+}
+
+static inline int64_t valueNumber(Value value)
+{
+    return (int64_t)value >> 1;
+}
+
+static inline bool valueIsNumber(Value value)
+{
+    return (value & 1) != 0;
+}
 
 #endif

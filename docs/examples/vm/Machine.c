@@ -1,146 +1,172 @@
-/* Machine.c -- what runs bytecode: steps of tasks.  See Note [Frames]. */
+/* Machine.c -- what runs bytecode: steps of tasks. */
 #include "Machine.h"
-
-#include "Verbs.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-enum { FRAME_VALUES = 4, CAPABILITIES_MOST = 64 };
+/* A frame: then come its function's variables, and the operands of its instructions. */
+enum {
+    FRAME_CALLER,   /* nothing: the task ends with it */
+    FRAME_FUNCTION, /* as a number: it does not move */
+    FRAME_PC,       /* a number: the next instruction */
+    FRAME_VARIABLES
+};
 
-static Machine machines[CAPABILITIES_MOST];
-
-/* ---- a machine for each capability ----------------------------------------------------------- */
-
-static void start(uint32_t capability, void *env)
+static Object *frameOf(const Machine *it)
 {
-    (void)env;
-    heapAttach(&machines[capability].area);
-    capabilitySetUser(&machines[capability]);
+    return (Object *)*it->root;
 }
 
-static void stop(uint32_t capability, void *env)
+static const Function *functionOf(const Object *frame)
 {
-    (void)env;
-    heapDetach(&machines[capability].area);
+    return (const Function *)(intptr_t)valueNumber(frame->at[FRAME_FUNCTION]);
 }
 
-const RtsHooks machine_hooks = {.start = start, .stop = stop};
-
-/* ---- frames ---------------------------------------------------------------------------------- */
-
-static const Function *functionOf(const Frame *frame)
+Value *machineOperands(const Machine *it)
 {
-    return (const Function *)(intptr_t)valueNumber(frame->function);
+    Object *frame = frameOf(it);
+    return frame->at + FRAME_VARIABLES + functionOf(frame)->variables + it->now->depth;
 }
 
-static const Instruction *instructionOf(const Frame *frame)
+int machineGive(const Machine *it, Value value)
 {
-    return &functionOf(frame)->code[valueNumber(frame->pc)];
-}
-
-static void advance(Frame *frame, int64_t by)
-{
-    frame->pc = valueOfNumber(valueNumber(frame->pc) + by);
-}
-
-Frame *machineCall(Area *area, const Function *callee)
-{
-    uint32_t size = FRAME_VALUES + (uint32_t)callee->variables;
-    if (heapReserve(area, objectSpace(KindFrame, size)) != 0)
-        return NULL;
-    Frame *frame = (Frame *)(void *)heapNew(area, KindFrame, size);
-    frame->function = valueOfNumber((intptr_t)callee);
-    frame->pc = valueOfNumber(0);
-    return frame;
-}
-
-int machineGive(Machine *it, const Instruction *now, Value value)
-{
-    if (now->to >= 0)
-        machineFrame(it)->at[now->to] = value;
+    *machineOperands(it) = value;
     return GoOn;
 }
 
-int machineReturn(Machine *it, Value value)
+int machineFail(const Machine *it, const char *why)
 {
-    Frame *caller = (Frame *)machineFrame(it)->caller;
-    if (caller == NULL)
-        return TaskDone;
-    it->area.root = (Value)caller;
-    return machineGive(it, instructionOf(caller) - 1, value);
+    const char *function = functionOf(frameOf(it))->name;
+    fprintf(stderr, "vm: line %d, in %s: %s: %s\n", it->now->line, function,
+            verb_forms[it->now->verb].name, why);
+    taskSetResult(it->context, (void *)1);
+    return TaskDone;
 }
 
-int machineFail(Machine *it, const Instruction *now, const char *why)
+/* Loops and calls give way: to the clock, to a collector, to who interrupts. */
+static int giveWay(const Machine *it)
 {
-    const char *function = functionOf(machineFrame(it))->name;
-    fprintf(stderr, "vm: line %d, in %s: %s: %s\n", now->line, function, verb_forms[now->verb].name,
-            why);
-    taskSetResult(it->context, it);
-    return TaskDone;
+    if (threadSafepoint() != 0)
+        return TaskDone;
+    return taskMustYield(it->context) ? TaskYield : GoOn;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static Object *makeFrame(const Function *function)
+{
+    int values = FRAME_VARIABLES + function->variables + function->stack;
+    Object *frame = heapNew((uint32_t)values, 0);
+    if (frame != NULL) {
+        frame->at[FRAME_FUNCTION] = valueOfNumber((intptr_t)function);
+        frame->at[FRAME_PC] = valueOfNumber(0);
+    }
+    return frame;
+}
+
+static TaskVerdict step(TaskContext *context, void *env);
+
+static int call(const Machine *it)
+{
+    Object *frame = makeFrame(it->now->callee);
+    for (int i = 0; frame != NULL && i < it->now->callee->parameters; i++)
+        frame->at[FRAME_VARIABLES + i] = machineOperands(it)[i];
+    if (frame == NULL || (it->now->verb == VerbSpawn && taskNew(NULL, NULL, step, frame) != 0))
+        return machineFail(it, "out of memory");
+    if (it->now->verb == VerbSpawn)
+        return machineGive(it, 0);
+    frame->at[FRAME_CALLER] = *it->root;
+    *it->root = (Value)frame;
+    return giveWay(it);
+}
+
+/* The caller's pc is behind its call. */
+static int leave(Machine *it)
+{
+    Value value = *machineOperands(it), caller = frameOf(it)->at[FRAME_CALLER];
+    if (caller == 0) {
+        taskSetResult(it->context, (void *)(valueIsNumber(value) ? valueNumber(value) : 0));
+        return TaskDone;
+    }
+    *it->root = caller;
+    it->now = functionOf(frameOf(it))->code + valueNumber(frameOf(it)->at[FRAME_PC]) - 1;
+    return machineGive(it, value);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
-int machineMayYield(Machine *it)
+static int runOne(Machine *it)
 {
-    if (threadSafepoint() != 0)
-        return TaskDone; /* interrupted */
-    return taskMustYield(it->context) ? TaskYield : GoOn;
+    Object *frame = frameOf(it);
+    Value *variable = frame->at + FRAME_VARIABLES + it->now->which, operand = *machineOperands(it);
+    switch (it->now->verb) {
+    case VerbLiteral:
+        return machineGive(it, it->now->value);
+    case VerbLoad:
+        return machineGive(it, *variable);
+    case VerbStore:
+        *variable = operand;
+        return GoOn;
+    case VerbUnless:
+        if (operand == 0 || operand == valueOfNumber(0))
+            frame->at[FRAME_PC] = valueOfNumber(it->now->which);
+        return GoOn;
+    case VerbJump:
+        frame->at[FRAME_PC] = valueOfNumber(it->now->which);
+        return giveWay(it);
+    case VerbCall:
+    case VerbSpawn:
+        return call(it);
+    case VerbReturn:
+        return leave(it);
+    default:
+        return verbRun(it);
+    }
 }
 
-/* The pc is ahead while an instruction runs: calls return to it, jumps change it. */
+/* What has to wait runs again in the next step. */
 static int run(Machine *it)
 {
-    int going;
-    do {
-        const Instruction *now = instructionOf(machineFrame(it));
-        advance(machineFrame(it), 1);
-        going = verbsRun(it, now);
+    int going = GoOn;
+    while (going == GoOn) {
+        Value *pc = &frameOf(it)->at[FRAME_PC], at = *pc;
+        it->now = functionOf(frameOf(it))->code + valueNumber(at);
+        *pc = valueOfNumber(valueNumber(at) + 1);
+        going = runOne(it);
         if (going == TaskBlocked)
-            advance(machineFrame(it), -1);
-    } while (going == GoOn);
+            frameOf(it)->at[FRAME_PC] = at;
+    }
     return going;
-}
-
-/* What was waited for cannot be had (an fd was closed): the result is nothing. */
-static void giveUp(Machine *it)
-{
-    Frame *frame = machineFrame(it);
-    machineGive(it, instructionOf(frame), 0);
-    frame->progress = 0;
-    advance(frame, 1);
 }
 
 static TaskVerdict step(TaskContext *context, void *env)
 {
-    Machine *it = capabilityUser((uint32_t)threadCapability());
-    int status = taskStatus(context);
-    if (status == -ECANCELED)
+    Machine it = {.context = context, .root = capabilityUser((uint32_t)threadCapability())};
+    if (taskStatus(context) == -ECANCELED)
         return TaskDone;
-    it->context = context;
-    it->area.root = (Value)env;
-    if (status < 0)
-        giveUp(it);
-    int verdict = run(it);
-    taskSetStep(context, step, machineFrame(it));
-    it->area.root = 0;
+    *it.root = (Value)env;
+    int verdict = run(&it);
+    taskSetStep(context, step, (void *)*it.root);
+    *it.root = 0;
     return (TaskVerdict)verdict;
 }
 
-static TaskVerdict beginStep(TaskContext *context, void *env)
+/* A plain OS thread has no root: the first frame is made by the task's first step. */
+static TaskVerdict begin(TaskContext *context, void *env)
 {
-    Machine *it = capabilityUser((uint32_t)threadCapability());
-    Frame *frame = machineCall(&it->area, env);
+    Object *frame = makeFrame(env);
     return frame == NULL ? TaskDone : step(context, frame);
 }
 
 int machineBegin(Thread **task, const Function *function)
 {
-    return taskNew(task, NULL, beginStep, (void *)(uintptr_t)function);
+    return taskNew(task, NULL, begin, (void *)(uintptr_t)function);
 }
 
-int machineSpawn(Frame *frame)
+static void start(uint32_t capability, void *env)
 {
-    return taskNew(NULL, NULL, step, frame);
+    (void)env;
+    capabilitySetUser(&heap_roots[capability]);
 }
+
+const RtsHooks machine_hooks = {.start = start};

@@ -1,64 +1,47 @@
-/* Machine.h -- what runs bytecode: a machine on each capability, a frame on the heap for each call.
+/* Machine.h -- what runs bytecode: steps of tasks.
  *
- * Note [Frames]
- *   A task of the language is a task of Capri whose env is a frame.  A step takes it into the
- *   machine of the capability that it runs on, goes on at the frame's pc, and leaves the frame that
- *   it has come to as the env of the next step; so between steps nothing of a task is anywhere but
- *   on the heap, and frames move as all objects do.
- *   An instruction that has to wait runs again in the next step, from its beginning: how far it has
- *   come by then is in the frame as well (`progress`).
+ * A task of the language is a task of Capri whose env is a frame, an object like any other.  A step
+ * takes it as the root of the capability that it runs on, goes on at its pc, and leaves the frame
+ * that it has come to as the env of the next step.  So between steps there is nothing of a task but
+ * objects, and they may move.
  */
 #ifndef CAPRI_VM_MACHINE_H
 #define CAPRI_VM_MACHINE_H
 
 #include "Code.h"
-#include "Heap.h"
 
 #include <capri/capri.h>
 
+/* A step. */
 typedef struct Machine {
-    Area area;            /* its root is the frame that runs: machineFrame */
-    TaskContext *context; /* of the step that runs */
+    TaskContext *context;
+    Value *root; /* the frame that runs */
+    const Instruction *now;
 } Machine;
-
-typedef struct Frame {
-    Object head;
-    Value caller;   /* the frame to return to; nothing: the task ends */
-    Value function; /* a Function, as a number: it does not move */
-    Value pc;       /* a number: the next instruction */
-    Value progress; /* a number: how far that one has come; nothing: it has not begun */
-    Value at[];     /* the function's variables */
-} Frame;
 
 enum { GoOn = 0 }; /* what an instruction says; or a TaskVerdict: the step is over */
 
-static inline Frame *machineFrame(const Machine *it)
-{
-    return (Frame *)it->area.root;
-}
-
-/* machineHooks -- for RtsConfig.hooks: a machine for each capability. */
+/* machineHooks -- for RtsConfig.hooks: each capability has a root. */
 extern const RtsHooks machine_hooks;
 
-/* machineCall -- a frame for a call of `callee`; all may move.  NULL: out of memory. */
-Frame *machineCall(Area *area, const Function *callee);
-
-/* machineBegin -- the program's first task, which makes its frame itself: a plain OS thread is not
- * stopped by a pause, and so must not have an address.
- * machineSpawn -- a task that begins with that frame.   0 or -E.... */
+/* machineBegin -- a task that calls the function: 0 or -E.... */
 int machineBegin(Thread **task, const Function *function);
-int machineSpawn(Frame *frame);
 
-/* machineGive -- an instruction's result; GoOn. */
-int machineGive(Machine *it, const Instruction *now, Value value);
+/* machineOperands -- of the instruction at hand, the first of which becomes its result; they move
+ * with the frame. */
+Value *machineOperands(const Machine *it);
 
-/* machineReturn -- to the caller's frame: GoOn; to nobody's: TaskDone. */
-int machineReturn(Machine *it, Value value);
+/* machineGive -- the instruction's result: GoOn. */
+int machineGive(const Machine *it, Value value);
 
 /* machineFail -- the task ends, and is told of with its line: TaskDone. */
-int machineFail(Machine *it, const Instruction *now, const char *why);
+int machineFail(const Machine *it, const char *why);
 
-/* machineMayYield -- in loops and calls: GoOn, or TaskYield for others to run, or TaskDone. */
-int machineMayYield(Machine *it);
+/* verbsOpen -- what `argument` reads (Verbs.c). */
+void verbsOpen(int count, char **given);
+
+/* verbRun -- what is no matter of frames (Verbs.c): GoOn; TaskDone; TaskBlocked: a wait is
+ * recorded, and it is to run again. */
+int verbRun(const Machine *it);
 
 #endif

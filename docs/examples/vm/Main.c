@@ -1,72 +1,58 @@
 /* Main.c -- vm: runs a program of the toy language.
  *
- *     vm [--capabilities N] [--heap MIB] [--shake] [--stats] PROGRAM.vm [ARGUMENT...]
+ *     vm [-c CAPABILITIES] [-m MIB] [-s] PROGRAM.vm [ARGUMENT...]
  *
- * --shake  collect whenever an object is made, so that everything moves all the time
- * --stats  tell at the end how often that happened
+ * -m  the heap's size: 64 MiB
+ * -s  shake: collect whenever an object is made, so that everything moves all the time
  *
- * The program has ended when all its tasks have.  Exits with 1 if its first one failed, with 2 if
- * it is none.
+ * The program has ended when all its tasks have.  Exits with what main returns; with 1 if main
+ * failed, with 2 if there is no program.
  */
-#include "Channel.h"
-#include "Verbs.h"
+#include "Machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { HEAP_MIB = 256, BYTES_PER_MIB = 1024 * 1024 };
+enum { HEAP_MIB = 64, BYTES_PER_MIB = 1024 * 1024 };
 
-typedef struct Options {
-    uint32_t capabilities;
-    size_t heap_mib;
-    bool shaken, stats;
-} Options;
-
-static int fail(const char *what)
+static int run(const Function *program, RtsConfig config)
 {
-    fprintf(stderr, "vm: %s\n", what);
-    return 2;
-}
-
-static int run(const Function *function, const Options *options)
-{
-    RtsConfig config = {.capabilities = options->capabilities, .hooks = machine_hooks};
-    void *failed = NULL;
+    void *result;
     Thread *task;
-    if (heapOpen(options->heap_mib * BYTES_PER_MIB, options->shaken) != 0 ||
-        rtsInit(&config) != 0 || channelOpen() != 0 || machineBegin(&task, function) != 0)
-        return fail("cannot start");
-    threadJoin(task, &failed);
+    int error = rtsInit(&config);
+    if (error == 0)
+        error = machineBegin(&task, program);
+    if (error != 0) {
+        fprintf(stderr, "vm: cannot start: %s\n", strerror(-error));
+        return 2;
+    }
+    threadJoin(task, &result);
     threadRelease(task);
     rtsShutdown(Drain, INT64_MAX); /* those that are left */
-    if (options->stats) {
-        HeapStats stats = heapStats();
-        fprintf(stderr, "%llu collections have moved %llu objects\n",
-                (unsigned long long)stats.collections, (unsigned long long)stats.moved);
-    }
-    return failed == NULL ? 0 : 1;
+    return (int)(intptr_t)result;
 }
 
 int main(int argc, char **argv)
 {
-    Options options = {.heap_mib = HEAP_MIB};
-    for (; argc > 2 && strncmp(argv[1], "--", 2) == 0; argc--, argv++) {
-        const char *option = argv[1];
-        if (strcmp(option, "--shake") == 0) {
-            options.shaken = true;
-        } else if (strcmp(option, "--stats") == 0) {
-            options.stats = true;
-        } else {
-            if (strcmp(option, "--capabilities") == 0)
-                options.capabilities = (uint32_t)atoi(argv[2]);
-            else if (strcmp(option, "--heap") == 0)
-                options.heap_mib = (size_t)atoi(argv[2]);
-            argc--, argv++;
-        }
+    RtsConfig config = {.hooks = machine_hooks};
+    size_t mib = HEAP_MIB;
+    bool shaken = false;
+    for (int option; (option = getopt(argc, argv, "+c:m:s")) != -1;) {
+        if (option == 'c')
+            config.capabilities = (uint32_t)atoi(optarg);
+        else if (option == 'm')
+            mib = (size_t)atoi(optarg);
+        else if (option == 's')
+            shaken = true;
+        else
+            optind = argc;
     }
-    if (argc < 2)
-        return fail("usage: vm [--capabilities N] [--shake] [--stats] PROGRAM.vm [ARGUMENT...]");
-    verbsOpen(argc - 2, argv + 2);
-    return run(codeAssemble(argv[1]), &options);
+    if (optind >= argc || heapOpen(mib * BYTES_PER_MIB, shaken) != 0) {
+        fprintf(stderr, "vm [-c CAPABILITIES] [-m MIB] [-s] PROGRAM.vm [ARGUMENT...]\n");
+        return 2;
+    }
+    verbsOpen(argc - optind - 1, argv + optind + 1);
+    return run(codeCompile(argv[optind]), config);
 }
