@@ -2,7 +2,7 @@
  *
  * Owns    OwnerGate's fields; the process's membarrier registration.
  * Before  capability/RunQueue.c and iomgr/TimerHeap.c: the owner's own work.
- * Tests   testsuite/unit/OwnerGateTest.c, testsuite/model/RunQueueModel.c (every interleaving)
+ * Tests   testsuite/unit/OwnerGateTest.c, testsuite/model/OwnerGateModel.c (every interleaving)
  *
  * See Note [OwnerGate states] and Note [Asymmetric fence].
  */
@@ -19,8 +19,10 @@
 #include <unistd.h>
 #endif
 
-/* A fast section lasts some ns; longer means the owner lost its core. */
-enum { GATE_VISIT_SPINS = 200 };
+/* A fast section lasts some ns; longer means the owner lost its core.  Models give up at once. */
+#ifndef GATE_VISIT_SPINS
+#define GATE_VISIT_SPINS 200
+#endif
 
 /* Written by the first ownerGateStart, before any gate exists; read by everyone. */
 static bool membarrier_works;

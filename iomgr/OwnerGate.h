@@ -18,7 +18,7 @@
  *   Biased: after G2 the membarrier splits the owner's code: either its busy = 1 is visible to the
  *   visitor, who waits for G3, or its load of shared comes later and sees 1.  Shared: lock
  *   excludes.
- * Tests  testsuite/unit/OwnerGateTest.c, testsuite/model/RunQueueModel.c
+ * Tests  testsuite/unit/OwnerGateTest.c, testsuite/model/OwnerGateModel.c
  */
 #ifndef IOMGR_OWNER_GATE_H
 #define IOMGR_OWNER_GATE_H

@@ -75,8 +75,7 @@ typedef struct Order {
 static inline uint64_t fillRecord(TimerManager *timeouts, Timeout *record, const Order *order,
                                   uint64_t queued)
 {
-    uint64_t generation = timeoutWordGeneration(RELAXED_LOAD(&record->word)) + 1;
-    uint64_t word = generation << TIMEOUT_GENERATION_SHIFT | ARMED | queued;
+    uint64_t word = timeoutWordRegister(RELAXED_LOAD(&record->word)) | queued;
     if (order->key != NULL)
         *order->key = timerManagerKey(timeouts, record, word);
     record->callback = order->callback;

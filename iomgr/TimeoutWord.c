@@ -3,7 +3,8 @@
  * Owns    TimeoutSharing.words.
  * Before  iomgr/Timeout.c and iomgr/TimerManager.c, not at home.
  * After   nothing.
- * Tests   testsuite/unit/TimeoutHomeTest.c, testsuite/model/TimeoutHomeModel.c
+ * Tests   testsuite/unit/TimeoutWordTest.c, testsuite/unit/TimeoutHomeTest.c,
+ *         testsuite/model/TimeoutHomeModel.c
  *
  * See Note [Timeout words at home].
  */

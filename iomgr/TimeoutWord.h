@@ -2,8 +2,8 @@
  * change it.
  *
  * Note [Timeout word]
- *   63..19 generation, 18..3 version, bit 2 BUSY, bit 1 QUEUED, bit 0 ARMED.  The key has the
- *   generation; the heap knows a placement by the number (generation, version).
+ *   63..27 generation, 26..3 version, bit 2 BUSY, bit 1 QUEUED, bit 0 ARMED.  The key has the
+ *   generation; the heap knows a placement by the number (generation, version), which is never 0.
  *   from      on         to         by         order    meaning
  *   -         register   g+1,AQ     registrar  relaxed  out of the pool; then pushed (T1)
  *   -         register   g+1,A      home       relaxed  out of the pool; placed as (g+1,0)
@@ -13,12 +13,16 @@
  *   g,v,A(Q)  cancel     g,v,(Q)    canceller  acquire  without Q: back to the pool at once
  *   g,v,A     cancel     g,v        home       relaxed  taken out of the heap; to the pool
  *   g,v,AQ    collect    g,v,A      gate       acq_rel  then placed as number (g,v) (T3)
- *   g,v,Q     collect,   g,v        gate or    acq_rel  cancelled in the inbox: to the pool
- *             sweep                 sweeper
+ *   g,v,Q     collect    g,v        gate       acq_rel  cancelled in the inbox: to the pool
+ *   g,v,Q     sweep      g,v        sweeper    acquire  likewise, out of the inbox by then; a load,
+ *                                                       and a relaxed store: it is nobody else's
  *   g,v,A     fire(g,v)  g,v        gate       relaxed  then to the pool, then the callback
  *   Who meets B waits: it is held for one store.  fire(g,v) that meets Q, or another number, leaves
  *   it alone: a newer deadline is on its way.  Home is inside the gate in all of its rows, and goes
  *   the others' way if it meets B, or Q that collecting does not take away.
+ *   Numbers come again: a version after 2^24 updates of one registration, a generation after 2^37
+ *   registrations of one record.  A gate holder that has been off its core for all of that, between
+ *   an entry and fire, would fire early; a key that is kept for so long would name a newer one.
  * Invariants: of cancel and fire one wins.  Only who has cleared A without Q, or Q without A, gives
  *   the record to the pool.  A live one with a deadline is in the inbox or placed, or the gate
  *   holder is between T3, or home's change, and placing it, after which a newer generation comes
@@ -49,7 +53,7 @@
 #define TIMEOUT_QUEUED UINT64_C(2)
 #define TIMEOUT_BUSY UINT64_C(4)
 #define TIMEOUT_NUMBER_SHIFT 3
-#define TIMEOUT_GENERATION_SHIFT 19
+#define TIMEOUT_GENERATION_SHIFT 27
 #define TIMEOUT_VERSIONS (UINT64_C(1) << (TIMEOUT_GENERATION_SHIFT - TIMEOUT_NUMBER_SHIFT))
 #define TIMEOUT_EPOCH_SHIFT 48 /* of a key's generation: See Note [Keys over a fork] */
 
@@ -72,6 +76,13 @@ static inline bool timeoutWordIsLive(uint64_t word, TimeoutKey key)
 {
     const uint64_t mask = (UINT64_C(1) << TIMEOUT_EPOCH_SHIFT) - 1;
     return timeoutWordGeneration(word) == (key.generation & mask) && (word & TIMEOUT_ARMED) != 0;
+}
+
+/* timeoutWordRegister -- the first word of a record's next registration. */
+static inline uint64_t timeoutWordRegister(uint64_t word)
+{
+    uint64_t next = (timeoutWordGeneration(word) + 1) << TIMEOUT_GENERATION_SHIFT;
+    return (next != 0 ? next : UINT64_C(1) << TIMEOUT_GENERATION_SHIFT) | TIMEOUT_ARMED;
 }
 
 /* timeoutWordNext -- the next version of what a key names. */

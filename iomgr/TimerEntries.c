@@ -21,11 +21,13 @@ enum {
     FIRST_SLOTS = 64, /* array length to begin with, ROOT unused ones included */
     FETCH_BELOW = 24, /* index of the first entry of the third level below the root */
     BULK_SHARE = 8,   /* a heap of which so many young ones are one part is built anew */
-    RUN_LEAST = 4096, /* so many young ones become a run */
     RUN_AHEAD = 8,    /* timers of the run to be fetched before it is their turn */
     DIGIT_BITS = 11,
     DIGITS = 1 << DIGIT_BITS
 };
+#ifndef RUN_LEAST
+#define RUN_LEAST 4096 /* so many young ones become a run; in a model two */
+#endif
 
 /* ---- memory -------------------------------------------------------------------------------- */
 

@@ -14,10 +14,10 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-    COMPACT_FROM = 64, /* smaller heaps are not worth it */
-    EXPIRE_BATCH = 64  /* timers taken out in one stay inside the gate */
-};
+enum { EXPIRE_BATCH = 64 }; /* timers taken out in one stay inside the gate */
+#ifndef COMPACT_FROM
+#define COMPACT_FROM 64 /* smaller heaps are not worth it; a model's are */
+#endif
 
 #define KEY_SHIFT 10
 #define KEY_MASK UINT64_C(0x0000ffffffffffff)

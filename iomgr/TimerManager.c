@@ -81,7 +81,7 @@ void timerManagerSweep(EventManager *manager)
     Timeout *record = before == NULL ? NULL : RELAXED_LOAD(&before->next);
     while (record != NULL) {
         Timeout *next = RELAXED_LOAD(&record->next);
-        if (RELAXED_LOAD(&record->word) & ARMED) {
+        if (ACQUIRE_LOAD(&record->word) & ARMED) { /* T2's deadline came before */
             before = record;
             live++;
         } else {

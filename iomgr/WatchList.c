@@ -270,7 +270,7 @@ void watchListLockSlow(WatchList *list)
         if (old & (WATCH_BUSY | WATCH_LOCK)) {
             turnWait(&spins);
             old = RELAXED_LOAD(list);
-        } else if (CAS_ACQUIRE(list, &old, old | WATCH_LOCK)) {
+        } else if (CAS_SEQ_CST(list, &old, old | WATCH_LOCK)) {
             return;
         }
     }

@@ -19,9 +19,9 @@
  *                                                            ABA)
  *   g,L,BUSY      release  g,L-n          remover   release  pairs with the next W2/W4
  *   g,L,BUSY,FIRED release g,empty        remover   acq_rel  and the remover fires L-n (result 0)
- *   g,L           close    g',empty       closer    acq_rel  waits while BUSY or LOCK; then add and
+ *   g,L           close    g',empty       closer    seq_cst  waits while BUSY or LOCK; then add and
  *                                                            take of g fail
- *   g,L           lock     g,L,LOCK       writer    acquire  waits while BUSY or LOCK; L is its own
+ *   g,L           lock     g,L,LOCK       writer    seq_cst  waits while BUSY or LOCK; L is its own
  *   g,L,LOCK      unlock   g,empty        writer    release  a store; the others wait for it
  *   g,L           try lock g,L,LOCK       writer    seq_cst  fails where lock waits
  *   g,L,LOCK      keep     g,L            writer    release  unlock, and everybody stays
@@ -33,7 +33,9 @@
  *   L,INDEXED     close    L,BUSY         closer    acquire  likewise; then g',empty
  *   L,INDEXED,LOCK unlock  empty,BUSY     writer    release  likewise; then empty
  *   node->linked  1        before W1      waiter    relaxed
- *   node->linked  0        fire           event     release  (W5) the last touch of the node
+ *   node->linked  0        fire           event     release  (W5) the last touch of the node;
+ *                                                            relaxed if its owner goes on only
+ *                                                            through what publishes it
  * Invariant: a node that was added leaves exactly once: by take, close, lock or remove.
  * LOCK is for lists whose owner changes something together with taking everybody (a TVar its
  * value); such a list is never taken by watchListTake.  Who has added a node after an unlock sees
@@ -175,14 +177,14 @@ void watchListUnmark(WatchList *list);
 bool watchListHold(WatchList *list, uint16_t generation);
 void watchListLetGo(WatchList *list, void *sink);
 
-/* watchListLock -- keep others out until watchListUnlock. */
+/* watchListLock -- keep others out until watchListUnlock.  Seq_cst: See Note [TVar versions]. */
 void watchListLockSlow(WatchList *list);
 
 static inline void watchListLock(WatchList *list)
 {
     uint64_t old = RELAXED_LOAD(list);
     if (UNLIKELY((old & (WATCH_BUSY | WATCH_LOCK)) != 0 ||
-                 !CAS_ACQUIRE(list, &old, old | WATCH_LOCK)))
+                 !CAS_SEQ_CST(list, &old, old | WATCH_LOCK)))
         watchListLockSlow(list);
 }
 

@@ -78,7 +78,8 @@ int conditionWaitUntil(Condition *condition, Mutex *mutex, int64_t deadline_ns)
 {
     Waiter waiter;
     uint32_t life = ACQUIRE_LOAD(&mutex->queue.life); /* before the look: the one it holds it in */
-    if (RELAXED_LOAD(&mutex->holder) != holderSelf() || scheduleInStep(scheduleHere()))
+    if (RELAXED_LOAD(&mutex->holder) != holderSelf() || scheduleInStep(scheduleHere()) ||
+        !scheduleMayWait())
         return -EPERM;
     bool outside = outsideStayHere(); /* between its two waits, too */
     waitQueueWaiter(&waiter, &condition->queue, attemptWait, NULL, life, mutex);

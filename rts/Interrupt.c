@@ -127,6 +127,8 @@ static void letGo(Thread *thread, Interrupt *interrupt, Told *told)
 static void setCaught(Thread *thread, const Interrupt *interrupt)
 {
     Caught *caught = taskCaughtOf(thread);
+    if (isUncaught(thread) && !interruptIsBound(caught->code) && interruptIsBound(interrupt->code))
+        return;
     caught->code = interrupt->code;
     caught->payload = interrupt->payload;
     caught->count++;
@@ -458,7 +460,7 @@ int threadCaught(int *code, void **payload)
         *code = caught->code;
     if (uncaught && payload != NULL)
         *payload = caught->payload;
-    if (caught->code != InterruptTimeout && caught->code != InterruptScope)
+    if (!interruptIsBound(caught->code))
         setUncaught(self, false);
     unlockThread(self);
     return uncaught;

@@ -16,7 +16,9 @@
  *   A deaf wait in a call of the kernel's (MaskedInCall) is ended with -EINTR, and nothing is
  *   raised: See Note [Interrupted calls].
  *   Whoever wins the claim raises the oldest that is pending: off the ring, into Stack.caught, and
- *   UNCAUGHT is set until the thread has asked for it, or ends.
+ *   UNCAUGHT is set until the thread has asked for it, or ends.  One of a limit or a scope, whose
+ *   end knows anyway that it was raised, does not take the place of another one's that is uncaught:
+ *   that would be lost when the limit forgets its own.
  *   So a wait ended by an interrupt has one raised, and the thread, which asks under the lock,
  *   finds it.
  *     Interrupt.place   Own       Pending   thrower  relaxed   under the lock
@@ -128,7 +130,13 @@ void interruptSurvived(Thread *thread, bool lives);
 /* interruptMask -- self: change the masking state; returns the one before.  Raises nothing. */
 MaskingState interruptMask(Thread *self, MaskingState state);
 
-/* interruptCount -- self: how many have been raised in it (modulo 2^32).
+/* interruptIsBound -- is it a limit's, or a scope's, which catches it at its end? */
+static inline bool interruptIsBound(int code)
+{
+    return code == InterruptTimeout || code == InterruptScope;
+}
+
+/* interruptCount -- self: how many raised in it have gone into Stack.caught (modulo 2^32).
  * interruptIsUncaught -- self: has one been raised since that count, and the last not been caught?
  * interruptForget -- self: if that one has this payload (NULL: any), it is caught. */
 uint32_t interruptCount(const Thread *self);

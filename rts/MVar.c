@@ -276,14 +276,10 @@ int mvarOffer(MVar *mvar, void *value, Capability *here)
 
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
-void mvarWaiter(Waiter *waiter, MVar *mvar, MVarWaits kind, void *value)
-{
-    static WaitAttempt *const attempts[] = {[MVarTakes] = attemptTake,
-                                            [MVarPuts] = attemptPut,
-                                            [MVarReads] = attemptRead,
-                                            [MVarSwaps] = attemptSwap};
-    waitQueueWaiter(waiter, &mvar->queue, attempts[kind], NULL, kind, value);
-}
+WaitAttempt *const mvar_attempts[] = {[MVarTakes] = attemptTake,
+                                      [MVarPuts] = attemptPut,
+                                      [MVarReads] = attemptRead,
+                                      [MVarSwaps] = attemptSwap};
 
 /* brings: into the queue.  value: receives what came of it, or NULL. */
 static int await(MVar *mvar, MVarWaits kind, WaitAttempt *attempt, void *brings, void **value,
@@ -291,7 +287,7 @@ static int await(MVar *mvar, MVarWaits kind, WaitAttempt *attempt, void *brings,
 {
     Waiter waiter;
     Capability *here = scheduleHere();
-    Thread *self = here == NULL ? NULL : (Thread *)here->current;
+    Thread *self = scheduleWaiter(here);
     waitQueueWaiter(&waiter, &mvar->queue, attempt, NULL, kind, brings);
     int result = LIKELY(self != NULL && deadline_ns == DEADLINE_NEVER)
                      ? waitQueueAwaitListed(&waiter, self, here, ThreadBlockedOnMVar)

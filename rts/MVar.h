@@ -38,8 +38,13 @@ _Static_assert(sizeof(MVar) <= WAIT_QUEUE_BYTES, "the pool's items");
  * here: as for scheduleReady. */
 int mvarOffer(MVar *mvar, void *value, Capability *here);
 
+extern WaitAttempt *const mvar_attempts[4]; /* by MVarWaits */
+
 /* mvarWaiter -- a Waiter for this operation; value: what it brings. */
-void mvarWaiter(Waiter *waiter, MVar *mvar, MVarWaits kind, void *value);
+static inline void mvarWaiter(Waiter *waiter, MVar *mvar, MVarWaits kind, void *value)
+{
+    waitQueueWaiter(waiter, &mvar->queue, mvar_attempts[kind], NULL, kind, value);
+}
 
 /* mvarSane -- walker for tests; nobody else is at it. */
 bool mvarSane(const MVar *mvar);

@@ -169,10 +169,19 @@ static int sleepOnClaim(Claim *claim, int64_t deadline_ns)
     return claimResult(word);
 }
 
+/* A callback, or a transaction's action. */
+static int refuse(void)
+{
+    bool must_not_wait = !scheduleMayWait();
+    ASSERT(!must_not_wait);
+    return UNLIKELY(must_not_wait) ? -EPERM : 0;
+}
+
 Outsider *outsideBegin(int *result)
 {
-    *result = startupTouch();
-    ASSERT(scheduleMayWait());
+    *result = refuse();
+    if (*result == 0)
+        *result = startupTouch();
     if (*result != 0)
         return NULL;
     outsideStay();
@@ -310,9 +319,12 @@ static int pollFd(int fd, FdDirection direction, int bell, int64_t deadline_ns)
 
 static int waitFd(int fd, FdDirection direction, bool stays, int64_t deadline_ns)
 {
-    ASSERT(scheduleMayWait());
     if (fd < 0)
         return -EBADF;
+    if (UNLIKELY(!scheduleMayWait())) { /* is there nothing to wait for? */
+        int now = pollFd(fd, direction, -1, 0);
+        return now == -ETIMEDOUT ? -EAGAIN : now;
+    }
     if (startupIsBroken())
         return -ENOTRECOVERABLE;
     if (stepIsMine())
@@ -336,7 +348,9 @@ int outsideWaitFdStaying(int fd, FdDirection direction, int64_t deadline_ns)
 int outsideSleep(int64_t deadline_ns)
 {
     struct timespec until = {deadline_ns / 1000000000, deadline_ns % 1000000000};
-    ASSERT(scheduleMayWait());
+    int refused = refuse();
+    if (refused != 0)
+        return refused;
     if (startupIsBroken())
         return -ENOTRECOVERABLE;
     if (stepIsMine())

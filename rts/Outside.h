@@ -16,7 +16,10 @@
 int outsideStart(const Allocator *allocator);
 void outsideEnd(void);
 
-/* Waiting step by step: begin (NULL: *result says why not; its claim is Armed), publish the claim,
+/* What would have to wait in a callback, or in a transaction's action, comes here as well, and is
+ * refused: -EPERM (fds: -EAGAIN, or 0: it is ready); an assertion, but for fds.
+ *
+ * Waiting step by step: begin (NULL: *result says why not; its claim is Armed), publish the claim,
  * park (0, -E... it was claimed with, -ETIMEDOUT, -ECANCELED), and in any case done.
  * outsideWake -- who has won the claim; the Outsider may be somebody else's by then. */
 typedef struct Outsider Outsider;

@@ -14,7 +14,7 @@
  *     thread     number = list + generation, claim = Listed, switch away   (release)
  *     scheduler  parkPublish: add the node; list closed: settle and queue the thread; what is
  *                watched has changed: take the node out again
- *     taker      fire: settle, queue the thread
+ *     taker      fire: linked = 0 (relaxed: the queue publishes it), settle, queue the thread
  *     canceller  reads claim, number, claim again: if it is the same Listed wait, takes the node
  *                out of that list.  The list may be one of long ago: such lists are in type-stable
  *                memory (threads, TVars), and a node found there waits there now.  As long as the

@@ -274,9 +274,9 @@ static __attribute__((noinline)) void yieldSlow(Capability *capability, Thread *
 int scheduleYield(void)
 {
     Capability *here = scheduleHere();
-    if (UNLIKELY(here == NULL || here->current == NULL))
+    Thread *self = scheduleWaiter(here);
+    if (UNLIKELY(self == NULL))
         return handOverYield();
-    Thread *self = here->current;
     if (UNLIKELY(RELAXED_LOAD(&self->interrupts) != 0)) {
         int refused = threadIsTask(self) ? parkRefusalSlow(self) : interruptPointSlow(self);
         if (refused != 0)

@@ -144,11 +144,15 @@ static inline bool scheduleCalledBack(const Capability *capability)
     return capability->current == NULL || capability->manager.polling;
 }
 
+static inline bool scheduleMayWaitHere(Capability *here)
+{
+    return !scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL;
+}
+
 static inline bool scheduleMayWait(void)
 {
     Capability *here = scheduleHere();
-    return here == NULL ? workerOutside() == NULL
-                        : !scheduleCalledBack(here) && schedulerOf(here)->stm.running == NULL;
+    return here == NULL ? workerOutside() == NULL : scheduleMayWaitHere(here);
 }
 
 /* scheduleSelf -- the running green thread or task, or NULL.  A thread may be away: then
@@ -168,12 +172,17 @@ static inline Thread *scheduleSelfHere(void)
     return here != NULL && scheduleCalledBack(here) ? NULL : scheduleSelf();
 }
 
-/* scheduleEnterSelf -- the running green thread or task, or NULL; it is not away: scheduleHere says
- * where. */
+/* scheduleWaiter -- the green thread or task that waits if something here has to; NULL: a plain OS
+ * thread does, or nothing here may wait, which rts/Outside.h refuses.
+ * scheduleEnterSelf -- likewise; it is not away: scheduleHere says where. */
+static inline Thread *scheduleWaiter(Capability *here)
+{
+    return here == NULL || !scheduleMayWaitHere(here) ? NULL : (Thread *)here->current;
+}
+
 static inline Thread *scheduleEnterSelf(void)
 {
-    Capability *here = scheduleEnter();
-    return here == NULL ? NULL : (Thread *)here->current;
+    return scheduleWaiter(scheduleEnter());
 }
 
 /* schedulePark -- the running thread waits (claimBegin done, sources told): switch away until it is

@@ -253,7 +253,7 @@ int scopeRun(ScopeFn *fn, void *env)
     Capability *here = scheduleEnter(); /* not between visit and end */
     if (fn == NULL)
         return -EINVAL;
-    if (scheduleInStep(here))
+    if (scheduleInStep(here) || !scheduleMayWait())
         return -EPERM;
     int entered = startupVisit();
     if (entered != 0)

@@ -198,19 +198,37 @@ static __attribute__((noinline)) bool armDelay(TaskContext *context, Capability 
     return taskWaitPark(task, here, until_ns);
 }
 
-static __attribute__((noinline)) bool armMVar(TaskContext *context, Capability *here)
+/* The operation did not have to wait. */
+static __attribute__((noinline)) bool hasMVar(TaskContext *context, const Waiter *asked, int result)
+{
+    void *value = context->operation == MVarPuts ? NULL : RELAXED_LOAD(&asked->value);
+    settleDone(context->task, result, value);
+    return false;
+}
+
+static __attribute__((noinline)) bool armTimedMVar(TaskContext *context, Capability *here)
 {
     Thread *task = context->task;
-    bool timed = context->deadline_ns != DEADLINE_NEVER;
     Waiter asked;
     mvarWaiter(&asked, context->mvar, (MVarWaits)context->operation, context->brings);
     task->wait.kind = TaskWaitMVar; /* `home` is the queue's */
-    task->wait.flags = timed ? 0 : TASK_LISTED;
-    int result = waitQueueTaskBegin(&asked, task, here, ThreadBlockedOnMVar, timed);
-    if (result == WAIT)
-        return !timed || taskWaitPark(task, here, context->deadline_ns);
-    settleDone(task, result, context->operation == MVarPuts ? NULL : RELAXED_LOAD(&asked.value));
-    return false;
+    task->wait.flags = 0;
+    int result = waitQueueTaskBeginTimed(&asked, task, here, ThreadBlockedOnMVar);
+    return result == WAIT ? taskWaitPark(task, here, context->deadline_ns)
+                          : hasMVar(context, &asked, result);
+}
+
+static __attribute__((noinline)) bool armMVar(TaskContext *context, Capability *here)
+{
+    Thread *task = context->task;
+    Waiter asked;
+    if (UNLIKELY(context->deadline_ns != DEADLINE_NEVER))
+        return armTimedMVar(context, here);
+    mvarWaiter(&asked, context->mvar, (MVarWaits)context->operation, context->brings);
+    task->wait.kind = TaskWaitMVar; /* `home` is the queue's */
+    task->wait.flags = TASK_LISTED;
+    int result = waitQueueTaskBegin(&asked, task, here, ThreadBlockedOnMVar);
+    return LIKELY(result == WAIT) || hasMVar(context, &asked, result);
 }
 
 /* One list; listed if there is no deadline. */

@@ -25,7 +25,7 @@ int threadDelay(int64_t delay_us)
 {
     Capability *here = scheduleEnter();
     if (delay_us <= 0)
-        return here == NULL || here->current == NULL ? 0 : interruptPoint(here->current);
+        return scheduleWaiter(here) == NULL ? 0 : interruptPoint(here->current);
     return threadDelayUntil(
         clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us));
 }

@@ -32,12 +32,11 @@ int threadJoinUntil(Thread *thread, void **result, int64_t deadline_ns)
         return -EINVAL;
     if (UNLIKELY(here == NULL))
         return joinOutside(thread, result, deadline_ns);
-    Thread *self = here->current;
-    if (thread == self)
+    if (thread == here->current)
         return -EDEADLK;
     if (!threadHasEnded(thread)) {
         int status;
-        if (self != NULL && deadline_ns == DEADLINE_NEVER) {
+        if (scheduleWaiter(here) != NULL && deadline_ns == DEADLINE_NEVER) {
             *scheduleWait(here) = (ListedWait){.list = &thread->ended};
             status = parkListed(here, ThreadBlockedOnThread, -1);
         } else {

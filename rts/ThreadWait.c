@@ -127,9 +127,9 @@ static __attribute__((noinline)) int lookInStep(TaskContext *step, int fd, FdDir
 int threadWaitFd(int fd, FdDirection direction, const FdView *view, int64_t deadline_ns)
 {
     Capability *here = scheduleEnter();
-    if (UNLIKELY(here == NULL || here->current == NULL))
+    Thread *self = scheduleWaiter(here);
+    if (UNLIKELY(self == NULL))
         return outsideWaitFd(fd, direction, deadline_ns);
-    Thread *self = here->current;
     if (UNLIKELY(threadIsTask(self)))
         return lookInStep(schedulerOf(here)->step, fd, direction, view);
     uint32_t who = (uint32_t)self->id;
@@ -156,6 +156,8 @@ int threadWaitWrite(int fd)
 int threadWaitLookLast(int fd, FdDirection direction)
 {
     struct pollfd look = {.fd = fd, .events = direction == FdRead ? POLLIN : POLLOUT};
+    if (fd < 0) /* which poll leaves out */
+        return -EBADF;
     if (poll(&look, 1, 0) <= 0)
         return -ETIMEDOUT;
     return (look.revents & POLLNVAL) != 0 ? -EBADF : 0;

@@ -200,7 +200,7 @@ static ALWAYS_INLINE int run(Capability *here, Thread *self, int64_t deadline_ns
 int timeoutRunUntil(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 {
     Capability *here = scheduleEnter();
-    Thread *self = here == NULL ? NULL : (Thread *)here->current;
+    Thread *self = scheduleWaiter(here);
     if (fn == NULL)
         return -EINVAL;
     if (deadline_ns != DEADLINE_NEVER) {
@@ -215,7 +215,7 @@ int timeoutRunUntil(int64_t deadline_ns, ThreadFn *fn, void *env, void **result)
 int timeoutRun(int64_t timeout_us, ThreadFn *fn, void *env, void **result)
 {
     Capability *here = scheduleEnter();
-    Thread *self = here == NULL ? NULL : (Thread *)here->current;
+    Thread *self = scheduleWaiter(here);
     int64_t deadline_ns = DEADLINE_NEVER;
     if (fn == NULL)
         return -EINVAL;

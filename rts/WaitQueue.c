@@ -394,7 +394,7 @@ static bool mustWait(int told)
     return LIKELY(told == WAIT) || told == WAIT_FRONT;
 }
 
-static int beginTimedTask(Waiter *asked, Thread *task, Capability *here, ThreadState why)
+int waitQueueTaskBeginTimed(Waiter *asked, Thread *task, Capability *here, ThreadState why)
 {
     WaitQueue *queue = asked->queue;
     Woken woken = {NULL, NULL};
@@ -411,12 +411,10 @@ static int beginTimedTask(Waiter *asked, Thread *task, Capability *here, ThreadS
 }
 
 /* Whoever must wait has woken nobody. */
-int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why, bool timed)
+int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why)
 {
     WaitQueue *queue = asked->queue;
     Woken woken = {NULL, NULL};
-    if (UNLIKELY(timed))
-        return beginTimedTask(asked, task, here, why);
     becomeWaiter(task, asked, why);
     claimList(&task->claim, threadIsDeaf(task));
     waitQueueLock(queue);

@@ -283,12 +283,14 @@ static inline int waitQueueAwait(Waiter *waiter, ThreadState why, int64_t deadli
 int waitQueueAwaitListed(Waiter *waiter, Thread *self, Capability *here, ThreadState why);
 
 /* waitQueueTaskBegin -- a task, whose step has returned: attempt what `asked` asks for, and if that
- * says WAIT, so does this: not timed: it may run elsewhere by now; timed: parkCommit is to follow.
- * Else what the attempt has said: it does not wait.
+ * says WAIT, so does this: it may run elsewhere by now.  Else what the attempt has said: it does
+ * not wait.
+ * waitQueueTaskBeginTimed -- likewise, with a deadline: after WAIT parkCommit is to follow.
  * waitQueueTaskEnd -- a timed one's claim has gone to somebody, with that result: it is in no queue
  * any more.
  * See Note [Waiters of tasks]. */
-int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why, bool timed);
+int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why);
+int waitQueueTaskBeginTimed(Waiter *asked, Thread *task, Capability *here, ThreadState why);
 void waitQueueTaskEnd(Thread *task, int result, Capability *here);
 
 /* waitQueuePublish -- AfterList: the stack of `left` is saved.  False: it does not wait, queue

@@ -51,9 +51,10 @@ typedef struct FdKey {
  * Returns  >= 0; a negative result is counted (EventManagerStats.failures) and stops nothing
  * Context  whoever found the event: the thread in eventManagerStep; under capabilities a
  *          capability's OS thread, perhaps on a green thread's stack (a few KiB).  It delays all
- *          other fds of the manager and must not park or yield.  Writing variables, forking threads
- *          and fd calls that need not wait are welcome: none switches threads there.  One
- *          registration is never called twice at once.
+ *          other fds of the manager and must not park or yield: what would have to wait returns
+ *          -EPERM (stops the program in builds with assertions), calls on fds -EAGAIN.  Writing
+ *          variables, forking threads and calls that need not wait are welcome: none switches
+ *          threads there.  One registration is never called twice at once.
  */
 typedef int FdCallback(EventManager *manager, FdKey key, uint32_t events, void *env);
 

@@ -48,7 +48,8 @@ CAPRI_EXPORT int rtsResume(void) CAPRI_NAME(rtsResume);
  *            frames begin.  Anything may lie there; to be read only
  * otherwise  words that the host gave, and may change (a moving collector): of a task
  *            (capri/task.h) its env and its user word; of a green thread that has not begun its
- *            env; of who has ended and is not yet released the result
+ *            env; of who has ended and is not yet released the result.  Plain OS threads run on:
+ *            what one joins meanwhile should not be a result that moves, nor be written
  */
 typedef struct PausedThread {
     const Thread *thread; /* borrowed, for threadId and threadLabelOf */

@@ -20,9 +20,9 @@ extern "C" {
  * timeout_us  microseconds of monotonic time; < 0: no limit; 0: fn is not called.
  * result      receives what fn returned, whenever it was called; may be NULL.
  * Returns     0: fn returned in time, or had no interruptible wait after its time; -ETIMEDOUT: it
- *             was interrupted by this limit; -ECANCELED: by something else, which has not been
- *             caught yet (threadCaught); -ENOMEM, -EINVAL (fn NULL): fn was not called; -EPERM:
- *             likewise, a limit on a plain OS thread, which cannot be interrupted.
+ *             was interrupted by this limit; -ECANCELED: by something else in fn, maybe as well,
+ *             which has not been caught yet (threadCaught); -ENOMEM, -EINVAL (fn NULL): fn was not
+ *             called; -EPERM: likewise, a limit on a plain OS thread, which cannot be interrupted.
  * Promise     nests: each limit interrupts once and knows its own interrupt; none arrives after
  *             timeoutRun has returned.  What fn ignores it is told only once.
  * Context     green threads.

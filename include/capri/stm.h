@@ -13,9 +13,9 @@
  *     result = stmAtomically(move, &transfer, NULL);
  *
  * An action may run many times and may be cut off at any call that takes the transaction: it must
- * not change anything else, not wait, and not hold what a cut would leave behind (stmOnAbort lets
- * go of it).  At no time, be it in an attempt that will be given up, does it see values that never
- * stood together.
+ * not change anything else, not wait (which is refused: -EPERM), and not hold what a cut would
+ * leave behind (stmOnAbort lets go of it).  At no time, be it in an attempt that will be given up,
+ * does it see values that never stood together.
  *
  * Two styles.  The calls without a suffix leave the action by themselves (a jump back to
  * stmAtomically; no destructor of another language runs).  For hosts that cannot be jumped over the

@@ -13,7 +13,8 @@ extern "C" {
 typedef struct EventManager EventManager;
 
 /* TimeoutKey -- names one registration, for as long as its manager lives; all zeroes is a dead key.
- * A key whose timeout has fired or was unregistered is dead too: it never touches a newer one.
+ * A key whose timeout has fired or was unregistered is dead too: it never touches a newer one,
+ * unless it is kept for 2^37 more registrations.
  *
  * In the child of a fork nothing is registered with the managers of capabilities: the parent's
  * callbacks never run there, and their env is the child's to free.  Its keys are told from the
@@ -29,8 +30,8 @@ typedef struct TimeoutKey {
  * Returns  0 or more; a negative result is counted and stops nothing.
  * Context  whoever found the deadline passed: the OS thread that steps the manager, or under
  *          capabilities any capability.  It may register, update and unregister timeouts (its own
- *          manager's or another's), write variables and fork threads; it must not park or yield and
- *          should be short: it delays all others.
+ *          manager's or another's), write variables and fork threads; it must not park or yield (as
+ *          FdCallback) and should be short: it delays all others.
  */
 typedef int TimeoutCallback(EventManager *manager, TimeoutKey key, void *env);
 
@@ -71,7 +72,11 @@ CAPRI_EXPORT int timeoutRegisterAt(EventManager *manager, int64_t deadline_ns,
  *           0: too late, it has fired, is about to, or was unregistered; nothing is changed;
  *           -EINVAL: no manager, or not this manager's key;
  *           -ESRCH: a key of a fork's parent;  -ENOTRECOVERABLE: a manager of its.
- * Cost, context   as registerTimeout.
+ * Cost      on the manager's own OS thread as registerTimeout.  Elsewhere two compare-and-swaps,
+ *           and what registering costs there.  The first time that anybody elsewhere updates or
+ *           unregisters one of a manager's, a membarrier(2) as well, where the kernel has it: it
+ *           interrupts all cores that run the process.
+ * Context   as registerTimeout.
  * Source    GHC.Event.updateTimeout; differs: the answer.
  */
 CAPRI_EXPORT int updateTimeout(EventManager *manager, TimeoutKey key, int64_t delay_us)
@@ -91,8 +96,12 @@ CAPRI_EXPORT int timeoutUpdateAt(EventManager *manager, TimeoutKey key, int64_t 
  * Promise   what is left of it takes memory for a while: at most as much as the live ones and 64
  *           more, once the manager has looked.
  * Cost      a compare-and-swap, on the manager's own OS thread not even that for as long as nobody
- *           else has unregistered or updated one of its (under rtsStep: or registered one); never a
- *           wake-up.
+ *           else has unregistered, updated or fired one of its (under rtsStep: or registered one);
+ *           never a wake-up.  Elsewhere the first time also the membarrier of updateTimeout.  What
+ *           was registered or updated elsewhere waits until the manager takes it in: when 64 of
+ *           those have been unregistered, or as many as were live there at the last walk if that is
+ *           more, that call walks over all that wait and takes the dead ones out.  That is a few
+ *           steps for each of them, but all in one call.
  * Context   as registerTimeout.
  * Source    GHC.Event.unregisterTimeout; differs: the answer.
  */

@@ -36,11 +36,11 @@
 
 typedef struct Slab Slab;
 
-/* The interrupt that was raised last in the thread that is bound to a stack; under the lock of its
- * interrupts. */
+/* The interrupt that was raised last in the thread that is bound to a stack, under the lock of its
+ * interrupts; but see Note [Interrupt words]. */
 typedef struct Caught {
     int code;
-    uint32_t count; /* of all that were raised on this stack */
+    uint32_t count; /* of all that were put here on this stack */
     void *payload;
 } Caught;
 

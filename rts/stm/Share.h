@@ -11,8 +11,9 @@
  *   of it was last looked at, and still does if the version read next is no news.  If it is, the
  *   transaction looks at all counts anew, then at everything that it has read.  `seen` outlasts
  *   transactions: who reads what nobody else changes never looks twice.  Who has acquired a version
- *   knows that count up to it, too, because the count is stored before the version.  No line is
- *   written by everybody, and a transaction that reads one variable reads no count.
+ *   knows that count up to it, too, because the count is stored before the version; plain OS
+ *   threads' is added to with acq_rel, so who counts there knows what was counted before.  No line
+ *   is written by everybody, and a transaction that reads one variable reads no count.
  *   In a fork's child a number stands for another capability than before: one has survived, maybe
  *   as another one, and those made anew would count from 0.  So all counts there begin with the
  *   highest of the parent's: no version and no `seen` is beyond it.
@@ -72,7 +73,7 @@ static inline uint64_t shareCountOutside(uint64_t newest)
     uint64_t old = RELAXED_LOAD(&share_outside_changes), changes;
     do {
         changes = shareCountAfter(old, newest);
-    } while (!CAS_RELEASE(&share_outside_changes, &old, changes));
+    } while (!CAS_ACQ_REL(&share_outside_changes, &old, changes));
     return changes - (VERSION_STEP - 1);
 }
 

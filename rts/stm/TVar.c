@@ -121,7 +121,7 @@ void *tvarLookSlow(TVar *tvar, uint64_t *version)
         if ((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) != 0) {
             turnWait(&spins);
         } else if (RELAXED_LOAD(&tvar->version) == before) {
-            *version = before;
+            *version = tvarEven(before);
             return value;
         }
     }
@@ -194,7 +194,7 @@ typedef struct Seen {
 static bool hasChanged(void *env)
 {
     Seen *seen = env;
-    return (RELAXED_LOAD(&seen->tvar->version) & ~1ull) != seen->version;
+    return tvarEven(RELAXED_LOAD(&seen->tvar->version)) != seen->version;
 }
 
 /* Both: again when the write that made `version` has only now found us in the list. */
@@ -212,7 +212,7 @@ static int awaitAnyhow(Seen *seen, int64_t deadline_ns)
 
 static inline int awaitListed(Capability *here, TVar *tvar, uint64_t version)
 {
-    while ((RELAXED_LOAD(&tvar->version) & ~UINT64_C(1)) == version) {
+    while (tvarEven(RELAXED_LOAD(&tvar->version)) == version) {
         *scheduleWait(here) = (ListedWait){.list = &tvar->watchers,
                                            .watched = &tvar->version,
                                            .seen = version,
@@ -233,7 +233,7 @@ int tvarAwaitHere(Capability *here, TVar *tvar, uint64_t version)
 int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 {
     Capability *here = scheduleEnter();
-    if (deadline_ns == DEADLINE_NEVER && LIKELY(here != NULL && here->current != NULL))
+    if (deadline_ns == DEADLINE_NEVER && LIKELY(scheduleWaiter(here) != NULL))
         return awaitListed(here, tvar, version);
     return awaitAnyhow(&(Seen){.tvar = tvar, .version = version}, deadline_ns);
 }
@@ -241,7 +241,7 @@ int tvarAwaitUntil(TVar *tvar, uint64_t version, int64_t deadline_ns)
 int tvarAwait(TVar *tvar, uint64_t version)
 {
     Capability *here = scheduleEnter();
-    if (LIKELY(here != NULL && here->current != NULL))
+    if (LIKELY(scheduleWaiter(here) != NULL))
         return awaitListed(here, tvar, version);
     return awaitAnyhow(&(Seen){.tvar = tvar, .version = version}, DEADLINE_NEVER);
 }

@@ -15,10 +15,12 @@
 #include <errno.h>
 
 enum {
-    LOOKS_FREE = 4096,   /* entries looked at again before that is held against a transaction ... */
-    LOOKS_PER_READ = 16, /* ... and then so many per read */
-    LOCK_SPINS = 32
+    LOOKS_FREE = 4096,  /* entries looked at again before that is held against a transaction ... */
+    LOOKS_PER_READ = 16 /* ... and then so many per read */
 };
+#ifndef LOCK_SPINS
+#define LOCK_SPINS 32 /* before a commit gives up; models give up at once */
+#endif
 
 int transactionSpoil(Transaction *tx, SpoiltBy by)
 {

@@ -104,7 +104,7 @@ static inline __attribute__((always_inline)) bool transactionTake(const Transact
     uint64_t version = ACQUIRE_LOAD(&tvar->version); /* as tvarLook */
     entry->value = ACQUIRE_LOAD(&tvar->value);
     entry->tvar = tvar;
-    entry->version = version;
+    entry->version = tvarEven(version);
     entry->flags = LOG_READ;
     entry->nest = 0;
     if (UNLIKELY((SEQ_CST_LOAD(&tvar->watchers) & WATCH_LOCK) != 0 ||

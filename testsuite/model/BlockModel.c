@@ -33,6 +33,7 @@ typedef struct State {
     uint64_t parks;    /* the waiter's own */
     uint64_t cells[3]; /* plain: written before the variable is */
     bool committed;    /* thread 1's */
+    bool was_in_vain;  /* the waiter's own: what it read was not written */
 } State;
 
 static State *current;
@@ -212,7 +213,7 @@ static int waitForOne(int count)
         if (result != 0)
             return result;
         if (!blockIsOver(tx))
-            return -EAGAIN; /* for a commit that was spoilt: it would wait again */
+            return -EAGAIN; /* it would wait again: See waitBesideSpoilt */
     }
     modelFail(__FILE__, __LINE__, "woken too often");
     return -EDOM;
@@ -242,11 +243,17 @@ static void waitOrNot(void *at)
     modelOutcome((uint64_t)(which + 200));
 }
 
+/* It may find the mark of a commit that is spoilt right then, when its node is in the list: then it
+ * has not parked, and nobody has fired it. */
 static void waitBesideSpoilt(void *at)
 {
-    (void)at;
+    State *state = at;
     int which = waitForOne(2);
     MODEL_CHECK(which >= 0 || which == -EAGAIN);
+    state->was_in_vain = which == -EAGAIN;
+    if (state->was_in_vain)
+        MODEL_CHECK(state->parks == 0 &&
+                    claimState(RELAXED_LOAD(&state->thread.claim)) == ClaimIdle);
     modelOutcome((uint64_t)(which + 200));
 }
 
@@ -256,6 +263,13 @@ static void checkGone(void *at)
     for (int i = 0; i < 3; i++)
         MODEL_CHECK(state->vars[i].watchers == 0);
     MODEL_CHECK(state->queued == state->parks);
+}
+
+static void checkSpoilt(void *at)
+{
+    State *state = at;
+    checkGone(at);
+    MODEL_CHECK(!state->was_in_vain || !state->committed);
 }
 
 /* ---- The others ---------------------------------------------------------------------------- */
@@ -335,7 +349,7 @@ static const Model models[] = {
      3,
      setUp,
      {waitBesideSpoilt, setXHavingReadZ, putZ},
-     checkGone,
+     checkSpoilt,
      waitsForGood,
      0},
     {"cancelled", SIZE, 3, setUp, {waitOrNot, setX, cancel}, checkGone, NULL, 0},

@@ -6,15 +6,25 @@
  *
  * The real channel on transactions of this file: each access is one step under a lock, an attempt
  * that is spoilt goes on until its next access, and what is retired waits until every attempt that
- * ran at the commit is over.  No cell, variable or value is used after it was freed; in the end,
- * with all ends freed, everything has been freed once.
+ * ran at the commit is over.  No cell, variable or value is used after it was freed; each end reads
+ * each value that is before it once and in order; in the end, with all ends freed, everything has
+ * been freed once.
  */
 #include <capri/tchan.h>
 
 #include "rts/stm/Container.h"
 #include "testsuite/model/Explorer.h"
 
-enum { EACH = 6, BYTES = 64, READS = 6, DUE = 6, THREADS = 3, SETTING_UP = 2, VALUES = 3 };
+enum {
+    EACH = 6,
+    BYTES = 64,
+    READS = 6,
+    DUE = 6,
+    THREADS = 3,
+    SETTING_UP = 2,
+    VALUES = 2,
+    ENDS = 4
+};
 
 typedef struct Piece {
     union {
@@ -51,8 +61,10 @@ typedef struct State {
     Piece tvars[THREADS][EACH], blocks[THREADS][EACH];
     Attempt attempts[THREADS];
     uint32_t lock;
-    uint64_t values[VALUES]; /* plain: how often freed */
-    TChan *ends[4];          /* 2, 3: made by threads 0, 1 */
+    uint64_t values[VALUES];               /* plain: how often freed */
+    TChan *ends[ENDS];                     /* 2, 3: made by threads 0, 1 */
+    bool written[VALUES];                  /* by its thread: committed */
+    uint32_t reads[THREADS][ENDS][VALUES]; /* by each: how often it has read that from there */
 } State;
 
 static State *current;
@@ -297,11 +309,14 @@ static bool writeOne(TChan *chan, int number)
 {
     Transaction *tx = begin();
     tchanWriteStatus(tx, chan, &current->values[number]);
-    return end();
+    current->written[number] = end();
+    return current->written[number];
 }
 
-static void readOne(TChan *chan)
+/* False: there is none. */
+static bool readOne(int which)
 {
+    TChan *chan = current->ends[which];
     void *value;
     bool found = false;
     do {
@@ -309,8 +324,13 @@ static void readOne(TChan *chan)
         if (tchanTryReadStatus(tx, chan, &value, &found) == 0)
             found = found && mine()->tx.fate == FateNone;
     } while (!end());
-    if (found)
+    if (found) {
         MODEL_CHECK(MODEL_READ(*(uint64_t *)value) == 0); /* it stays until the next read */
+        uint32_t *reads = &current->reads[self()][which][(uint64_t *)value - current->values];
+        (*reads)++;
+        MODEL_CHECK(*reads == 1);
+    }
+    return found;
 }
 
 static void copyEnd(int from, int to, bool later)
@@ -342,18 +362,20 @@ static void setUpBroadcast(void *at)
 
 static void readFirst(void *at)
 {
-    readOne(((State *)at)->ends[0]);
+    (void)at;
+    readOne(0);
 }
 
 static void readSecond(void *at)
 {
-    readOne(((State *)at)->ends[1]);
+    (void)at;
+    readOne(1);
 }
 
 static void readSecondAndFree(void *at)
 {
     State *state = at;
-    readOne(state->ends[1]);
+    readOne(1);
     tchanFree(state->ends[1]);
     state->ends[1] = NULL;
 }
@@ -397,17 +419,42 @@ static void writeFirst(void *at)
         continue;
 }
 
+static uint32_t readsOf(const State *state, int which, int number)
+{
+    uint32_t sum = 0;
+    for (int i = 0; i < THREADS; i++)
+        sum += state->reads[i][which][number];
+    return sum;
+}
+
+/* What is left there is read.  The ends of setUp were there before all values. */
+static void judgeReads(State *state, int which)
+{
+    bool there = state->ends[which] != NULL, before_all = which < 2 && state->written[0];
+    bool reads = there && (which > 0 || before_all);
+    do
+        MODEL_CHECK(!before_all || readsOf(state, which, 0) >= readsOf(state, which, 1));
+    while (reads && readOne(which));
+    for (int number = 0; number < VALUES; number++) {
+        uint32_t written = state->written[number] ? 1 : 0, count = readsOf(state, which, number);
+        MODEL_CHECK(count <= written);
+        MODEL_CHECK(count == written || !there || !before_all);
+    }
+}
+
 static void checkEnd(void *at)
 {
     State *state = at;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < ENDS; i++)
+        judgeReads(state, i);
+    for (int i = 0; i < ENDS; i++)
         tchanFree(state->ends[i]);
     for (int i = 0; i < THREADS; i++) {
         for (int k = 0; k < EACH; k++)
             MODEL_CHECK(state->tvars[i][k].live == 0 && state->blocks[i][k].live == 0);
     }
     for (int i = 0; i < VALUES; i++)
-        MODEL_CHECK(state->values[i] <= 1);
+        MODEL_CHECK(state->values[i] == (state->written[i] ? 1 : 0));
 }
 
 #define SIZE sizeof(State)

@@ -1,23 +1,28 @@
-/* CommitModel.c -- every interleaving of small transactions that read and write two variables.
+/* CommitModel.c -- every interleaving of small transactions that read and write a few variables.
  *
  * not-under: tsan asan valgrind
- * model-sources: rts/stm/Transaction.c rts/stm/Log.c rts/stm/TVar.c rts/Wait.c iomgr/WatchList.c
+ * model-sources: rts/stm/Log.c rts/stm/TVar.c rts/Wait.c iomgr/WatchList.c
  *
  * The real reads and commits; an attempt that is spoilt ends, and only says so.  No attempt sees a
  * pair that never stood together (opacity), commits are all or nothing, of two that read what the
  * other writes one is spoilt (write skew), and what is finished before something begins is seen by
- * it (real time).
+ * it (real time).  A commit waits for a LOCK, or gives up at once, and then puts back what it has
+ * locked: two that lock in opposite orders end.
  */
+#define LOCK_SPINS lock_spins
+static int lock_spins;
+#include "rts/stm/Transaction.c" /* the real code */
+
 #include "rts/stm/Delay.h"
 #include "rts/stm/Transaction.h"
 #include "testsuite/model/CommitStubs.h"
 #include "testsuite/model/Explorer.h"
 #include "testsuite/model/ParkStubs.h"
 
-enum { VARS = 2 };
+enum { VARS = 3, PATIENT = 1000 /* a pause lasts until something changes: it never gives up */ };
 
 typedef struct State {
-    TVar vars[VARS];         /* x, y */
+    TVar vars[VARS];         /* x, y, z */
     StmShare shares[3];      /* one a thread */
     Transaction attempts[3]; /* a thread's own */
     bool committed[3];       /* likewise; judged in the end */
@@ -42,6 +47,7 @@ void shareLook(StmShare *share)
 static void setUp(void *at)
 {
     current = at;
+    lock_spins = PATIENT;
     serial_held = 0;
     share_outside_changes = 0;
     current->cells[0] = 1;
@@ -54,6 +60,7 @@ static Transaction *begin(State *state, int thread)
     Transaction *tx = &state->attempts[thread];
     tx->here = &places[thread];
     tx->share = &state->shares[thread];
+    tx->fate = FateNone;
     logOpen(&tx->log);
     logReset(&tx->log);
     return tx;
@@ -83,24 +90,25 @@ static bool commit(State *state, int thread)
     return state->committed[thread];
 }
 
-/* x and y change together: both 0, or both the same. */
-static void writePair(State *state, int thread, uintptr_t value)
+/* x and y change together: both 0, or both the same.  first: the one that is locked first. */
+static void writePair(State *state, int thread, uintptr_t value, int first)
 {
     Transaction *tx = begin(state, thread);
     MODEL_WRITE(state->cells[value], 1);
-    writeVar(tx, 0, value);
-    writeVar(tx, 1, value);
-    commit(state, thread);
+    writeVar(tx, first, value);
+    writeVar(tx, 1 - first, value);
+    if (!commit(state, thread))
+        MODEL_CHECK(tx->spoilt_by == SpoiltByLock && lock_spins == 0);
 }
 
 static void writePair1(void *at)
 {
-    writePair(at, 0, 1);
+    writePair(at, 0, 1, 0);
 }
 
 static void writePair2(void *at)
 {
-    writePair(at, 1, 2);
+    writePair(at, 1, 2, 0);
 }
 
 /* looks: the share has looked at the counts just before: what it finds counted is no news. */
@@ -171,6 +179,17 @@ static void readInOrder(void *at)
         MODEL_CHECK(x >= y);
 }
 
+/* z is written, and maybe counted after both: what its version says to be counted is no news. */
+static void writeZReadZFirst(void *at)
+{
+    tvarPut(&current->vars[2], (void *)1, NULL);
+    Transaction *tx = begin(at, 2);
+    uintptr_t z = readVar(tx, 2), x = readVar(tx, 0), y = readVar(tx, 1);
+    if (tx->fate == FateNone)
+        MODEL_CHECK(x >= y);
+    modelOutcome(4 * z + 2 * x + y);
+}
+
 /* ---- Skew ---------------------------------------------------------------------------------- */
 
 static void readXWriteY(void *at)
@@ -221,6 +240,28 @@ static void writeXThenReadYLast(void *at)
     writeThenRead(at, true);
 }
 
+/* Likewise without transactions. */
+static void putXThenReadY(void *at)
+{
+    State *state = at;
+    tvarPut(&state->vars[0], (void *)1, NULL);
+    state->committed[1] = true;
+    RELAXED_STORE(&state->finished, tvarReadIO(&state->vars[1]) == NULL ? 1 : 2);
+}
+
+/* x is held as the other begins: it takes the long way to the lock. */
+static void setUpBusy(void *at)
+{
+    setUp(at);
+    current->vars[0].watchers = WATCH_BUSY;
+}
+
+static void letGoReadXWriteY(void *at)
+{
+    watchListLetGo(&current->vars[0].watchers, NULL);
+    readXWriteY(at);
+}
+
 /* Thread 0 committed on the old x: it came before the write of x, so its y was there to be read. */
 static void checkRealTime(void *at)
 {
@@ -258,6 +299,78 @@ static void checkSum(void *at)
     MODEL_CHECK(state->vars[0].watchers == 0 && state->vars[0].version / VERSION_STEP == sum);
 }
 
+/* ---- Giving up ----------------------------------------------------------------------------- */
+
+static void setUpHasty(void *at)
+{
+    setUp(at);
+    lock_spins = 0;
+}
+
+/* Somebody holds x. */
+static void setUpHeld(void *at)
+{
+    setUpHasty(at);
+    current->vars[0].watchers = WATCH_LOCK;
+}
+
+static void writeCrossed2(void *at)
+{
+    writePair(at, 1, 2, 1);
+}
+
+static void writeY(void *at)
+{
+    State *state = at;
+    Transaction *tx = begin(state, 0);
+    MODEL_WRITE(state->cells[1], 1);
+    writeVar(tx, 1, 1);
+    commit(state, 0);
+}
+
+/* A version that was put back goes with the value that it was stored with. */
+static void judgeY(State *state, uintptr_t y, uint64_t version)
+{
+    MODEL_CHECK(y <= 1 && version % 2 == 0);
+    MODEL_CHECK(version / VERSION_STEP == y);
+    MODEL_CHECK(MODEL_READ(state->cells[y]) == 1);
+}
+
+static void readY(void *at)
+{
+    Transaction *tx = begin(at, 2);
+    uintptr_t y = readVar(tx, 1);
+    MODEL_CHECK(tx->fate == FateNone);
+    judgeY(at, y, tx->log.entries[0].version);
+}
+
+static void readYOutside(void *at)
+{
+    uint64_t version;
+    uintptr_t y = (uintptr_t)tvarReadVersionIO(&current->vars[1], &version);
+    judgeY(at, y, version);
+}
+
+/* Whoever gave up is not in the way of the next. */
+static void checkHasty(void *at)
+{
+    State *state = at;
+    checkPair(at);
+    writePair(state, 2, 3, 0);
+    MODEL_CHECK(state->committed[2]);
+}
+
+static void checkHeld(void *at)
+{
+    State *state = at;
+    MODEL_CHECK(!state->committed[1] && state->vars[0].watchers == WATCH_LOCK);
+    state->vars[0].watchers = 0;
+    MODEL_CHECK((uintptr_t)state->vars[1].value == (state->committed[0] ? 1 : 0));
+    state->vars[0].value = state->vars[1].value;
+    state->vars[0].version = state->vars[1].version;
+    checkHasty(at);
+}
+
 #define SIZE sizeof(State)
 
 static const Model models[] = {
@@ -266,10 +379,25 @@ static const Model models[] = {
     {"pairAgainstBackwards", SIZE, 2, setUp, {writePair1, readBackwards}, checkPair, NULL, 0},
     {"twoPairs", SIZE, 2, setUp, {writePair1, writePair2}, checkPair, NULL, 0},
     {"plainAgainstLooking", SIZE, 2, setUp, {writeXThenY, readInOrder}, NULL, NULL, 0},
+    {"plainAgainstCounting", SIZE, 2, setUp, {writeXThenY, writeZReadZFirst}, NULL, NULL, 0},
     {"skew", SIZE, 2, setUp, {readXWriteY, readYWriteX}, checkSkew, NULL, 0},
     {"realTime", SIZE, 2, setUp, {readXWriteY, writeXThenReadY}, checkRealTime, NULL, 0},
     {"realTimeLooking", SIZE, 2, setUp, {readXWriteY, writeXThenReadYLast}, checkRealTime, NULL, 0},
+    {"realTimePlain", SIZE, 2, setUp, {readXWriteY, putXThenReadY}, checkRealTime, NULL, 0},
+    {"realTimePlainHeld",
+     SIZE,
+     2,
+     setUpBusy,
+     {letGoReadXWriteY, putXThenReadY},
+     checkRealTime,
+     NULL,
+     0},
     {"increments", SIZE, 2, setUp, {addOne0, addOne1}, checkSum, NULL, 0},
+    {"hastyPairs", SIZE, 2, setUpHasty, {writePair1, writePair2}, checkHasty, NULL, 0},
+    {"crossedPairs", SIZE, 2, setUpHasty, {writePair1, writeCrossed2}, checkHasty, NULL, 0},
+    {"hastyIncrements", SIZE, 2, setUpHasty, {addOne0, addOne1}, checkSum, NULL, 0},
+    {"putBack", SIZE, 3, setUpHeld, {writeY, writeCrossed2, readY}, checkHeld, NULL, 0},
+    {"putBackPlain", SIZE, 3, setUpHeld, {writeY, writeCrossed2, readYOutside}, checkHeld, NULL, 0},
 };
 
 int main(int argc, char **argv)

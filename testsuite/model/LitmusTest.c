@@ -160,6 +160,11 @@ static const Case cases[] = {
      0x2,
      false,
      {2, {{LD(X, RELAXED), ST(X, 1, RELAXED)}, {AWAIT(X, 1, RELAXED), ST(X, 2, RELAXED)}}}},
+    /* C11 allows this one: the third thing that Note [Model memory] leaves out. */
+    {"MP of a seq_cst store",
+     0x01,
+     false,
+     {2, {{ST(X, 1, SEQ_CST), ST(Y, 1, RELAXED)}, {LD(Y, RELAXED), LD(X, SEQ_CST)}}}},
     /* Independent reads of independent writes. */
     {"IRIW seq_cst",
      0x0101,

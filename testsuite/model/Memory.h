@@ -11,11 +11,17 @@
  *     seq_cst   also release/acquire; each location has a bound that seq_cst stores and reads move
  *               up, and below which no seq_cst load reads.  So two sides that store and then load,
  *               all seq_cst, cannot both miss; a *relaxed* load after a seq_cst RMW may.
- *               (That is C++20's seq_cst for programs without stand-alone fences.)
  *     membarrier  every thread's view moves up to the newest store of every location
- *   C11 allows two things more, which are not explored: relaxed stores of two threads to two
- *   locations that settle in opposite orders (2+2W), and a relaxed load that sees a store which
- *   comes after it in its own thread's future (load buffering).
+ *   C11 allows three things more, which are not explored:
+ *     - relaxed stores of two threads to two locations that settle in opposite orders (2+2W);
+ *     - a relaxed load that sees a store which comes after it in its own thread's future (load
+ *       buffering);
+ *     - a seq_cst load that misses a seq_cst store though that was executed before it.  The bound
+ *       moves in the order of execution; C++20's single order of seq_cst accesses follows only what
+ *       happens before, and the order of reads and stores of each location.  So who has read, by
+ *       relaxed accesses, of something that came after a seq_cst store sees that store here, if it
+ *       looks by a seq_cst load, and may miss it there.  An order that hands on nothing else
+ *       cannot be shown to be needed.
  *   A location starts with what memory holds when it is first touched; memory itself always holds
  *   the newest value, so that setup, check and predicates are plain C.
  */

@@ -2,13 +2,18 @@
  * biased.
  *
  * not-under: tsan asan valgrind
- * model-sources: iomgr/OwnerGate.c
  *
  * What the gate guards is a plain counter: two who are inside at once are a race, and so is one who
- * does not see what the last one did.
+ * does not see what the last one did.  A visitor waits for an owner who is inside, or gives up at
+ * once, and then it is as if it had not come.
  */
-#include "iomgr/OwnerGate.h"
+#define GATE_VISIT_SPINS visit_spins
+static int visit_spins;
+#include "iomgr/OwnerGate.c" /* the real code */
+
 #include "testsuite/model/Explorer.h"
+
+enum { PATIENT = 1000 }; /* a pause lasts until something changes: it never gives up */
 
 typedef struct State {
     OwnerGate gate;
@@ -21,6 +26,7 @@ typedef struct State {
 static void setUp(void *at)
 {
     State *state = at;
+    visit_spins = PATIENT;
     ownerGateStart();
     ownerGateInit(&state->gate);
 }
@@ -30,6 +36,18 @@ static void setUpShared(void *at)
     State *state = at;
     setUp(at);
     state->gate.shared = 1;
+}
+
+static void setUpHasty(void *at)
+{
+    setUp(at);
+    visit_spins = 0;
+}
+
+static void setUpHastyShared(void *at)
+{
+    setUpShared(at);
+    visit_spins = 0;
 }
 
 static void inside(State *state)
@@ -115,6 +133,14 @@ static void checkEnd(void *at)
     MODEL_CHECK(state->gate.visits <= 2 && state->entered >= 1);
 }
 
+/* Whoever gave up is not in the way of the next. */
+static void checkHasty(void *at)
+{
+    State *state = at;
+    checkEnd(at);
+    MODEL_CHECK(ownerGateVisit(&state->gate));
+}
+
 /* One visitor alone with an owner that never holds the lock gets in. */
 static void checkVisited(void *at)
 {
@@ -133,6 +159,10 @@ static const Model models[] = {
     {"shared", SIZE, 3, setUpShared, {ownTwice, visit0, visit1}, checkEnd, NULL, 0},
     {"rebias", SIZE, 2, setUp, {ownAndRebias, visitTwice}, checkEnd, NULL, 0},
     {"rebiasShared", SIZE, 3, setUpShared, {rebiasThenOwn, visit0, visit1}, checkEnd, NULL, 0},
+    {"hasty", SIZE, 2, setUpHasty, {ownTwice, visitTwice}, checkHasty, NULL, 0},
+    {"hastyTwo", SIZE, 3, setUpHasty, {own, visit0, visit1}, checkHasty, NULL, 0},
+    {"hastyShared", SIZE, 3, setUpHastyShared, {own, visit0, visit1}, checkHasty, NULL, 0},
+    {"hastyRebias", SIZE, 2, setUpHasty, {ownAndRebias, visitTwice}, checkHasty, NULL, 0},
 };
 
 int main(int argc, char **argv)

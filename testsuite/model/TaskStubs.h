@@ -5,17 +5,18 @@
 #include "rts/MVar.h"
 #include "testsuite/model/Explorer.h"
 
-void mvarWaiter(Waiter *waiter, MVar *mvar, MVarWaits kind, void *value)
-{
-    (void)waiter, (void)mvar, (void)kind, (void)value;
-    modelFail(__FILE__, __LINE__, "not reached");
-}
+WaitAttempt *const mvar_attempts[4];
 
-int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why, bool timed)
+int waitQueueTaskBegin(Waiter *asked, Thread *task, Capability *here, ThreadState why)
 {
-    (void)asked, (void)task, (void)here, (void)why, (void)timed;
+    (void)asked, (void)task, (void)here, (void)why;
     modelFail(__FILE__, __LINE__, "not reached");
     return 0;
+}
+
+int waitQueueTaskBeginTimed(Waiter *asked, Thread *task, Capability *here, ThreadState why)
+{
+    return waitQueueTaskBegin(asked, task, here, why);
 }
 
 void waitQueueTaskEnd(Thread *task, int result, Capability *here)

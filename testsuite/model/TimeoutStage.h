@@ -18,14 +18,19 @@ enum { RECORDS = 3, TIMEOUTS = 3, SLOTS = 64, EARLY_US = 10, LATE_US = 100 };
 
 typedef struct Note {
     TimeoutKey key;
-    uint32_t fired;   /* relaxed add: while the threads run */
-    uint32_t at_end;  /* afterwards */
-    uint32_t stopped; /* relaxed add: an unregisterTimeout said so */
-    uint32_t updated; /* relaxed: an updateTimeout said so */
+    int64_t delay_us; /* that it was registered with */
+    uint32_t fired;   /* relaxed add, as those below: while the threads run, at DUE */
+    uint32_t stopped; /* an unregisterTimeout said so */
+    uint32_t over;    /* likewise, or an updateTimeout: it is over */
+    uint32_t earlier; /* updates to before DUE that hold */
+    uint32_t later;   /* updates to after DUE that hold */
+    uint32_t at_due;  /* fired when all threads have ended, at DUE ... */
+    uint32_t at_end;  /* ... or at END */
 } Note;
 
 typedef struct State {
     EventManager manager;
+    int64_t now_ns; /* of who expires in the end */
     TimerEntry items[SLOTS] CACHE_ALIGNED;
     Timeout records[RECORDS];
     Note notes[TIMEOUTS];
@@ -56,7 +61,8 @@ static inline int noteFired(EventManager *manager, TimeoutKey key, void *env)
 {
     Note *note = env;
     (void)manager, (void)key;
-    MODEL_CHECK(ADD_RELAXED(modelThread() >= 0 ? &note->fired : &note->at_end, 1) == 0);
+    uint32_t *at_last = current->now_ns == DUE_NS ? &note->at_due : &note->at_end;
+    MODEL_CHECK(ADD_RELAXED(modelThread() >= 0 ? &note->fired : at_last, 1) == 0);
     return 0;
 }
 
@@ -74,6 +80,7 @@ static inline void stageSetUp(State *state, uint32_t records)
 static inline void add(State *state, int which, int64_t delay_us)
 {
     Note *note = &state->notes[which];
+    note->delay_us = delay_us;
     MODEL_CHECK(registerTimeout(&state->manager, delay_us, noteFired, note, &note->key) == 0);
 }
 
@@ -82,7 +89,7 @@ static inline void stop(State *state, int which)
     Note *note = &state->notes[which];
     int result = unregisterTimeout(&state->manager, note->key);
     MODEL_CHECK(result == 0 || result == 1);
-    ADD_RELAXED(&note->stopped, (uint32_t)result);
+    ADD_RELAXED(result == 1 ? &note->stopped : &note->over, 1);
 }
 
 static inline void update(State *state, int which, int64_t delay_us)
@@ -90,7 +97,8 @@ static inline void update(State *state, int which, int64_t delay_us)
     Note *note = &state->notes[which];
     int result = updateTimeout(&state->manager, note->key, delay_us);
     MODEL_CHECK(result == 0 || result == 1);
-    RELAXED_STORE(&note->updated, (uint32_t)result);
+    uint32_t *holds = delay_us == EARLY_US ? &note->earlier : &note->later;
+    ADD_RELAXED(result == 1 ? holds : &note->over, 1);
 }
 
 static inline void expireAs(State *state, bool owner, int64_t now_ns)
@@ -103,6 +111,9 @@ static inline void expireAs(State *state, bool owner, int64_t now_ns)
 static inline void finish(State *state)
 {
     TimerHeap *heap = &state->manager.timers;
+    state->now_ns = DUE_NS;
+    expireAs(state, true, DUE_NS);
+    state->now_ns = END_NS;
     expireAs(state, true, END_NS);
     MODEL_CHECK(timerHeapEarliest(heap) == DEADLINE_NEVER && timerHeapSane(heap));
     MODEL_CHECK(state->manager.timeouts.inbox == NULL);
@@ -110,33 +121,27 @@ static inline void finish(State *state)
     MODEL_CHECK(state->manager.timeouts.dead == 0);
 }
 
-static inline bool isOnce(const Note *note)
+/* Fired once or stopped once; not fired after somebody was told that it is over; and fired by a
+ * deadline that it had last: of updates that hold any may have been the last one. */
+static inline void judge(const Note *note)
 {
-    return note->fired + note->at_end + note->stopped == 1;
+    bool was_early = note->delay_us == EARLY_US;
+    bool early = note->earlier != 0 || (note->later == 0 && was_early);
+    bool late = note->later != 0 || (note->earlier == 0 && !was_early);
+    MODEL_CHECK(note->fired + note->at_due + note->at_end + note->stopped == 1);
+    MODEL_CHECK(note->over == 0 || note->at_due + note->at_end == 0);
+    MODEL_CHECK(note->fired + note->at_due == 0 || early);
+    MODEL_CHECK(note->at_end == 0 || late);
 }
 
-static inline void checkFirst(void *at)
+static inline void checkNotes(void *at)
 {
     State *state = at;
     finish(state);
-    MODEL_CHECK(isOnce(&state->notes[0]));
-}
-
-static inline void checkTwo(void *at)
-{
-    State *state = at;
-    checkFirst(state);
-    MODEL_CHECK(isOnce(&state->notes[1]));
-}
-
-static inline void checkUpdated(void *at)
-{
-    State *state = at;
-    Note *note = &state->notes[0];
-    finish(state);
-    MODEL_CHECK(isOnce(note));
-    MODEL_CHECK(note->updated == 0 || note->fired == 0);
-    MODEL_CHECK(note->updated == 1 || note->at_end == 0);
+    for (int i = 0; i < TIMEOUTS; i++) {
+        if (state->notes[i].key.record != NULL)
+            judge(&state->notes[i]);
+    }
 }
 
 static inline int stageMain(int argc, char **argv, const Model *models, int count)

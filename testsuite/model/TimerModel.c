@@ -2,18 +2,26 @@
  * rescuers.
  *
  * not-under: tsan asan valgrind
- * model-sources: iomgr/TimerHeap.c iomgr/TimerEntries.c iomgr/HeapId.c iomgr/OwnerGate.c
+ * model-sources: iomgr/HeapId.c iomgr/OwnerGate.c
  *
  * A timer is used for one wait after the other, as a green thread does.  Nothing fires before its
  * deadline, no wait with another one's deadline, and no armed timer is forgotten: expiring at the
- * end fires what is still armed, once.
+ * end fires what is still armed, once.  Some heaps throw out what is dead as soon as it is more
+ * than half, some keep two or more young ones in a run.
  */
-#include "iomgr/TimerHeap.h"
+#include <stdint.h>
+
+#define COMPACT_FROM compact_from
+#define RUN_LEAST run_least
+static uint32_t compact_from, run_least;
+#include "iomgr/TimerEntries.c" /* the real code */
+#include "iomgr/TimerHeap.c"
+
 #include "testsuite/model/Explorer.h"
 
 #include <stddef.h>
 
-enum { TIMERS = 2, HEAPS = 2, WAITS = 3, SLOTS = 64 };
+enum { TIMERS = 3, HEAPS = 2, WAITS = 3, SLOTS = 64 };
 enum { EARLY_NS = 10 * 1024, NOW_NS = 20 * 1024, LATE_NS = 100 * 1024, END_NS = 200 * 1024 };
 
 typedef struct Sleeper {
@@ -26,6 +34,8 @@ typedef struct Sleeper {
 typedef struct State {
     TimerHeap heaps[HEAPS];
     TimerEntry entries[HEAPS][SLOTS] CACHE_ALIGNED;
+    TimerEntry run[TIMERS] CACHE_ALIGNED; /* of heap 0 */
+    bool has_run;                         /* of heap 0; under its gate */
     Sleeper sleepers[TIMERS];
     int64_t end_ns; /* the end: who expires then may fire what is due later than NOW_NS */
 } State;
@@ -42,13 +52,34 @@ static void noteFired(Timer *timer, uint64_t number, void *sink)
     MODEL_CHECK(!again || sleeper->claims);
 }
 
+static State *current;
+
+static void *allocateRun(void *context, size_t size, size_t alignment)
+{
+    (void)context, (void)size, (void)alignment;
+    MODEL_CHECK(!current->has_run);
+    current->has_run = true;
+    return current->run;
+}
+
+static void releaseTheRun(void *context, void *memory, size_t size, size_t alignment)
+{
+    (void)context, (void)size, (void)alignment;
+    if (memory != NULL)
+        current->has_run = false;
+}
+
 static void setUp(void *at)
 {
+    static const Allocator allocator = {allocateRun, releaseTheRun, NULL};
     State *state = at;
+    current = state;
+    compact_from = run_least = SLOTS;
     for (int i = 0; i < HEAPS; i++) {
         TimerHeap *heap = &state->heaps[i];
         *heap = empty[i];
         heap->entries.items = state->entries[i];
+        heap->entries.allocator = &allocator;
         *heap->dead_remote = 0;
     }
     for (int i = 0; i < TIMERS; i++)
@@ -221,6 +252,68 @@ static void checkOther(void *at)
     MODEL_CHECK(isSettled(state) && state->sleepers[1].fired[1] == 1);
 }
 
+/* ---- what is dead is thrown out ------------------------------------------------------------- */
+
+/* Of three one may go: with another one more than half are dead. */
+static void armThree(State *state)
+{
+    compact_from = 0;
+    arm(state, 0, 0, 1, EARLY_NS);
+    arm(state, 0, 1, 1, EARLY_NS);
+    arm(state, 0, 2, 1, NOW_NS);
+    MODEL_CHECK(timerHeapEarliest(&state->heaps[0]) == EARLY_NS);
+    disarm(state, 0, 1);
+    MODEL_CHECK(timerEntriesCount(&state->heaps[0].entries) == 3);
+}
+
+static void setUpThree(void *at)
+{
+    setUp(at);
+    armThree(at);
+}
+
+static void setUpRun(void *at)
+{
+    State *state = at;
+    setUp(at);
+    run_least = 2;
+    armThree(at);
+    MODEL_CHECK(state->heaps[0].entries.run_end == 3);
+}
+
+static void giveUpThird(void *at)
+{
+    disarm(at, 0, 2);
+}
+
+/* The third is live: it fires once.  What was given up is not there any more. */
+static void checkThrownOut(void *at)
+{
+    State *state = at;
+    MODEL_CHECK(timerEntriesCount(&state->heaps[0].entries) <= 1);
+    MODEL_CHECK(isSettled(state) && state->sleepers[0].fired[1] <= 1);
+    MODEL_CHECK(state->sleepers[1].fired[1] == 0 && state->sleepers[2].fired[1] == 1);
+}
+
+/* And the first waits once more, be it here or in the other heap. */
+static void checkThirdAndSecond(void *at)
+{
+    State *state = at;
+    checkSecond(at);
+    MODEL_CHECK(state->sleepers[1].fired[1] == 0 && state->sleepers[2].fired[1] == 1);
+}
+
+/* The first has moved, the others were given up: they were thrown out, and it was not forgotten. */
+static void checkMoved(void *at)
+{
+    State *state = at;
+    TimerHeap *heap = &state->heaps[0];
+    MODEL_CHECK(heap->compactions == 1 && timerEntriesCount(&heap->entries) <= 1);
+    MODEL_CHECK(isSettled(state));
+    MODEL_CHECK(state->sleepers[0].fired[1] == 0 && state->sleepers[0].fired[2] == 1);
+    MODEL_CHECK(state->sleepers[1].fired[1] == 0 && state->sleepers[2].fired[1] == 0);
+}
+
 #define SIZE sizeof(State)
 
 static const Model models[] = {
@@ -282,6 +375,34 @@ static const Model models[] = {
      setUpArmed,
      {moveAndWait, ownerSettles, rescuerExpires},
      checkSecond,
+     NULL,
+     0},
+    {"throwOut", SIZE, 2, setUpThree, {giveUp, rescuerExpires}, checkThrownOut, NULL, 0},
+    {"throwOutOfRun", SIZE, 2, setUpRun, {giveUp, rescuerExpires}, checkThrownOut, NULL, 0},
+    {"throwOutMoved", SIZE, 2, setUpThree, {giveUpThird, moveAndWait}, checkMoved, NULL, 0},
+    {"throwOutMovedRun", SIZE, 2, setUpRun, {giveUpThird, moveAndWait}, checkMoved, NULL, 0},
+    {"rescuerThrowsOut",
+     SIZE,
+     2,
+     setUpThree,
+     {rescuerExpires, moveAndWait},
+     checkThirdAndSecond,
+     NULL,
+     0},
+    {"rescuerThrowsOutOfRun",
+     SIZE,
+     2,
+     setUpRun,
+     {rescuerExpires, moveAndWait},
+     checkThirdAndSecond,
+     NULL,
+     0},
+    {"ownerAnewOfRun",
+     SIZE,
+     2,
+     setUpRun,
+     {waitAnewLate, rescuerExpires},
+     checkThirdAndSecond,
      NULL,
      0},
 };

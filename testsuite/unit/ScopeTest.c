@@ -250,6 +250,32 @@ TEST(Scope, hasALimit)
     greenRun(2, limitAScope, NULL);
 }
 
+/* ---- A kill that nobody has asked for ---- */
+
+static int ignoreAKill(Scope *scope, void *env)
+{
+    CHECK_EQ(scopeFork(scope, NULL, failSoon, env), 0);
+    CHECK_EQ(threadKill(threadSelf()), -ECANCELED);
+    CHECK_EQ(threadDelay(LONG_US), -ECANCELED); /* the scope */
+    return 0;
+}
+
+static void *beKilledInScope(void *env)
+{
+    Play play = {0};
+    int code = 0;
+    CHECK_EQ(scopeRun(ignoreAKill, &play), FAILURE);
+    CHECK_EQ(threadCaught(&code, NULL), 1);
+    CHECK_EQ(code, InterruptKill);
+    return env;
+}
+
+TEST(Scope, keepsWhatWasThrownBefore)
+{
+    greenRun(1, beKilledInScope, NULL);
+    greenRun(2, beKilledInScope, NULL);
+}
+
 /* Many that fail and fork at the same time, again and again. */
 static int failOrFork(void *env)
 {

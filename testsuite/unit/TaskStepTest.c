@@ -148,6 +148,27 @@ TEST(Task, strangersGetOn)
     greenRun(2, greenDoors, NULL);
 }
 
+static TaskVerdict acceptsFromNone(TaskContext *context, void *env)
+{
+    (void)context;
+    *(int *)env = fdAccept(-1, NULL, NULL);
+    return TaskDone;
+}
+
+static void *greenNoDoor(void *env)
+{
+    int result = 0;
+    greenJoin(taskMake(acceptsFromNone, &result));
+    CHECK_EQ(result, -EBADF);
+    return env;
+}
+
+/* Goal: what is no fd at all is said at once, for there is nothing to wait for. */
+TEST(Task, noFdIsSaid)
+{
+    greenRun(1, greenNoDoor, NULL);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static TaskVerdict usesFile(TaskContext *context, void *env)

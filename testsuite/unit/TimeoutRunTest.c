@@ -148,6 +148,80 @@ TEST(TimeoutRun, knowsItsOwnInterrupt)
     greenRun(2, mixThem, &catches);
 }
 
+/* ---- What was thrown and nobody has asked for ---- */
+
+/* Killed after its limit has interrupted it: the kill is what is left. */
+static void *beKilledLate(void *env)
+{
+    (void)env;
+    CHECK_EQ(threadDelay(LONG_US), -ECANCELED);
+    CHECK_EQ(threadKill(threadSelf()), -ECANCELED);
+    return NULL;
+}
+
+static void *runOutThenThrow(void *env)
+{
+    int code = 0;
+    CHECK_EQ(timeoutRun(1000, beKilledLate, NULL, NULL), -ECANCELED);
+    CHECK_EQ(threadCaught(&code, NULL), 1);
+    CHECK_EQ(code, InterruptKill);
+    return env;
+}
+
+TEST(TimeoutRun, keepsWhatWasThrownAfter)
+{
+    greenRun(1, runOutThenThrow, NULL);
+    greenRun(2, runOutThenThrow, NULL);
+}
+
+/* Somebody throws, that is not asked about, and then the time is up. */
+static void *throwAndSleep(void *env)
+{
+    CHECK_EQ(threadThrowTo(threadSelf(), 5, env), -ECANCELED);
+    return sleepLong(NULL);
+}
+
+static void *killAndSleep(void *env)
+{
+    CHECK_EQ(threadKill(threadSelf()), -ECANCELED);
+    CHECK_EQ(timeoutRun(1000, sleepLong, NULL, NULL), -ETIMEDOUT); /* the kill was before it */
+    return env;
+}
+
+static void *beThrownTo(void *env)
+{
+    int code = 0;
+    void *payload = NULL;
+    CHECK_EQ(timeoutRun(1000, throwAndSleep, &code, NULL), -ECANCELED);
+    CHECK_EQ(threadCaught(&code, &payload), 1);
+    CHECK(code == 5 && payload == &code);
+    CHECK_EQ(threadCaught(NULL, NULL), 0);
+    CHECK_EQ(timeoutRun(10000, killAndSleep, NULL, NULL), -ECANCELED);
+    CHECK_EQ(threadDelay(100), 0);
+    if (env != NULL) {
+        CHECK_EQ(threadCaught(&code, NULL), 1);
+        CHECK_EQ(code, InterruptKill);
+    }
+    return NULL;
+}
+
+static void *loseNothing(void *env)
+{
+    Thread *thread = greenFork(beThrownTo, env);
+    threadRetain(thread);
+    greenJoin(thread);
+    CHECK_EQ(threadStatus(thread).state, env == NULL ? ThreadDied : ThreadFinished);
+    threadRelease(thread);
+    return NULL;
+}
+
+TEST(TimeoutRun, whatIsUncaughtOutlivesALimit)
+{
+    char catches;
+    greenRun(1, loseNothing, NULL);
+    greenRun(2, loseNothing, &catches);
+}
+
 /* Computes for so many microseconds, but lets itself be interrupted. */
 static void *stayBusyFor(void *env)
 {
