@@ -257,8 +257,8 @@ static bool setDeadline(Timer *timer, uint64_t number, int64_t deadline_ns, bool
 {
     ASSERT(number != 0 && timer->fire != NULL);
     *was_armed = RELAXED_LOAD(&timer->number) != 0;
-    RELAXED_STORE(&timer->deadline_ns, deadline_ns);
-    RELEASE_STORE(&timer->number, number); /* pairs with settleEntry */
+    RELEASE_STORE(&timer->deadline_ns, deadline_ns); /* for who looks on: See Note [Describing] */
+    RELEASE_STORE(&timer->number, number);           /* pairs with settleEntry */
     return deadline_ns != DEADLINE_NEVER;
 }
 
@@ -305,7 +305,7 @@ static inline bool forgetWait(const TimerHeap *heap, Timer *timer)
 {
     if (UNLIKELY(RELAXED_LOAD(&timer->number) == 0))
         return false;
-    RELAXED_STORE(&timer->number, 0);
+    RELEASE_STORE(&timer->number, 0); /* for who looks on */
     uint64_t entry = RELAXED_LOAD(&timer->entry);
     if (entry == 0)
         return false;

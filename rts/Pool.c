@@ -24,10 +24,10 @@ static void **linkOf(const Pool *pool, void *item)
     return (void **)(void *)((char *)item + pool->link_offset);
 }
 
-/* Under the lock: it is free.  A stranger may still look at the link. */
+/* Under the lock: it is free.  A stranger may still look at the link, and follow it. */
 static void setLink(Pool *pool, void *item)
 {
-    RELAXED_STORE(linkOf(pool, item), pool->free);
+    RELEASE_STORE(linkOf(pool, item), pool->free);
     pool->free = item;
 }
 

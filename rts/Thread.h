@@ -67,7 +67,7 @@ struct Thread {
     Interrupts interrupts; /* see Interrupt.h */
     WatchList ended;       /* joiners; see Note [Thread references] */
     uint32_t handles;      /* likewise */
-    uint32_t status;       /* thread stores (relaxed), anyone reads: ThreadState | fd << 8 */
+    uint32_t status;       /* thread stores (release), anyone reads: ThreadState | fd << 8 */
     WatchNode node;        /* thread (and the list it is in); node.tag: see below; node.fire of a
                               newborn: its body's argument */
     union {
@@ -244,14 +244,14 @@ static inline Claim threadIsDeaf(const Thread *self)
 
 static inline void threadSetStatus(Thread *thread, ThreadState state, int fd)
 {
-    RELAXED_STORE(&thread->status, (uint32_t)state | (uint32_t)fd << 8);
+    RELEASE_STORE(&thread->status, (uint32_t)state | (uint32_t)fd << 8);
 }
 
 /* threadSetAbout -- the thread begins a wait that is not listed, for this list or queue: for
  * threadDescribe only. */
 static inline void threadSetAbout(Thread *thread, const void *about)
 {
-    RELAXED_STORE(&thread->fn_or_result, (void *)(uintptr_t)about);
+    RELEASE_STORE(&thread->fn_or_result, (void *)(uintptr_t)about);
 }
 
 /* threadHasEnded -- its result is there.   threadOutcome -- then: threadJoin's result. */

@@ -1,7 +1,7 @@
 /* ThreadDescribe.c -- what a thread waits for, in words.
  *
  * Owns    nothing: it only looks.
- * Tests   testsuite/unit/ThreadDescribeTest.c
+ * Tests   testsuite/unit/ThreadDescribeTest.c, testsuite/model/DescribeModel.c (every interleaving)
  *
  * See Note [Describing] and Note [What a transaction waits for].
  */
@@ -93,10 +93,10 @@ static uintptr_t lookAtOne(uintptr_t word, Named *named)
     if (named->kind != TVarEvent)
         return 0;
     const Event *event = (const Event *)(const void *)tvar; /* its first */
-    named->event = RELAXED_LOAD(&event->kind);
-    named->fd = RELAXED_LOAD(&event->fd);
+    named->event = ACQUIRE_LOAD(&event->kind);
+    named->fd = ACQUIRE_LOAD(&event->fd);
     named->subject = ACQUIRE_LOAD(&event->subject);
-    return (uintptr_t)RELAXED_LOAD(&tvar->link);
+    return (uintptr_t)ACQUIRE_LOAD(&tvar->link);
 }
 
 /* False: the wait that `waiting` is about is over. */

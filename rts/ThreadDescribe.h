@@ -17,7 +17,9 @@ typedef struct ThreadWaiting {
  *
  * Note [Describing]
  *   A claim word changes with every wait, so what is read between two looks at it that agree is of
- *   one wait; after some tries that do not, the thread is taken to be on the move: Ready. */
+ *   one wait; after some tries that do not, the thread is taken to be on the move: Ready.  For that
+ *   the claim of a new wait, and all that is read, are stored with release and read with acquire:
+ *   who finds anything of a later wait finds its claim. */
 ThreadWaiting threadDescribeWait(const Thread *thread);
 
 #endif

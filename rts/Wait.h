@@ -84,7 +84,7 @@ static inline void claimReset(Claim *claim)
 static inline uint64_t claimBegin(Claim *claim)
 {
     uint64_t number = claimNumber(RELAXED_LOAD(claim)) + 1;
-    RELAXED_STORE(claim, claimWord(number, 0, ClaimArmed));
+    RELEASE_STORE(claim, claimWord(number, 0, ClaimArmed)); /* See Note [Describing] */
     return number;
 }
 

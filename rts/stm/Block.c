@@ -111,7 +111,7 @@ static const void *linkAbout(const Transaction *tx)
         const LogEntry *entry = &log->entries[i - 1];
         if ((entry->flags & LOG_READ) == 0 || RELAXED_LOAD(&entry->tvar->kind) != TVarEvent)
             continue;
-        RELAXED_STORE(&entry->tvar->link, (void *)about);
+        RELEASE_STORE(&entry->tvar->link, (void *)about);
         about = (uintptr_t)entry->tvar;
     }
     return about == 0 ? NULL : (const void *)(about + offsetof(TVar, watchers));

@@ -27,9 +27,9 @@
  *   Events come first; each names the next variable in tvar.link (which is the pool's while it is
  *   free), the last one of them a plain variable or nothing.  With a plain one goes BLOCK_MORE if
  *   there are more of these.  All of that stands still while it waits, and lies in type-stable
- *   memory: who looks at the claim before (acquire) and after is told the truth.  What he follows
- *   to a thread, Event.subject, is stored with release: he who finds the next wait's finds that
- *   this one is over.
+ *   memory: who looks at the claim before and after is told the truth.  All that he looks at in
+ *   between is stored with release, the pool's links too, and read with acquire: he who finds
+ *   anything of the next wait's finds that this one is over, and what he follows is initialised.
  */
 #ifndef RTS_BLOCK_H
 #define RTS_BLOCK_H

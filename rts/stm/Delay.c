@@ -23,7 +23,7 @@ typedef struct Delay {
     TVar tvar;
     Timer timer;
     Claim claim;
-    int64_t deadline_ns; /* constant while it lives; anyone looks (relaxed) */
+    int64_t deadline_ns; /* constant while it lives; anyone looks */
     uint32_t done;       /* see Note [Delay claim] */
     int status;          /* arming's result, read after join */
     void *link;          /* the pool's */
@@ -55,7 +55,7 @@ static TimerHeap *surviving_heap; /* while delaySurvive runs */
 static int surviving_result;
 
 /* Who was waiting for its deadline still does; all else is as it was. */
-static void surviveItem(void *item)
+static void surviveDelay(void *item)
 {
     Delay *delay = item;
     Claim claim = RELAXED_LOAD(&delay->claim);
@@ -71,7 +71,7 @@ int delaySurvive(TimerHeap *heap)
     surviving_heap = heap;
     surviving_result = 0;
     poolSurvive(&delays);
-    poolEach(&delays, surviveItem);
+    poolEach(&delays, surviveDelay);
     return surviving_result;
 }
 
@@ -87,7 +87,7 @@ static void delayFired(Timer *timer, uint64_t number, void *sink)
 int64_t delayDeadline(const TVar *tvar)
 {
     const Delay *delay = (const Delay *)(const void *)((const char *)tvar - offsetof(Delay, tvar));
-    return RELAXED_LOAD(&delay->deadline_ns);
+    return ACQUIRE_LOAD(&delay->deadline_ns); /* See Note [What a transaction waits for] */
 }
 
 void delayGive(TVar *tvar)
@@ -138,6 +138,14 @@ static int armFromOutside(Delay *delay)
     return result == 0 ? delay->status : result;
 }
 
+/* A new life.  See Note [What a transaction waits for]. */
+static void resetDelay(Delay *delay, int64_t deadline_ns)
+{
+    tvarReset(&delay->tvar, NULL, TVarDelay);
+    RELEASE_STORE(&delay->deadline_ns, deadline_ns);
+    RELAXED_STORE(&delay->done, 0);
+}
+
 int registerDelay(int64_t delay_us, TVar **tvar)
 {
     Capability *here = scheduleEnter();
@@ -152,11 +160,8 @@ int registerDelay(int64_t delay_us, TVar **tvar)
     } else {
         if (delay->timer.fire == NULL) /* later lives leave it: a heap may be looking */
             delay->timer.fire = delayFired;
-        tvarReset(&delay->tvar, NULL, TVarDelay);
-        RELAXED_STORE(
-            &delay->deadline_ns,
-            clockDeadline(here == NULL ? &clockMonotonic : here->manager.clock, delay_us));
-        RELAXED_STORE(&delay->done, 0);
+        const Clock *clock = here == NULL ? &clockMonotonic : here->manager.clock;
+        resetDelay(delay, clockDeadline(clock, delay_us));
         if (delay_us <= 0) {
             claimTry(&delay->claim, claimBegin(&delay->claim), 0);
             tvarPut(&delay->tvar, (void *)1, here);

@@ -105,9 +105,9 @@ Event *eventNew(Transaction *tx, EventKind kind, int fd, void *subject)
         tx->eventful = true;
     }
     tvarReset(&event->tvar, NULL, TVarEvent);
-    RELAXED_STORE(&event->kind, (uint16_t)kind);
-    RELAXED_STORE(&event->fd, fd);
-    RELEASE_STORE(&event->subject, subject); /* See Note [What a transaction waits for] */
+    RELEASE_STORE(&event->kind, (uint16_t)kind); /* See Note [What a transaction waits for] */
+    RELEASE_STORE(&event->fd, fd);               /* likewise */
+    RELEASE_STORE(&event->subject, subject);     /* likewise */
     event->home = 0;
     event->published = false;
     event->awaited = kind != EventOfEnd && tx->here != NULL;
@@ -177,7 +177,7 @@ static void giveEvent(Event *event, Capability *here)
     unpublish(event, here);
     if (event->awaited)
         ADD_RELAXED(&awaited, (uint32_t)-1);
-    RELAXED_STORE(&event->kind, (uint16_t)EventNone);
+    RELEASE_STORE(&event->kind, (uint16_t)EventNone); /* See Note [What a transaction waits for] */
     /* Who still thinks that somebody waits there (See Note [Listed waits]) is out of it by then. */
     WatchNode *watchers = watchListClose(&event->tvar.watchers, 1);
     ASSERT(watchers == NULL);

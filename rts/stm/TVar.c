@@ -80,7 +80,7 @@ int tvarSurvive(TimerHeap *heap)
 
 void tvarReset(TVar *tvar, void *value, TVarKind kind)
 {
-    RELAXED_STORE(&tvar->kind, (uint32_t)kind);
+    RELAXED_STORE(&tvar->kind, (uint32_t)kind); /* a pool's are of one kind */
     RELAXED_STORE(&tvar->value, value);
     RELAXED_STORE(&tvar->version, 0);
     RELEASE_STORE(&tvar->watchers, 0);
